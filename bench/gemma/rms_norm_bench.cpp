@@ -1,0 +1,33 @@
+// RMSNorm on the CPU. One token is decoding; 276 tokens is a 224-pixel picture with a short prompt.
+#include <benchmark/benchmark.h>
+
+#include "bench/support/copy.h"
+#include "gemma/rms_norm.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+template <class Weight>
+void rms_norm_reference(benchmark::State& state) {
+  const Index T = state.range(0), D = state.range(1);
+  const auto x = test::random<float, 2>({T, D}, 1);
+  const auto scale = test::random<Weight, 1>({D}, 2);
+  Buffer<float, 2> y({T, D});
+  for (auto _ : state) {
+    rms_norm(reference, x.view(), scale.view(), 1e-6f, y.view());
+    benchmark::ClobberMemory();
+  }
+  bench::count_bytes(state, 2 * T * D * 4 + D * static_cast<Index>(sizeof(Weight)));
+}
+
+void shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"T", "D"})->Args({1, 2048})->Args({276, 2048})->Unit(benchmark::kMicrosecond);
+}
+
+BENCHMARK(bench::copy)->Name("rms_norm/copy/f32")->Apply(shapes);
+BENCHMARK(rms_norm_reference<float>)->Name("rms_norm/reference/f32")->Apply(shapes);
+BENCHMARK(rms_norm_reference<bf16>)->Name("rms_norm/reference/bf16")->Apply(shapes);
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,68 @@
+// Attention on the CPU, one layer: a decoded token of Gemma 2B and its prefill with a 224-pixel
+// picture and a short prompt, and SigLIP-So400m on that picture.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "bench/support/copy.h"
+#include "tensor/dot.h"
+#include "tensor/scaled_dot_product_attention.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+void attention_reference(benchmark::State& state) {
+  const Index T = state.range(0), S = state.range(1), N = state.range(2), K = state.range(3),
+              H = state.range(4);
+  const auto q = test::random<float, 3>({T, N, H}, 1);
+  const auto k = test::random<float, 3>({S, K, H}, 2), v = test::random<float, 3>({S, K, H}, 3);
+  Buffer<float, 3> out({T, N, H});
+  const AttentionRule rule{1.0f / std::sqrt(static_cast<float>(H))};
+  for (auto _ : state) {
+    scaled_dot_product_attention(reference, q.view(), k.view(), v.view(), {}, rule, out.view());
+    benchmark::ClobberMemory();
+  }
+  bench::count_bytes(state, 2 * (T * N + S * K) * H * 4);
+  bench::count_flops(state, 4.0 * static_cast<double>(T * S) * static_cast<double>(N * H));
+}
+
+// The yardstick of decoding: the keys and values, copied.
+void copy_of_keys_and_values(benchmark::State& state) {
+  const Index count = 2 * state.range(1) * state.range(3) * state.range(4);
+  const auto from = test::random<float, 1>({count}, 2);
+  Buffer<float, 1> to({count});
+  for (auto _ : state) {
+    std::copy_n(from.view().data(), count, to.view().data());
+    benchmark::ClobberMemory();
+  }
+  bench::count_bytes(state, 2 * count * 4);
+}
+
+// The yardstick of prefill: the inner product of two heads that stay in the cache, on one core.
+void dot_in_cache(benchmark::State& state) {
+  const Index H = state.range(4);
+  const auto a = test::random<float, 1>({H}, 1), b = test::random<float, 1>({H}, 2);
+  for (auto _ : state) benchmark::DoNotOptimize(dot(a.view().data(), b.view().data(), H));
+  bench::count_flops(state, 2.0 * static_cast<double>(H));
+}
+
+void decode(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"T", "S", "N", "K", "H"})->Args({1, 276, 8, 1, 256})->Unit(benchmark::kMicrosecond);
+}
+
+void shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"T", "S", "N", "K", "H"})
+      ->Args({1, 276, 8, 1, 256})
+      ->Args({276, 276, 8, 1, 256})
+      ->Args({256, 256, 16, 16, 72})
+      ->Unit(benchmark::kMicrosecond);
+}
+
+BENCHMARK(copy_of_keys_and_values)->Name("scaled_dot_product_attention/copy/f32")->Apply(decode);
+BENCHMARK(dot_in_cache)->Name("scaled_dot_product_attention/dot/f32")->Apply(decode);
+BENCHMARK(attention_reference)->Name("scaled_dot_product_attention/reference/f32")->Apply(shapes);
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,287 @@
+// Asking the model: one prompt, or one per line of standard input.
+#include <omp.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/listeners.h"
+#include "cli/model_folder.h"
+#include "processing/detections.h"
+#include "processing/draw.h"
+#include "tensor/errors.h"
+
+namespace paligemma::cli {
+namespace {
+
+using json = nlohmann::ordered_json;  // the keys in the order of docs/cli.md
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+void write_stdout(std::string_view text) {
+  std::cout << text << std::flush;
+  if (!std::cout) throw std::runtime_error("standard output cannot be written");
+}
+
+// On one line. A file's name need not be UTF-8; JSON must be.
+std::string line_of(const json& object) {
+  return object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+// Says so before the model runs, not after.
+void check_writable(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  const bool fits = std::filesystem::is_directory(folder) && access(folder.c_str(), W_OK) == 0 &&
+                    !std::filesystem::is_directory(file) &&
+                    (!std::filesystem::exists(file) || access(file.c_str(), W_OK) == 0);
+  if (!fits) throw std::runtime_error(file.string() + ": cannot be written");
+}
+
+// "<loc0051> cat" without its location and segmentation tokens.
+std::string without_special(const Tokenizer& tokenizer, const Answer& answer) {
+  std::vector<TokenId> words;
+  for (const GeneratedToken& token : answer.tokens) {
+    if (!tokenizer.loc(token.id) && !tokenizer.seg(token.id)) words.push_back(token.id);
+  }
+  return tokenizer.decode(words);
+}
+
+json objects_json(const std::vector<Detection>& detections, Index width, Index height) {
+  json objects = json::array();
+  for (const Detection& d : detections) {
+    const Box box = pixel_box(d, static_cast<int>(width), static_cast<int>(height));
+    objects.push_back({{"label", d.label},
+                       {"box_yxyx_bins", d.bins},
+                       {"box_xyxy_px", {box.x_min, box.y_min, box.x_max, box.y_max}},
+                       {"mask_codes", d.mask},
+                       {"mask_png_base64", nullptr}});
+  }
+  return objects;
+}
+
+// A model, a picture, and everything that is said about them.
+class Asker {
+ public:
+  explicit Asker(const Options& options)
+      : options_(options),
+        found_(find_model(options)),
+        start_(Clock::now()),
+        pipeline_(reference, with_model(options.pipeline(), found_.path)),
+        load_ms_(milliseconds_since(start_)),
+        dump_(options.dump),
+        progress_(options.verbosity >= 1, pipeline_.config().vision.layers,
+                  pipeline_.config().text.layers) {
+    if (!found_.note.empty()) notes_.push_back(found_.note);
+    if (!pipeline_.trained()) {
+      notes_.push_back("the model " + found_.id +
+                       " is untrained: its weights are random, and so is what it says");
+    }
+  }
+
+  void look_at(const std::string& path) {
+    image_.emplace(read_image(path));
+    image_path_ = path;
+    picture_.emplace(pipeline_.encode(image_->view(), listener()));
+    progress_.clear();
+    if (options_.verbosity >= 2) {
+      std::fprintf(stderr,
+                   "device: cpu, executor: reference, weights: %s, threads: %d, seed: %jd\n",
+                   std::string(name_of(pipeline_.dtype())).c_str(), omp_get_max_threads(),
+                   std::intmax_t{options_.seed});
+    }
+  }
+
+  bool has_picture() const { return picture_.has_value(); }
+
+  void ask(const std::string& prompt) {
+    if (options_.verbosity >= 2) {
+      const Prompt made = make_prompt(pipeline_.tokenizer(), prompt,
+                                      static_cast<int>(pipeline_.config().vision.patches()));
+      std::fprintf(stderr, "prompt: %s\n", prompt_text(pipeline_.tokenizer(), made.ids).c_str());
+    }
+
+    AnswerOptions how;
+    if (options_.max_tokens) how.max_tokens = *options_.max_tokens;
+    how.sampler = options_.sampler();
+    const bool streams = !options_.json && !options_.skip_special_tokens;
+    how.on_text = [&](std::string_view text) {
+      progress_.clear();
+      if (streams) write_stdout(text);
+    };
+    const Answer answer = pipeline_.generate(*picture_, prompt, how, listener());
+    progress_.clear();
+    dump_.finish();
+
+    const std::string text =
+        options_.skip_special_tokens ? without_special(pipeline_.tokenizer(), answer) : answer.text;
+    const auto detections = parse_detections(answer.text);
+    if (options_.json) {
+      write_stdout(line_of(answer_json(prompt, answer, text, detections)));
+    } else {
+      write_stdout((streams ? "" : text) + "\n");
+    }
+    if (!options_.output.empty()) {
+      write_png(options_.output, draw_detections(image_->view(), detections).view());
+    }
+    if (!answer.note.empty()) notes_.push_back(answer.note);
+    print_notes();
+    if (options_.perf) print_perf(answer);
+  }
+
+  // All notes in one line, each once.
+  void print_notes() {
+    std::string line;
+    for (const std::string& note : notes_) line += (line.empty() ? "" : "; ") + note;
+    notes_.clear();
+    if (!line.empty() && options_.verbosity >= 1) {
+      std::fprintf(stderr, "paligemma: note: %s\n", line.c_str());
+    }
+  }
+
+ private:
+  static PipelineOptions with_model(PipelineOptions options, std::filesystem::path model) {
+    options.model = std::move(model);
+    return options;
+  }
+
+  TapListener listener() {
+    return [this](const std::string& name, std::span<const float> numbers,
+                  std::span<const Index> shape) {
+      progress_(name);
+      if (name == "img/head") projector_ms_ = milliseconds_since(encoded_);
+      if (!options_.dump.empty()) dump_(name, numbers, shape);
+      if (name == "img/encoded") encoded_ = Clock::now();
+    };
+  }
+
+  json answer_json(const std::string& prompt, const Answer& answer, const std::string& text,
+                   const std::vector<Detection>& detections) const {
+    const Config& config = pipeline_.config();
+    const Index width = image_->view().size(1), height = image_->view().size(0);
+    json tokens = json::array(), per_token = json::array();
+    double decode_ms = 0;
+    for (const GeneratedToken& token : answer.tokens) {
+      tokens.push_back({{"id", token.id},
+                        {"piece", pipeline_.tokenizer().piece(token.id)},
+                        {"logprob", std::round(token.log_probability * 1e6) / 1e6}});
+      per_token.push_back(token.milliseconds);
+      decode_ms += token.milliseconds;
+    }
+    const double prefill_ms = answer.tokens.front().milliseconds;
+    return {{"version", PG_VERSION},
+            {"model",
+             {{"id", found_.id},
+              {"arch", config.architecture()},
+              {"image_size", config.vision.image_size},
+              {"params", parameter_count(config)},
+              {"dtype", name_of(pipeline_.dtype())},
+              {"trained", pipeline_.trained()}}},
+            {"device", "cpu"},
+            {"image", {{"path", image_path_}, {"width", width}, {"height", height}}},
+            {"prompt", prompt},
+            {"prompt_tokens", answer.prompt.size()},
+            {"tokens", tokens},
+            {"finish_reason", answer.ended ? "eos" : "length"},
+            {"text", text},
+            {"objects", objects_json(detections, width, height)},
+            {"timings_ms",
+             {{"load", load_ms_},
+              {"preprocess", picture_->preprocess_ms},
+              {"vit", picture_->encode_ms - projector_ms_},
+              {"projector", projector_ms_},
+              {"prefill", prefill_ms},
+              {"decode", decode_ms - prefill_ms},
+              {"per_token", per_token}}},
+            {"seed", options_.seed}};
+  }
+
+  void print_perf(const Answer& answer) const {
+    double decode_ms = 0;
+    for (const GeneratedToken& token : answer.tokens) decode_ms += token.milliseconds;
+    const double prefill_ms = answer.tokens.front().milliseconds;
+    const auto line = [](const std::string& name, double ms, std::size_t tokens) {
+      const double per_second = ms > 0 ? 1000.0 * static_cast<double>(tokens) / ms : 0;
+      std::fprintf(stderr, "%-8s %10.1f ms %10.2f t/s\n", name.c_str(), ms, per_second);
+    };
+    const std::size_t decoded = answer.tokens.size() - 1;
+    line("vit", picture_->encode_ms - projector_ms_,
+         static_cast<std::size_t>(pipeline_.config().vision.patches()));
+    line("pp" + std::to_string(answer.prompt.size()), prefill_ms, answer.prompt.size());
+    line("tg" + std::to_string(decoded), decode_ms - prefill_ms, decoded);
+  }
+
+  const Options& options_;
+  ModelFolder found_;
+  Clock::time_point start_;
+  Pipeline<Reference> pipeline_;
+  double load_ms_;
+  Clock::time_point encoded_;
+  double projector_ms_ = 0;
+  Dump dump_;
+  Progress progress_;
+  std::vector<std::string> notes_;
+  std::optional<RgbImage> image_;
+  std::string image_path_;
+  std::optional<Pipeline<Reference>::Picture> picture_;
+};
+
+// Prompts line by line. A prompt or picture that is refused is said so, and the next one is read.
+void ask_line_by_line(Asker& asker) {
+  const bool at_terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+  if (at_terminal) std::fputs("One prompt a line; /image FILE, /quit, or Ctrl-D.\n", stderr);
+  asker.print_notes();
+  std::string line;
+  for (;;) {
+    if (at_terminal) std::fputs("> ", stderr);
+    if (!std::getline(std::cin, line)) return;
+    if (line.ends_with('\r')) line.pop_back();
+    if (line == "/quit" || line == "/exit") return;
+    try {
+      if (line == "/image -") throw ImageError("standard input is where the prompts come from");
+      if (line.starts_with("/image ")) {
+        asker.look_at(line.substr(7));
+      } else if (line.starts_with('/')) {
+        throw PromptError("there are only /image FILE, /quit and /exit");
+      } else if (!line.empty()) {
+        asker.ask(line);
+      }
+    } catch (const ImageError& error) {
+      std::fprintf(stderr, "paligemma: %s\n", error.what());
+    } catch (const PromptError& error) {
+      std::fprintf(stderr, "paligemma: %s\n", error.what());
+    }
+  }
+}
+
+}  // namespace
+
+int run_answer(const Options& options) {
+  if (options.images.empty()) throw UsageError("give a picture: --image FILE");
+  if (options.images[0] == "-" && !options.prompt) {
+    throw UsageError("standard input is the picture, so give the prompt with -p");
+  }
+  if (options.device.starts_with("cuda")) {
+    throw std::runtime_error("no CUDA device: this program was built without CUDA");
+  }
+  if (!options.output.empty()) check_writable(options.output);
+  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+
+  Asker asker(options);
+  asker.look_at(options.images[0]);
+  if (options.prompt) {
+    asker.ask(*options.prompt);
+  } else {
+    ask_line_by_line(asker);
+  }
+  return 0;
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,16 @@
+// The commands. Each returns the exit code, or throws what main turns into one.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "cli/options.h"
+
+namespace paligemma::cli {
+
+int run_answer(const Options& options);  // the prompt, or line by line if there is none
+int run_inspect(const Options& options);
+int run_tokenize(const Options& options);
+int run_completion_bash(const CLI::App& app);
+
+}  // namespace paligemma::cli

@@ -1,0 +1,81 @@
+#include "cli/listeners.h"
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <stdexcept>
+
+namespace paligemma::cli {
+namespace {
+
+// NumPy's format, version 1.0: magic, the length of the header, a Python dict padded to a multiple
+// of 64 bytes, the numbers.
+void write_npy(const std::filesystem::path& path, std::span<const float> numbers,
+               std::span<const Index> shape) {
+  std::string sizes;
+  for (Index size : shape) sizes += std::to_string(size) + ",";
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + sizes + "), }";
+  constexpr std::size_t kBefore = 10;  // magic, version, length
+  header.append(63 - (kBefore + header.size()) % 64, ' ');
+  header += '\n';
+
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);  // if it fails, so does the rest
+  std::ofstream file(path, std::ios::binary);
+  const auto length = static_cast<std::uint16_t>(header.size());
+  file.write("\x93NUMPY\x01\x00", 8);
+  file.put(static_cast<char>(length & 0xff)).put(static_cast<char>(length >> 8));
+  file << header;
+  file.write(reinterpret_cast<const char*>(numbers.data()),
+             static_cast<std::streamsize>(numbers.size_bytes()));
+  file.flush();
+  if (!file) throw std::runtime_error(path.string() + ": cannot be written");
+}
+
+// 3 from "llm/block03/+mlp"; -1 from any other tap.
+Index finished_block(const std::string& tap, const std::string& tower) {
+  if (!tap.starts_with(tower + "/block") || !tap.ends_with("/+mlp")) return -1;
+  return std::stoi(tap.substr(tower.size() + 6));
+}
+
+}  // namespace
+
+void Dump::operator()(const std::string& name, std::span<const float> numbers,
+                      std::span<const Index> shape) {
+  if (name != "logits") return write_npy(folder_ / (name + ".npy"), numbers, shape);
+  logits_.insert(logits_.end(), numbers.begin(), numbers.end());
+  ++logit_rows_;
+}
+
+void Dump::finish() {
+  if (logit_rows_ == 0) return;
+  const Index shape[] = {logit_rows_, static_cast<Index>(logits_.size()) / logit_rows_};
+  write_npy(folder_ / "logits.npy", logits_, shape);
+  logits_.clear();
+  logit_rows_ = 0;
+}
+
+Progress::Progress(bool wanted, Index vision_layers, Index text_layers)
+    : wanted_(wanted && isatty(STDERR_FILENO)),
+      vision_layers_(vision_layers),
+      text_layers_(text_layers) {}
+
+void Progress::operator()(const std::string& tap) {
+  if (!wanted_) return;
+  const auto show = [&](const char* phase, Index done, Index all) {
+    std::fprintf(stderr, "\r%s %td/%td ", phase, done, all);
+    shown_ = true;
+  };
+  const Index vision = finished_block(tap, "img/encoder"), text = finished_block(tap, "llm");
+  if (vision >= 0) show("vit", vision + 1, vision_layers_);
+  if (text >= 0) show("prefill", text + 1, text_layers_);
+}
+
+void Progress::clear() {
+  if (shown_) std::fprintf(stderr, "\r%24s\r", "");
+  shown_ = false;
+}
+
+}  // namespace paligemma::cli

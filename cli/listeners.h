@@ -1,0 +1,42 @@
+// Who looks at the taps on the command line: --dump, and the progress line.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/view.h"
+
+namespace paligemma::cli {
+
+// Writes every tap as FOLDER/NAME.npy, float32. The rows of "logits", one per generated token, are
+// collected and written by finish().
+class Dump {
+ public:
+  explicit Dump(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  void operator()(const std::string& name, std::span<const float> numbers,
+                  std::span<const Index> shape);
+  void finish();
+
+ private:
+  std::filesystem::path folder_;
+  std::vector<float> logits_;
+  Index logit_rows_ = 0;
+};
+
+// "vit 12/27", overwritten in place on stderr, if that is a terminal.
+class Progress {
+ public:
+  Progress(bool wanted, Index vision_layers, Index text_layers);
+  void operator()(const std::string& tap);
+  void clear();
+
+ private:
+  bool shown_ = false;
+  bool wanted_;
+  Index vision_layers_, text_layers_;
+};
+
+}  // namespace paligemma::cli

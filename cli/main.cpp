@@ -1,0 +1,165 @@
+// The front door: reads the command line, calls one command, and turns every exception into one line
+// on stderr and an exit code.
+//
+//   0 ok    1 something went wrong    2 usage: a flag, an argument or a prompt
+//   3 model or tokenizer not found    4 a model's file is corrupt or not supported
+//   5 the picture cannot be read      130 interrupted
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <new>
+#include <stdexcept>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/spelling.h"
+#include "commit.h"
+#include "tensor/errors.h"
+
+namespace paligemma::cli {
+namespace {
+
+int fail(int exit_code, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fprintf(stderr, "paligemma: %s\n", message.c_str());
+  return exit_code;
+}
+
+// "unknown flag --temprature; did you mean --temperature?"
+std::string unknown_argument(const CLI::App& app) {
+  const auto extras = app.remaining(true);
+  const std::string typed = extras.empty() ? "" : extras.front();
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
+  const std::string guess = nearest(typed.substr(0, typed.find('=')), known);
+  return (typed.starts_with("-") ? "unknown flag " : "unknown argument ") + typed +
+         (guess.empty() ? "; see --help" : "; did you mean " + guess + "?");
+}
+
+std::string read_prompt_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path)) {
+    throw UsageError("--file " + path + ": cannot be read");
+  }
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.ends_with('\n')) text.pop_back();  // the file's end, not the prompt's
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+// The picture stands first behind a command, unless --image has named it.
+void take_picture(Options& options) {
+  if (!options.images.empty()) return;
+  if (options.things.empty()) throw UsageError("give a picture");
+  options.images.push_back(options.things.front());
+  options.things.erase(options.things.begin());
+}
+
+// "caption photo.jpg": nothing but a picture.
+void take_only_picture(Options& options) {
+  take_picture(options);
+  if (!options.things.empty())
+    throw UsageError("one picture only: what is " + options.things[0] + "?");
+}
+
+// "answer photo.jpg what is this" gives the picture and the rest.
+std::string take_words(Options& options, const char* separator) {
+  take_picture(options);
+  if (options.things.empty()) throw UsageError("say what to ask for, after the picture");
+  std::string words;
+  for (const std::string& thing : options.things) {
+    words += (words.empty() ? "" : separator) + thing;
+  }
+  return words;
+}
+
+// The prompt that a command stands for; the general form has its own.
+void fill_in_prompt(const Commands& commands, Options& options) {
+  const auto set = [&](const std::string& prompt) {
+    if (options.prompt || !options.prompt_file.empty()) {
+      throw UsageError("the command is the prompt: leave out --prompt and --file");
+    }
+    options.prompt = prompt;
+  };
+  if (*commands.caption) take_only_picture(options), set("caption " + options.language);
+  if (*commands.ocr) take_only_picture(options), set("ocr");
+  if (*commands.answer) set("answer " + options.language + " " + take_words(options, " "));
+  if (*commands.detect) set("detect " + take_words(options, " ; "));
+  if (*commands.segment) set("segment " + take_words(options, " ; "));
+}
+
+int run(const std::vector<std::string>& arguments) {
+  CLI::App app("PaliGemma: a picture and a prompt in; a caption, an answer or boxes out.",
+               "paligemma");
+  Options options;
+  const Commands commands = add_options(app, options);
+  try {
+    auto reversed = in_our_spelling(arguments);
+    std::reverse(reversed.begin(), reversed.end());  // CLI11 takes them from the back
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    return 0;
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(unknown_argument(app));
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+
+  if (options.help_all) {
+    std::cout << app.help() << "\n" << alias_text();
+    return 0;
+  }
+  if (options.version) {
+    std::cout << "paligemma " PG_VERSION " (commit " PG_COMMIT "), executors: reference\n";
+    return 0;
+  }
+  if (options.list_devices) {
+    std::cout << "cpu\n";
+    return 0;
+  }
+  check(options);
+  if (*commands.completion_bash) return run_completion_bash(app);
+  if (*commands.inspect) return run_inspect(options);
+  fill_in_prompt(commands, options);
+  if (!options.prompt_file.empty()) options.prompt = read_prompt_file(options.prompt_file);
+  if (*commands.tokenize) return run_tokenize(options);
+  return run_answer(options);
+}
+
+}  // namespace
+}  // namespace paligemma::cli
+
+int main(int argc, char** argv) {
+  using namespace paligemma;
+  std::signal(SIGINT, [](int) { _exit(130); });
+  try {
+    const int exit_code = cli::run({argv + 1, argv + argc});
+    if (!std::cout.flush() || std::ferror(stdout)) {
+      throw std::runtime_error("standard output cannot be written");
+    }
+    return exit_code;
+  } catch (const cli::UsageError& error) {
+    return cli::fail(2, error.what());
+  } catch (const PromptError& error) {
+    return cli::fail(2, error.what());
+  } catch (const NotFoundError& error) {
+    return cli::fail(3, error.what());
+  } catch (const ModelFileError& error) {
+    return cli::fail(4, error.what());
+  } catch (const ImageError& error) {
+    return cli::fail(5, error.what());
+  } catch (const std::bad_alloc&) {
+    return cli::fail(1, "out of memory");
+  } catch (const std::exception& error) {
+    return cli::fail(1, error.what());
+  }
+}

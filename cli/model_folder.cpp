@@ -1,0 +1,97 @@
+#include "cli/model_folder.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <fstream>
+#include <vector>
+
+#include "tensor/errors.h"
+
+namespace paligemma::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// PALIGEMMA_MODELS, or beside the source tree, or under the install prefix.
+fs::path built_in_models() {
+  if (const std::string chosen = environment("PALIGEMMA_MODELS"); !chosen.empty()) return chosen;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  const fs::path installed = program.parent_path().parent_path() / "share/paligemma/models";
+  if (!error && fs::is_directory(installed, error)) return installed;
+  return fs::path(PG_SOURCE_DIR) / "models";
+}
+
+fs::path hub_cache() {
+  if (const std::string cache = environment("HF_HUB_CACHE"); !cache.empty()) return cache;
+  if (const std::string home = environment("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
+  return fs::path(environment("HOME")) / ".cache/huggingface/hub";
+}
+
+// "google/paligemma-3b-mix-224": two names of letters, digits, '-', '_' and '.'.
+bool is_repository_name(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == 0 || slash == text.npos || slash + 1 == text.size()) return false;
+  const auto is_allowed = [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '_' || c == '.';
+  };
+  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(slash), is_allowed) &&
+         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(slash) + 1, text.end(),
+                     is_allowed) &&
+         text[0] != '.' && text.find("..") == text.npos;
+}
+
+// refs/REVISION names a commit, whose files lie in snapshots/COMMIT. Nobody had to ask for "main", so
+// where it is missing the only snapshot will do.
+ModelFolder in_hub_cache(const std::string& name, const std::string& revision) {
+  std::string folder = "models--" + name;
+  folder.replace(folder.find('/'), 1, "--");
+  const fs::path repository = hub_cache() / folder, snapshots = repository / "snapshots";
+
+  std::string commit = revision;
+  std::ifstream(repository / "refs" / revision) >> commit;
+  std::error_code error;
+  if (fs::is_directory(snapshots / commit, error)) return {snapshots / commit, name, ""};
+
+  std::vector<fs::path> all;
+  for (const auto& entry : fs::directory_iterator(snapshots, error)) all.push_back(entry.path());
+  const bool may_differ = revision == "main" && !fs::exists(repository / "refs/main", error);
+  if (all.size() == 1 && may_differ) {
+    return {all[0], name,
+            "the cache has no revision " + revision + " of " + name + "; its only snapshot, " +
+                all[0].filename().string() + ", is used"};
+  }
+  throw NotFoundError("model '" + name + "' (revision " + revision + ") is not in " +
+                      hub_cache().string() +
+                      ". If it is gated, accept the licence at https://huggingface.co/" + name +
+                      ", then run: hf auth login && hf download " + name +
+                      (revision == "main" ? "" : " --revision " + revision) +
+                      ". Or drop -m to use the built-in tiny model.");
+}
+
+}  // namespace
+
+ModelFolder find_model(const Options& options) {
+  if (!options.hf_repo.empty()) {
+    if (!is_repository_name(options.hf_repo)) {
+      throw UsageError("--hf-repo " + options.hf_repo + ": must be ORG/NAME");
+    }
+    return in_hub_cache(options.hf_repo, options.revision);
+  }
+  const std::string name = options.model.empty() ? "tiny" : options.model;
+  const fs::path built_in = built_in_models() / name;
+  if (!options.model.empty() && fs::exists(name)) return {name, name, ""};
+  if (name.find('/') == name.npos && fs::is_directory(built_in)) return {built_in, name, ""};
+  if (is_repository_name(name)) return in_hub_cache(name, options.revision);
+  throw NotFoundError((options.model.empty() ? built_in.string() : name) +
+                      ": no such model folder");
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,21 @@
+// Where a model is: a path, a name among the models that come with the program, or ORG/NAME in the
+// local cache of the Hugging Face hub. Nothing is ever downloaded.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cli/options.h"
+
+namespace paligemma::cli {
+
+struct ModelFolder {
+  std::filesystem::path path;
+  std::string id;    // as the user calls it; "tiny" by default
+  std::string note;  // empty, or which of several things was taken
+};
+
+// Throws NotFoundError; for ORG/NAME with the command that downloads it.
+ModelFolder find_model(const Options& options);
+
+}  // namespace paligemma::cli

@@ -1,0 +1,121 @@
+# pg_piece(leaf gemma/rms_norm) builds one piece from the files that carry its name:
+#
+#   gemma/rms_norm.{h,cpp}             the reference           target gemma_rms_norm
+#   tests/gemma/rms_norm_test.cpp      its test                ctest --preset cpu -R gemma/rms_norm
+#   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm
+#   docs/gemma/rms_norm.md             its page                must exist
+#   diagrams/gemma/rms_norm.svg        its diagram             must exist for a leaf
+#
+# The objects of all pieces together are the library `paligemma`, which the tests link.
+function(pg_piece kind path)
+  pg_must_exist(${path} ${path}.h docs/${path}.md tests/${path}_test.cpp)
+  string(REPLACE "/" "_" target ${path})
+  if(kind STREQUAL composite)
+    add_library(${target} INTERFACE)
+  else()
+    pg_objects(${target} ${path}.cpp)
+  endif()
+  if(kind STREQUAL leaf)
+    pg_must_exist(${path} bench/${path}_bench.cpp diagrams/${path}.svg)
+  endif()
+  pg_test(${path})
+  if(EXISTS ${PROJECT_SOURCE_DIR}/bench/${path}_bench.cpp)
+    pg_bench(${path})
+  endif()
+endfunction()
+
+function(pg_must_exist path)
+  foreach(file IN LISTS ARGN)
+    if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${file})
+      message(FATAL_ERROR "The piece ${path} needs ${file} (CONTRIBUTING.md says how)")
+    endif()
+  endforeach()
+endfunction()
+
+# Code that the pieces share and that is no piece itself.
+function(pg_support)
+  foreach(path IN LISTS ARGN)
+    string(REPLACE "/" "_" target ${path})
+    pg_objects(${target} ${path}.cpp)
+  endforeach()
+endfunction()
+
+function(pg_support_test)
+  foreach(path IN LISTS ARGN)
+    pg_test(${path})
+  endforeach()
+endfunction()
+
+function(pg_objects target source)
+  add_library(${target} OBJECT ${source})
+  pg_compile(${target})
+  target_link_libraries(${target} PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
+    PRIVATE PkgConfig::sentencepiece PkgConfig::stb)
+  set_property(GLOBAL APPEND PROPERTY PG_OBJECTS ${target})
+endfunction()
+
+# Includes are paths from the root; warnings are the same everywhere.
+function(pg_compile target)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 sees overlaps in "a" + string (its bug 105651)
+    $<$<BOOL:${PG_WERROR}>:-Werror>)
+endfunction()
+
+# The library: all objects in one archive, installed with its headers, found by find_package.
+function(pg_library)
+  get_property(objects GLOBAL PROPERTY PG_OBJECTS)
+  add_library(paligemma_library STATIC)
+  add_library(paligemma::paligemma ALIAS paligemma_library)
+  set_target_properties(paligemma_library PROPERTIES OUTPUT_NAME paligemma EXPORT_NAME paligemma)
+  foreach(target IN LISTS objects)
+    target_sources(paligemma_library PRIVATE $<TARGET_OBJECTS:${target}>)
+  endforeach()
+  target_include_directories(paligemma_library PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/paligemma>)
+  target_compile_features(paligemma_library PUBLIC cxx_std_20)
+  target_link_libraries(paligemma_library PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
+    PRIVATE $<BUILD_INTERFACE:PkgConfig::sentencepiece> $<INSTALL_INTERFACE:sentencepiece>)
+
+  install(TARGETS paligemma_library EXPORT paligemma-targets)
+  install(EXPORT paligemma-targets NAMESPACE paligemma::
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
+  install(FILES cmake/paligemma-config.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
+  foreach(folder tensor siglip gemma paligemma processing)
+    install(DIRECTORY ${folder} DESTINATION include/paligemma FILES_MATCHING PATTERN "*.h")
+  endforeach()
+  install(DIRECTORY models DESTINATION share/paligemma)
+endfunction()
+
+# The test tests/<path>_test.cpp; no case may take longer than `timeout` seconds.
+function(pg_test path)
+  if(NOT PG_TESTS)
+    return()
+  endif()
+  set(timeout 60)
+  if(ARGC GREATER 1)
+    set(timeout ${ARGV1})
+  endif()
+  string(REPLACE "/" "_" target ${path}_test)
+  add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${path}_test.cpp)
+  pg_compile(${target})
+  target_link_libraries(${target} PRIVATE paligemma_library GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE PG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    PG_PROGRAM="${PROJECT_BINARY_DIR}/paligemma")
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${path}:
+    PROPERTIES TIMEOUT ${timeout} ENVIRONMENT "OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=2")
+endfunction()
+
+function(pg_bench path)
+  if(NOT PG_BENCHMARKS)
+    return()
+  endif()
+  string(REPLACE "/" "_" target ${path})
+  add_executable(${target}_bench bench/${path}_bench.cpp)
+  pg_compile(${target}_bench)
+  target_link_libraries(${target}_bench PRIVATE paligemma_library benchmark::benchmark_main)
+  target_compile_definitions(${target}_bench PRIVATE PG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set_target_properties(${target}_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY bench)
+endfunction()

@@ -1,0 +1,47 @@
+// The language model: rows of embedded tokens in, rows ready for the output head out.
+//
+//   x = decoder_block(x)                       18 times in Gemma 2B
+//   y = rms_norm(x)
+//
+//   s.x       [T, D]   in: image rows and embedded words
+//   s.normed  [T, D]   out
+//
+// The first step of an answer takes the whole prefix at once ("prefill"); every later one a single
+// token ("decode"). Both are this function: only `step` differs. Taps: llm/embedded, llm/block00/...,
+// llm/final_norm.
+//
+// Paper: Gemma Team 2024, "Gemma", section 2; Beyer et al. 2024, "PaliGemma", section 3.1.
+//
+// Read next: gemma/logits.h.
+#pragma once
+
+#include <vector>
+
+#include "gemma/decoder_block.h"
+
+namespace paligemma::gemma {
+
+template <class W>
+struct DecoderWeights {
+  typename W::Matrix embedding;  // [V, D]
+  std::vector<DecoderBlockWeights<W>> blocks;
+  typename W::Vector final_norm;  // [D]
+  typename W::Matrix head;        // [V, D]   the embedding itself where they are tied
+};
+
+template <class On, class W, class Tap>
+void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape, Step step,
+             DecoderScratch<On>& s, KvCache<On>& cache, const Tap& tap) {
+  PG_CHECK(step.first == cache.length(), "a step continues where the cache ends");
+  const auto x = s.x.view().rows(0, step.T), normed = s.normed.view().rows(0, step.T);
+  tap("embedded", x);
+  for (Index i = 0; i < shape.layers; ++i) {
+    decoder_block(on, w.blocks[i], shape, i, step, s, cache, tap.block(i));
+  }
+  cache.advance(step.T);
+
+  rms_norm(on, x, w.final_norm, shape.norm_eps, normed);
+  tap("final_norm", normed);
+}
+
+}  // namespace paligemma::gemma

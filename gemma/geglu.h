@@ -1,0 +1,23 @@
+// GeGLU: one half of the hidden features decides how much of the other half passes.
+//
+//   y[t,f] = gelu(gate[t,f]) up[t,f]
+//
+//   gate, up  [T, F]   two projections of the same row, F = 16384 in Gemma 2B
+//   y         [T, F]   may be gate or up
+//
+// Paper: Shazeer 2020, "GLU variants improve transformer", eq. 6. The gate gets the GELU, the other
+// factor does not. Gemma uses the tanh form; its report counts gate and up together (32768).
+//
+// Read next: gemma/geglu_mlp.h, the two projections before it and the one after.
+#pragma once
+
+#include "tensor/execution.h"
+#include "tensor/gelu.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+void geglu(Reference, GeluForm form, View<const float, 2> gate, View<const float, 2> up,
+           View<float, 2> y);
+
+}  // namespace paligemma

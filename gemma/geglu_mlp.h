@@ -1,0 +1,34 @@
+// Gemma's MLP: each token by itself, widened twice, gated and narrowed again.
+//
+//   y = linear( geglu( linear_gate(x), linear_up(x) ) )        D -> F, F -> D, no biases
+//
+// Paper: Shazeer 2020, "GLU variants improve transformer", eq. 6; Gemma Team 2024, "Gemma", section
+// 2.
+//
+// Read next: gemma/decoder_block.h.
+#pragma once
+
+#include "gemma/geglu.h"
+#include "gemma/scratch.h"
+#include "tensor/linear.h"
+
+namespace paligemma::gemma {
+
+template <class W>
+struct GegluMlpWeights {
+  typename W::Matrix gate, up;  // [F, D]
+  typename W::Matrix down;      // [D, F]
+};
+
+// Reads s.normed, writes s.branch.
+template <class On, class W>
+void geglu_mlp(const On& on, const GegluMlpWeights<W>& w, const DecoderShape& shape, Step step,
+               DecoderScratch<On>& s) {
+  const auto rows = [T = step.T](auto& buffer) { return buffer.view().rows(0, T); };
+  linear(on, rows(s.normed), w.gate, rows(s.gate));
+  linear(on, rows(s.normed), w.up, rows(s.up));
+  geglu(on, shape.gelu, rows(s.gate), rows(s.up), rows(s.gate));
+  linear(on, rows(s.gate), w.down, rows(s.branch));
+}
+
+}  // namespace paligemma::gemma

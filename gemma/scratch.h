@@ -1,0 +1,43 @@
+// The activations of the decoder for up to T tokens at a time, allocated once per prompt.
+#pragma once
+
+#include "gemma/shape.h"
+#include "tensor/buffer.h"
+
+namespace paligemma::gemma {
+
+template <class On>
+struct DecoderScratch {             // T tokens, D width, N and K heads of size H, F hidden features
+  BufferOn<On, float, 2> x;         // [T, D]   the residual stream
+  BufferOn<On, float, 2> normed;    // [T, D]   what a branch reads
+  BufferOn<On, float, 2> branch;    // [T, D]   what a branch produces
+  BufferOn<On, float, 2> q;         // [T, N * H]
+  BufferOn<On, float, 2> k, v;      // [T, K * H]
+  BufferOn<On, float, 2> mixed;     // [T, N * H]   what attention made of the values
+  BufferOn<On, float, 2> gate, up;  // [T, F]
+  BufferOn<On, KeyRange, 1> visible;  // [T]      the mask
+  BufferOn<On, float, 2> logits;      // [1, V]   of one token at a time
+
+  DecoderScratch(const DecoderShape& d, Index T)
+      : x({T, d.width}),
+        normed({T, d.width}),
+        branch({T, d.width}),
+        q({T, d.heads * d.head_size}),
+        k({T, d.kv_heads * d.head_size}),
+        v({T, d.kv_heads * d.head_size}),
+        mixed({T, d.heads * d.head_size}),
+        gate({T, d.mlp_width}),
+        up({T, d.mlp_width}),
+        visible({T}),
+        logits({1, d.vocabulary}) {}
+};
+
+// The T tokens that a step computes, positions first .. first + T - 1, of which those before
+// `prefix` see one another both ways.
+struct Step {
+  Index first;
+  Index T;
+  Index prefix;
+};
+
+}  // namespace paligemma::gemma

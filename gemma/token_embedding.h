@@ -1,0 +1,29 @@
+// Token embedding: look up one learned row per token, times the square root of its length.
+//
+//   y[t,d] = sqrt(D) table[ids[t], d]
+//
+//   ids    [T]      token ids, 0 <= id < V
+//   table  [V, D]   V rows (257216 in the published checkpoints); also the output head, unscaled
+//   y      [T, D]
+//
+// Paper: Vaswani et al. 2017, "Attention is all you need", section 3.4, for the factor. It belongs
+// to words only: image rows enter the decoder as the projector made them. The factor is float here
+// and in the original; implementations that work in bf16 round it (45.25 for sqrt(2048) = 45.2548).
+//
+// Read next: gemma/logits.h, which reads the same table the other way.
+#pragma once
+
+#include "tensor/execution.h"
+#include "tensor/numbers.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+using TokenId = int;  // as in processing/tokenizer.h
+
+// Table is float, bf16 or f16.
+template <class Table>
+void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table,
+                     View<float, 2> y);
+
+}  // namespace paligemma

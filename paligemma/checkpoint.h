@@ -1,0 +1,64 @@
+// Checkpoint: the weights of a model as files, in the layout of Hugging Face.
+//
+//   model.safetensors                one file, or
+//   model.safetensors.index.json     {"weight_map": {tensor: file}} and the files that it names
+//
+// Opening maps the files and compares names and shapes with what the configuration asks for: a
+// missing, extra or misshapen tensor is a ModelFileError that names it. No weight is read.
+//
+// Three generations of names are understood, since files of all three are around:
+//
+//   vision_tower.vision_model.encoder...    language_model.model.layers...           the hub
+//   model.vision_tower.vision_model...      model.language_model.layers...           4.52 in memory
+//   vision_tower.encoder...                 language_model.model.layers...           5.x
+//
+// Extra tensors that change nothing are ignored: a pooling head that PaliGemma does not use,
+// position ids and RoPE frequencies. Where head and embedding are tied, one of them is enough.
+//
+// Read next: paligemma/weights.h.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "paligemma/config.h"
+#include "paligemma/weights.h"
+#include "tensor/numbers.h"
+#include "tensor/safetensors.h"
+#include "tensor/weights.h"
+
+namespace paligemma {
+
+class Checkpoint {
+ public:
+  // `path` is a checkpoint's folder, or one safetensors file in it.
+  Checkpoint(const std::filesystem::path& path, const Config& config);
+
+  // The weights as views: into the mapped files where they are of this type already, and into
+  // copies, made here and owned by the checkpoint, where they are not.
+  template <class Real>
+  ModelWeights<HostWeights<Real>> weights(const Config& config);
+
+  DType dtype() const { return dtype_; }  // of most parameters
+  Index tensor_count() const { return static_cast<Index>(tensors_.size()); }
+  const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
+  bool trained() const { return trained_; }  // false if the file says that it is random
+
+ private:
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, TensorEntry> tensors_;  // by the newest name
+  DType dtype_ = DType::f32;
+  bool trained_ = true;
+  std::deque<std::vector<std::byte>> converted_;
+
+  template <class Real>
+  friend class CheckpointSource;
+};
+
+// What a tensor is called today.
+std::string current_tensor_name(std::string name);
+
+}  // namespace paligemma

@@ -1,0 +1,265 @@
+#include "paligemma/config.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <optional>
+
+#include "tensor/errors.h"
+#include "tensor/json.h"
+
+namespace paligemma {
+namespace {
+
+using nlohmann::json;
+using Fields = JsonFields;
+
+constexpr Index kMaxWidth = 1 << 20;
+constexpr Index kMaxLayers = 1024;
+constexpr Index kMaxVocabulary = 1 << 24;
+constexpr Index kMaxImageSize = 1 << 14;
+
+GeluForm gelu_form(const Fields& fields, const char* name) {
+  const std::string form = fields.text(name, "gelu_pytorch_tanh");
+  if (form == "gelu") return GeluForm::exact;
+  if (form == "gelu_pytorch_tanh" || form == "gelu_new" || form == "gelu_fast") {
+    return GeluForm::tanh;
+  }
+  fields.fail(name, "\"" + form + "\" is neither form of GELU");
+}
+
+// Absent fields have the defaults of SiglipVisionConfig.
+siglip::EncoderShape vision_shape(const Fields& fields) {
+  siglip::EncoderShape shape;
+  shape.image_size = fields.size("image_size", 224, kMaxImageSize);
+  shape.patch_size = fields.size("patch_size", 16, kMaxImageSize);
+  shape.width = fields.size("hidden_size", 768, kMaxWidth);
+  shape.mlp_width = fields.size("intermediate_size", 3072, kMaxWidth);
+  shape.heads = fields.size("num_attention_heads", 12, kMaxWidth);
+  shape.layers = fields.size("num_hidden_layers", 12, kMaxLayers);
+  shape.norm_eps = fields.number("layer_norm_eps", 1e-6f, 0, 1);
+  shape.gelu = gelu_form(fields, "hidden_act");
+  if (fields.size("num_channels", 3, kMaxWidth) != 3) fields.fail("num_channels", "must be 3");
+  if (shape.patch_size > shape.image_size) fields.fail("patch_size", "larger than the picture");
+  if (shape.width % shape.heads != 0) {
+    fields.fail("num_attention_heads", "does not divide hidden_size");
+  }
+  return shape;
+}
+
+float rope_theta(const Fields& fields) {
+  const char* name = "rope_theta";
+  if (!fields.has("rope_parameters")) return fields.number(name, 10000, 1, 1e12f);
+  const Fields rope = fields.object("rope_parameters");
+  if (rope.text("rope_type", "default") != "default") rope.fail("rope_type", "not supported");
+  return rope.number(name, 10000, 1, 1e12f);
+}
+
+// Which layers look back no further than the window: those that layer_types says, or the even ones.
+std::vector<Index> windows(const Fields& fields, Index layers) {
+  std::vector<Index> window(static_cast<std::size_t>(layers), kNoWindow);
+  if (fields.is_null("sliding_window")) return window;
+  const Index size = fields.size("sliding_window", 4096, std::numeric_limits<Index>::max());
+  if (!fields.has("layer_types")) {
+    for (Index i = 0; i < layers; i += 2) window[i] = size;
+    return window;
+  }
+  const json& types = fields["layer_types"];
+  if (!types.is_array() || static_cast<Index>(types.size()) != layers) {
+    fields.fail("layer_types", "must name " + std::to_string(layers) + " layers");
+  }
+  for (Index i = 0; i < layers; ++i) {
+    if (types[i] == "sliding_attention") {
+      window[i] = size;
+    } else if (types[i] != "full_attention") {
+      fields.fail("layer_types", types[i].dump() + " is not supported");
+    }
+  }
+  return window;
+}
+
+// Absent fields have the defaults of GemmaConfig or Gemma2Config.
+gemma::DecoderShape text_shape(const Fields& fields) {
+  const std::string type = fields.text("model_type", "gemma");
+  if (type != "gemma" && type != "gemma2") {
+    fields.fail("model_type", "\"" + type + "\" is neither gemma nor gemma2");
+  }
+  gemma::DecoderShape shape;
+  const bool gemma2 = shape.is_gemma2 = type == "gemma2";
+  shape.vocabulary = fields.size("vocab_size", 256000, kMaxVocabulary);
+  shape.width = fields.size("hidden_size", gemma2 ? 2304 : 3072, kMaxWidth);
+  shape.mlp_width = fields.size("intermediate_size", gemma2 ? 9216 : 24576, kMaxWidth);
+  shape.layers = fields.size("num_hidden_layers", gemma2 ? 26 : 28, kMaxLayers);
+  shape.heads = fields.size("num_attention_heads", gemma2 ? 8 : 16, kMaxWidth);
+  shape.kv_heads = fields.size("num_key_value_heads", gemma2 ? 4 : 16, kMaxWidth);
+  shape.head_size = fields.size("head_dim", 256, kMaxWidth);
+  shape.max_positions = fields.size("max_position_embeddings", 8192, 1 << 24);
+  shape.norm_eps = fields.number("rms_norm_eps", 1e-6f, 0, 1);
+  shape.rope_theta = rope_theta(fields);
+  if (shape.heads % shape.kv_heads != 0) {
+    fields.fail("num_key_value_heads", "does not divide num_attention_heads");
+  }
+  if (shape.head_size % 2 != 0) fields.fail("head_dim", "must be even");
+  if (shape.heads * shape.head_size > kMaxWidth) {
+    fields.fail("head_dim", "all heads together are wider than " + std::to_string(kMaxWidth));
+  }
+  fields.refuse_unless("attention_bias", false);
+
+  if (!gemma2) {
+    // The first release of Gemma said "gelu" and meant the tanh form.
+    if (fields.text("hidden_act", "gelu") != "gelu") shape.gelu = gelu_form(fields, "hidden_act");
+    shape.query_scale = 1.0f / std::sqrt(static_cast<float>(shape.head_size));
+    shape.window.assign(static_cast<std::size_t>(shape.layers), kNoWindow);
+    return shape;
+  }
+  shape.gelu = gelu_form(fields, "hidden_activation");
+  // Its default changed between releases, so it must be there.
+  if (!fields.has("query_pre_attn_scalar")) fields.fail("query_pre_attn_scalar", "missing");
+  shape.query_scale = 1.0f / std::sqrt(fields.number("query_pre_attn_scalar", 0, 1e-6f, 1e9f));
+  const auto cap = [&](const char* name, float absent) {
+    return fields.is_null(name) ? kNoSoftCap : fields.number(name, absent, 1e-6f, 1e9f);
+  };
+  shape.attention_soft_cap = cap("attn_logit_softcapping", 50);
+  shape.final_soft_cap = cap("final_logit_softcapping", 30);
+  shape.window = windows(fields, shape.layers);
+  return shape;
+}
+
+// "eos_token_id": 1, or [1, 107], or nothing.
+void add_end_tokens(const Fields& fields, std::set<TokenId>& end_tokens) {
+  const char* name = "eos_token_id";
+  if (!fields.has(name)) return;
+  const json ids = fields[name].is_array() ? fields[name] : json::array({fields[name]});
+  for (const json& id : ids) {
+    if (!id.is_number_integer() || id < 0 || id >= kMaxVocabulary) {
+      fields.fail(name, id.dump() + " is not a token id");
+    }
+    end_tokens.insert(id.get<TokenId>());
+  }
+}
+
+std::array<float, 3> per_channel(const Fields& fields, const char* name,
+                                 std::array<float, 3> absent) {
+  if (!fields.has(name)) return absent;
+  const json& values = fields[name];
+  const auto usable = [](const json& v) {
+    return v.is_number() && std::abs(v.get<double>()) <= 1e6;
+  };
+  if (!values.is_array() || values.size() != 3 ||
+      !std::all_of(values.begin(), values.end(), usable)) {
+    fields.fail(name, "must be three numbers");
+  }
+  return values.get<std::array<float, 3>>();
+}
+
+void read_preprocessor(const Fields& fields, Config& config) {
+  if (fields.has("resample")) {
+    const json& filter = fields["resample"];
+    if (filter != 2 && filter != 3) fields.fail("resample", filter.dump() + " is neither 2 nor 3");
+    config.resample = filter == 2 ? ResampleFilter::bilinear : ResampleFilter::bicubic;
+  }
+  for (const char* step : {"do_resize", "do_rescale", "do_normalize"}) {
+    fields.refuse_unless(step, true);
+  }
+  PixelScale& scale = config.pixel_scale;
+  if (fields.has("rescale_factor")) {
+    fields.number("rescale_factor", 0, 0, 1);
+    scale.rescale = fields["rescale_factor"].get<double>();
+  }
+  scale.mean = per_channel(fields, "image_mean", scale.mean);
+  scale.std = per_channel(fields, "image_std", scale.std);
+  for (float std : scale.std) {
+    if (std == 0) fields.fail("image_std", "must not be 0");
+  }
+  if (fields.has("size") && fields["size"].is_object()) {
+    const Fields size = fields.object("size");
+    for (const char* side : {"height", "width"}) {
+      if (size.size(side, config.vision.image_size, kMaxImageSize) != config.vision.image_size) {
+        size.fail(side, "is not vision_config.image_size");
+      }
+    }
+  }
+}
+
+// The whole file, or nothing if there is none.
+std::optional<std::string> text_of(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  constexpr std::uintmax_t kMaxBytes = 1 << 24;
+  std::error_code error;
+  const bool usable = std::filesystem::is_regular_file(path, error) &&
+                      std::filesystem::file_size(path, error) < kMaxBytes;
+  std::string text(usable ? std::filesystem::file_size(path) : 0, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!usable || !file.read(text.data(), static_cast<std::streamsize>(text.size()))) {
+    throw ModelFileError(path.string() + ": cannot be read");
+  }
+  return text;
+}
+
+}  // namespace
+
+Config parse_config(std::string_view text, const std::string& where) {
+  Config config;
+  config.json = parse_json_object(text, where);
+  const Fields top(config.json, where);
+  if (top.text("model_type", "") != "paligemma") {
+    top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
+  }
+  config.vision = vision_shape(top.object("vision_config"));
+  config.text = text_shape(top.object("text_config"));
+  config.tied_head = top.flag("tie_word_embeddings", true);
+
+  // The published files say image_token_index, later releases image_token_id.
+  const char* image = top.has("image_token_index") ? "image_token_index" : "image_token_id";
+  if (!top.has(image)) top.fail("image_token_index", "missing");
+  const json& id = top[image];
+  // It may stand right behind the table's rows, since it is never looked up.
+  if (!id.is_number_integer() || id < 0 || id > config.text.vocabulary) {
+    top.fail(image, id.dump() + " does not fit the " + std::to_string(config.text.vocabulary) +
+                        " rows of text_config.vocab_size");
+  }
+  config.image_token = id.get<TokenId>();
+  add_end_tokens(top, config.end_tokens);
+  add_end_tokens(top.object("text_config"), config.end_tokens);
+  return config;
+}
+
+std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) {
+    throw NotFoundError(path.string() + ": no such file or folder");
+  }
+  if (std::filesystem::is_directory(path)) return path;
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+Config read_config(const std::filesystem::path& folder) {
+  const auto read = [&](const char* name) { return text_of(folder / name); };
+  const auto where = [&](const char* name) { return (folder / name).string(); };
+  const char* main_file = "config.json";
+  const auto text = read(main_file);
+  if (!text) throw NotFoundError(where(main_file) + ": no such file");
+  Config config = parse_config(*text, where(main_file));
+
+  const char* generation_file = "generation_config.json";
+  if (const auto generation = read(generation_file)) {
+    const json object = parse_json_object(*generation, where(generation_file));
+    add_end_tokens(Fields(object, where(generation_file)), config.end_tokens);
+  }
+
+  // Later releases save the picture's part inside processor_config.json.
+  const char* preprocessor_file = "preprocessor_config.json";
+  const char* processor_file = "processor_config.json";
+  if (const auto preprocessor = read(preprocessor_file)) {
+    const json object = parse_json_object(*preprocessor, where(preprocessor_file));
+    read_preprocessor(Fields(object, where(preprocessor_file)), config);
+  } else if (const auto processor = read(processor_file)) {
+    const json object = parse_json_object(*processor, where(processor_file));
+    const Fields fields(object, where(processor_file));
+    if (fields.has("image_processor")) read_preprocessor(fields.object("image_processor"), config);
+  }
+  return config;
+}
+
+}  // namespace paligemma

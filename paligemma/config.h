@@ -1,0 +1,53 @@
+// Config: what a checkpoint's JSON files say about it, with everything they leave out filled in.
+//
+//   config.json                the shapes of both towers; PaliGemma 2 is told by text_config's
+//                              model_type "gemma2"
+//   generation_config.json     more tokens that end an answer (may be missing)
+//   preprocessor_config.json   how a picture becomes pixels (may be missing)
+//
+// Published files omit whatever equals a class default of Hugging Face's at the time, even the head
+// size and the picture size, and some hold stale numbers at the top level. So the widths come from
+// text_config and vision_config alone, and a table of defaults stands in config.cpp. Anything that
+// would change the result and is not supported is refused by name. Sizes are bounded, and the
+// tensors must then have exactly the shapes that follow from them (paligemma/checkpoint.h).
+//
+// Source: the configuration classes of Hugging Face transformers 5.23.0 and the files of the
+// published checkpoints. Read next: paligemma/presets.h, docs/paligemma/config.md.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "gemma/shape.h"
+#include "gemma/token_embedding.h"  // TokenId
+#include "processing/normalize_pixels.h"
+#include "processing/resize.h"
+#include "siglip/shape.h"
+
+namespace paligemma {
+
+struct Config {
+  siglip::EncoderShape vision;
+  gemma::DecoderShape text;
+  bool tied_head = true;         // the embedding table is also the output head
+  TokenId image_token = 0;       // 257152 in the published checkpoints
+  std::set<TokenId> end_tokens;  // any of these ends an answer; the tokenizer's <eos> does too
+  ResampleFilter resample = ResampleFilter::bicubic;
+  PixelScale pixel_scale;
+  nlohmann::json json;  // config.json as it was read
+
+  std::string architecture() const { return text.is_gemma2 ? "paligemma2" : "paligemma"; }
+};
+
+// From config.json's text alone. `where` begins the message of the ModelFileError.
+Config parse_config(std::string_view text, const std::string& where);
+
+// From a checkpoint's folder. Throws NotFoundError if it has no config.json.
+Config read_config(const std::filesystem::path& folder);
+
+// The folder of a checkpoint that may be given by one of its files. Throws NotFoundError.
+std::filesystem::path checkpoint_folder(const std::filesystem::path& path);
+
+}  // namespace paligemma

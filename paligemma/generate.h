@@ -1,0 +1,67 @@
+// Generate: the answer, token by token.
+//
+//   logits of the prefix -> sample -> forward that one token -> sample -> ...
+//
+// The prefix goes through the decoder once ("prefill"); after that each step reads every weight for
+// the sake of one token ("decode"). It ends with one of the end tokens, which is part of the result,
+// or after max_tokens.
+//
+// Read next: paligemma/pipeline.h.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "gemma/sampler.h"
+#include "paligemma/model.h"
+
+namespace paligemma {
+
+struct GeneratedToken {
+  TokenId id;
+  float log_probability;  // natural, of the id among all tokens, before any sampling rule
+  double milliseconds;    // what it took: the first one holds the prefill
+};
+
+struct GenerateOptions {
+  Index max_tokens = 100;
+  std::set<TokenId> end_tokens = {};
+  SamplerOptions sampler = {};
+};
+
+// `on_token` is called with each token as soon as it is known; false from it ends the answer.
+template <class On, class W, class Rows, class Tap>
+std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& image_rows,
+                                     std::span<const TokenId> prompt,
+                                     const GenerateOptions& options,
+                                     const std::function<bool(const GeneratedToken&)>& on_token,
+                                     const Tap& tap) {
+  using Clock = std::chrono::steady_clock;
+  const auto T = static_cast<Index>(prompt.size());
+  Session<On> session(model.text, T, T + options.max_tokens);
+  const auto logits = [&] { return session.scratch.logits.view().row(0); };
+
+  std::vector<GeneratedToken> tokens;
+  auto start = Clock::now();
+  forward(model, prompt, image_rows, T, session, tap);
+  for (Index step = 0; step < options.max_tokens; ++step) {
+    // The taps show the prefix; of later steps only the logits.
+    if (step > 0) {
+      forward(model, {&tokens.back().id, 1}, image_rows.rows(0, 0), T, session, NoTap());
+      tap("logits", session.scratch.logits.view());
+    }
+    const TokenId id =
+        sample(model.on, logits(), options.sampler, static_cast<std::uint64_t>(step));
+    const auto now = Clock::now();
+    tokens.push_back({id, log_probability(model.on, logits(), id),
+                      std::chrono::duration<double, std::milli>(now - start).count()});
+    start = now;
+    if (!on_token(tokens.back()) || options.end_tokens.count(id) != 0) break;
+  }
+  return tokens;
+}
+
+}  // namespace paligemma

@@ -1,0 +1,78 @@
+// PaliGemma: the vision tower, the projector and the language model, joined.
+//
+//   image rows = projector( encoder( pixels ) )                                 once per picture
+//   x          = [ image rows ; token_embedding(<bos> prompt "\n") ]            once per prompt
+//   logits     = decoder( x ), then one token at a time
+//
+//   pixels      [S, S, 3]
+//   image rows  [L, D]      enter the decoder as they are; words are multiplied by sqrt(D)
+//   prompt      T ids, of which the first L are the image token and stand for the image rows
+//
+// Paper: Beyer et al. 2024, "PaliGemma", section 3.1 and figure 2. Taps: img/..., llm/..., logits.
+//
+// Read next: paligemma/generate.h.
+#pragma once
+
+#include <span>
+
+#include "gemma/logits.h"
+#include "paligemma/config.h"
+#include "paligemma/projector.h"
+#include "paligemma/weights.h"
+
+namespace paligemma {
+
+template <class On, class W>
+struct Model {
+  On on;
+  siglip::EncoderShape vision;
+  gemma::DecoderShape text;
+  ModelWeights<W> weights;
+};
+
+// The picture as rows of the language model.
+template <class On, class W, class Pixels, class Tap>
+BufferOn<On, float, 2> encode_image(const Model<On, W>& model, const Pixels& pixels,
+                                    const Tap& tap) {
+  siglip::EncoderScratch<On> scratch(model.vision);
+  siglip::encoder(model.on, model.weights.vision, model.vision, pixels, scratch, tap.in("img"));
+
+  BufferOn<On, float, 2> image_rows({model.vision.patches(), model.text.width});
+  projector(model.on, scratch.normed.view(), model.weights.projector.weight,
+            model.weights.projector.bias, image_rows.view());
+  tap.in("img")("head", image_rows.view());
+  return image_rows;
+}
+
+// The activations and the memory of one answer.
+template <class On>
+struct Session {
+  gemma::DecoderScratch<On> scratch;
+  KvCache<On> cache;
+
+  // For prefixes of up to `prefix` tokens and answers that end before position `capacity`.
+  Session(const gemma::DecoderShape& shape, Index prefix, Index capacity)
+      : scratch(shape, prefix), cache(shape.layers, capacity, shape.kv_heads, shape.head_size) {}
+};
+
+// Runs tokens through the decoder and leaves the logits of the last one in session.scratch.logits.
+// The first ids may be image tokens, as many as there are image rows, which take their place.
+// `prefix` tokens of the whole sequence see one another both ways.
+template <class On, class W, class Rows, class Tap>
+void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows& image_rows,
+             Index prefix, Session<On>& session, const Tap& tap) {
+  const auto T = static_cast<Index>(ids.size()), L = image_rows.size(0);
+  PG_CHECK(T > L, "there is a token behind the picture");
+  const auto x = session.scratch.x.view().rows(0, T);
+  copy(model.on, image_rows, x.rows(0, L));
+  token_embedding(model.on, View<const TokenId, 1>(ids.data() + L, {T - L}),
+                  model.weights.text.embedding, x.rows(L, T));
+
+  const gemma::Step step{session.cache.length(), T, prefix};
+  gemma::decoder(model.on, model.weights.text, model.text, step, session.scratch, session.cache,
+                 tap.in("llm"));
+  gemma::logits(model.on, model.weights.text, model.text, T - 1, session.scratch);
+  tap("logits", session.scratch.logits.view());
+}
+
+}  // namespace paligemma

@@ -1,0 +1,86 @@
+// Pipeline: a checkpoint's folder, made ready to answer. The whole of the library in one object.
+//
+//   Pipeline<Reference> pipeline(reference, {.model = "models/tiny"});
+//   const auto picture = pipeline.encode(read_image("scene.png").view());
+//   const auto answer = pipeline.generate(picture, "caption en", {});
+//
+// A picture is encoded once and may be asked many things.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "paligemma/checkpoint.h"
+#include "paligemma/generate.h"
+#include "processing/image_file.h"
+#include "processing/prompt.h"
+#include "processing/tokenizer.h"
+#include "tensor/tap.h"
+
+namespace paligemma {
+
+struct PipelineOptions {
+  std::filesystem::path model;  // a checkpoint's folder, or a safetensors file in it
+  std::optional<std::filesystem::path> tokenizer = {};  // default: tokenizer.model beside it
+  std::optional<DType> dtype = {};                      // of weights in memory; default: as stored
+  std::optional<ResampleFilter> resample = {};          // default: the checkpoint's
+  bool soft_cap = true;        // false: no caps, whatever the configuration says
+  bool sliding_window = true;  // false: no windows
+};
+
+// Sees every tap, docs/taps.md.
+using TapListener = std::function<void(const std::string& name, std::span<const float> numbers,
+                                       std::span<const Index> shape)>;
+
+struct Answer {
+  std::string text;
+  std::vector<TokenId> prompt;
+  std::string note;                    // what was typed in vain, processing/prompt.h
+  std::vector<GeneratedToken> tokens;  // the end token too, when it came
+  bool ended = false;                  // by an end token, not by max_tokens
+};
+
+struct AnswerOptions {
+  std::optional<Index> max_tokens = {};  // default: 100, or what the positions leave room for
+  SamplerOptions sampler = {};
+  std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
+};
+
+template <class On>
+class Pipeline {
+ public:
+  // Throws NotFoundError or ModelFileError.
+  Pipeline(On on, const PipelineOptions& options);
+
+  struct Picture {
+    BufferOn<On, float, 2> rows;  // [L, D]
+    double preprocess_ms, encode_ms;
+  };
+  Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener = {}) const;
+
+  // Throws PromptError if the prompt is not UTF-8 or too long.
+  Answer generate(const Picture& picture, std::string_view prompt, const AnswerOptions& options,
+                  const TapListener& listener = {}) const;
+
+  const Config& config() const { return config_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  DType dtype() const;  // of the weights in memory
+  bool trained() const { return checkpoint_.trained(); }
+
+ private:
+  template <class Real>
+  using ModelOf = Model<On, HostWeights<Real>>;
+
+  Config config_;
+  Tokenizer tokenizer_;
+  Checkpoint checkpoint_;
+  std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>> model_;
+};
+
+extern template class Pipeline<Reference>;
+
+}  // namespace paligemma

@@ -1,0 +1,125 @@
+// The weights of a whole PaliGemma, and the one place that knows what a checkpoint calls them.
+//
+// load_weights asks `source` for every tensor by name and shape, in order. A source that maps files
+// gives a model; one that only writes down what it is asked gives the list of tensors that a
+// checkpoint must hold, which is how shapes are checked, parameters counted and files made.
+//
+//   source.matrix(name, shape)   W::Matrix of shape[0] rows
+//   source.vector(name, length)  W::Vector
+//
+// The names are those that Hugging Face transformers 5.23.0 writes; checkpoint.h maps the older ones
+// to them.
+//
+// Read next: paligemma/checkpoint.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gemma/decoder.h"
+#include "paligemma/config.h"
+#include "siglip/encoder.h"
+#include "tensor/weights.h"
+
+namespace paligemma {
+
+template <class W>
+struct ModelWeights {
+  siglip::EncoderWeights<W> vision;
+  LinearWeights<W> projector;  // [D of the text, D of the pictures]
+  gemma::DecoderWeights<W> text;
+};
+
+template <class W, class Source>
+siglip::EncoderWeights<W> load_encoder(const siglip::EncoderShape& shape, Source& source) {
+  const Index D = shape.width, F = shape.mlp_width, P = shape.patch_size;
+  const std::string tower = "vision_tower.";
+  const auto linear = [&](const std::string& name, Index O, Index I) {
+    return LinearWeights<W>{source.matrix(name + ".weight", {O, I}),
+                            source.vector(name + ".bias", O)};
+  };
+  const auto layer_norm = [&](const std::string& name) {
+    return siglip::LayerNormWeights<W>{source.vector(name + ".weight", D),
+                                       source.vector(name + ".bias", D)};
+  };
+
+  siglip::EncoderWeights<W> w;
+  w.patch_embedding = source.matrix(tower + "embeddings.patch_embedding.weight", {D, 3, P, P});
+  w.patch_embedding_bias = source.vector(tower + "embeddings.patch_embedding.bias", D);
+  w.position_embedding =
+      source.matrix(tower + "embeddings.position_embedding.weight", {shape.patches(), D});
+  for (Index i = 0; i < shape.layers; ++i) {
+    const std::string layer = tower + "encoder.layers." + std::to_string(i) + ".";
+    siglip::EncoderBlockWeights<W>& block = w.blocks.emplace_back();
+    block.norm1 = layer_norm(layer + "layer_norm1");
+    block.self_attention.q = linear(layer + "self_attn.q_proj", D, D);
+    block.self_attention.k = linear(layer + "self_attn.k_proj", D, D);
+    block.self_attention.v = linear(layer + "self_attn.v_proj", D, D);
+    block.self_attention.out = linear(layer + "self_attn.out_proj", D, D);
+    block.norm2 = layer_norm(layer + "layer_norm2");
+    block.mlp.fc1 = linear(layer + "mlp.fc1", F, D);
+    block.mlp.fc2 = linear(layer + "mlp.fc2", D, F);
+  }
+  w.post_norm = layer_norm(tower + "post_layernorm");
+  return w;
+}
+
+template <class W, class Source>
+gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tied_head,
+                                      Source& source) {
+  const Index D = shape.width, F = shape.mlp_width, V = shape.vocabulary;
+  const Index NH = shape.heads * shape.head_size, KH = shape.kv_heads * shape.head_size;
+  const std::string model = "language_model.model.";
+
+  gemma::DecoderWeights<W> w;
+  w.embedding = source.matrix(model + "embed_tokens.weight", {V, D});
+  for (Index i = 0; i < shape.layers; ++i) {
+    const std::string layer = model + "layers." + std::to_string(i) + ".";
+    const auto norm = [&](const char* name) { return source.vector(layer + name + ".weight", D); };
+    gemma::DecoderBlockWeights<W>& block = w.blocks.emplace_back();
+    block.self_attention.q = source.matrix(layer + "self_attn.q_proj.weight", {NH, D});
+    block.self_attention.k = source.matrix(layer + "self_attn.k_proj.weight", {KH, D});
+    block.self_attention.v = source.matrix(layer + "self_attn.v_proj.weight", {KH, D});
+    block.self_attention.out = source.matrix(layer + "self_attn.o_proj.weight", {D, NH});
+    block.mlp.gate = source.matrix(layer + "mlp.gate_proj.weight", {F, D});
+    block.mlp.up = source.matrix(layer + "mlp.up_proj.weight", {F, D});
+    block.mlp.down = source.matrix(layer + "mlp.down_proj.weight", {D, F});
+
+    // Gemma 1 calls the norm before the MLP what Gemma 2 calls the norm after attention.
+    block.pre_attention_norm = norm("input_layernorm");
+    if (shape.is_gemma2) {
+      block.post_attention_norm = norm("post_attention_layernorm");
+      block.pre_mlp_norm = norm("pre_feedforward_layernorm");
+      block.post_mlp_norm = norm("post_feedforward_layernorm");
+    } else {
+      block.pre_mlp_norm = norm("post_attention_layernorm");
+    }
+  }
+  w.final_norm = source.vector(model + "norm.weight", D);
+  w.head = tied_head ? w.embedding : source.matrix("lm_head.weight", {V, D});
+  return w;
+}
+
+template <class W, class Source>
+ModelWeights<W> load_weights(const Config& config, Source& source) {
+  const Index D = config.text.width;
+  ModelWeights<W> w;
+  w.vision = load_encoder<W>(config.vision, source);
+  w.projector.weight =
+      source.matrix("multi_modal_projector.linear.weight", {D, config.vision.width});
+  w.projector.bias = source.vector("multi_modal_projector.linear.bias", D);
+  w.text = load_decoder<W>(config.text, config.tied_head, source);
+  return w;
+}
+
+// What a checkpoint of this configuration must hold, in the order above.
+struct ExpectedTensor {
+  std::string name;
+  std::vector<Index> shape;
+};
+std::vector<ExpectedTensor> expected_tensors(const Config& config);
+
+// The sum of their sizes; a tied head counts once.
+Index parameter_count(const Config& config);
+
+}  // namespace paligemma

@@ -1,0 +1,33 @@
+// Pictures in files: PNG, JPEG, GIF (its first picture), BMP, PGM and PPM (of bytes) and TGA, as rows
+// of red, green and blue bytes.
+//
+// Grey, palette, 16-bit and CMYK pictures become 8-bit RGB; transparency is dropped, as Pillow's
+// convert("RGB") does. The orientation that a camera notes in EXIF is not applied, as in the
+// original preprocessing. What cannot be read in full is an ImageError that says what the file looks
+// like. The decoder is stb_image.
+//
+// Read next: processing/resize.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "tensor/buffer.h"
+
+namespace paligemma {
+
+using RgbImage = Buffer<std::uint8_t, 3>;  // [H, W, 3]
+
+// `name` begins the message of an error.
+RgbImage decode_image(std::span<const std::byte> file, const std::string& name);
+
+// "-" reads standard input.
+RgbImage read_image(const std::filesystem::path& path);
+
+// As PNG. Throws std::runtime_error if the file cannot be written.
+void write_png(const std::filesystem::path& path, View<const std::uint8_t, 3> image);
+
+}  // namespace paligemma

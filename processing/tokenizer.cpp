@@ -1,0 +1,164 @@
+#include "processing/tokenizer.h"
+
+#include <sentencepiece_processor.h>
+
+#include <cstdio>
+
+#include "tensor/errors.h"
+
+namespace paligemma {
+namespace {
+
+// "<loc0051>" from ("loc", 4, 51).
+std::string numbered(const char* kind, int digits, int number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "<%s%0*d>", kind, digits, number);
+  return text;
+}
+
+// The length of the UTF-8 character that `text` begins with; 0 if it begins with none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Not the shortest form, a surrogate, or past the last code point.
+  const unsigned char next = byte(1);
+  if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f) ||
+      (lead == 0xf0 && next < 0x90) || (lead == 0xf4 && next > 0x8f)) {
+    return 0;
+  }
+  return length;
+}
+
+void check_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text.substr(at));
+    if (length == 0) {
+      throw PromptError("the text is not UTF-8 (byte " + std::to_string(at + 1) + ")");
+    }
+    at += length;
+  }
+}
+
+}  // namespace
+
+struct Tokenizer::Library {
+  sentencepiece::SentencePieceProcessor processor;
+};
+
+Tokenizer::Tokenizer(const std::filesystem::path& model, TokenId image_token, TokenId rows)
+    : library_(std::make_unique<Library>()), image_(image_token) {
+  const std::string where = model.string();
+  if (!std::filesystem::exists(model)) throw NotFoundError(where + ": no such file");
+  auto& processor = library_->processor;
+  if (!std::filesystem::is_regular_file(model) || !processor.Load(where).ok()) {
+    throw ModelFileError(where + ": not a SentencePiece model");
+  }
+  if (processor.GetPieceSize() > rows) {
+    throw ModelFileError(where + ": has " + std::to_string(processor.GetPieceSize()) +
+                         " pieces, the embedding table has " + std::to_string(rows) + " rows");
+  }
+  if (image_ < 0 || image_ > rows) {  // the row itself is never looked up
+    throw ModelFileError(where + ": config.json says that the image token is " +
+                         std::to_string(image_) + ", the embedding table has " +
+                         std::to_string(rows) + " rows");
+  }
+
+  const auto id_of = [&](const std::string& piece) {
+    const TokenId id = processor.PieceToId(piece);
+    if (processor.IdToPiece(id) != piece) {
+      throw ModelFileError(where + ": has no " + piece + "; it is not a PaliGemma tokenizer");
+    }
+    return id;
+  };
+  const auto block_of = [&](const char* kind, int digits, int count) {
+    const TokenId first = id_of(numbered(kind, digits, 0));
+    for (int i = 1; i < count; ++i) {
+      const std::string piece = numbered(kind, digits, i);
+      if (id_of(piece) != first + i)
+        throw ModelFileError(where + ": " + piece + " is out of order");
+    }
+    return first;
+  };
+  bos_ = id_of("<bos>");
+  eos_ = id_of("<eos>");
+  newline_ = id_of("\n");
+  first_loc_ = block_of("loc", 4, kLocTokens);
+  first_seg_ = block_of("seg", 3, kSegTokens);
+  if (image_ < processor.GetPieceSize() && processor.IdToPiece(image_) != "<image>") {
+    throw ModelFileError(where + ": config.json says that the image token is " +
+                         std::to_string(image_) + ", which here is " + processor.IdToPiece(image_));
+  }
+
+  typed_.emplace_back("<image>", image_);
+  for (TokenId id = 0; id < processor.GetPieceSize(); ++id) {
+    if (processor.IsControl(id) || processor.IsUnknown(id)) {
+      typed_.emplace_back(processor.IdToPiece(id), id);
+    }
+  }
+}
+
+Tokenizer::~Tokenizer() = default;
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+
+std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
+  check_utf8(text);
+  std::vector<TokenId> ids;
+  const auto append = [&](std::string_view plain) {
+    std::vector<int> more;
+    if (!plain.empty()) library_->processor.Encode({plain.data(), plain.size()}, &more);
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
+
+  // Up to the next token that is spelt out, then that token.
+  std::size_t begin = 0;
+  for (std::size_t at = text.find('<'); at != text.npos; at = text.find('<', at)) {
+    const auto* found = &typed_.front();
+    const auto* end = found + typed_.size();
+    while (found != end && !text.substr(at).starts_with(found->first)) ++found;
+    if (found == end) {
+      ++at;
+      continue;
+    }
+    append(text.substr(begin, at - begin));
+    ids.push_back(found->second);
+    begin = at = at + found->first.size();
+  }
+  append(text.substr(begin));
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> ids) const {
+  // Ids beyond the file, the image token among them, have no text, and neither has <unk>.
+  const auto& processor = library_->processor;
+  std::vector<int> known;
+  for (TokenId id : ids) {
+    if (id >= 0 && id < processor.GetPieceSize() && !processor.IsUnknown(id)) known.push_back(id);
+  }
+  std::string text;
+  processor.Decode(known, &text);
+  return text;
+}
+
+std::string Tokenizer::piece(TokenId id) const {
+  if (id == image_) return "<image>";
+  if (id < 0 || id >= library_->processor.GetPieceSize()) return "<" + std::to_string(id) + ">";
+  return library_->processor.IdToPiece(id);
+}
+
+std::optional<int> Tokenizer::loc(TokenId id) const {
+  if (id < first_loc_ || id >= first_loc_ + kLocTokens) return std::nullopt;
+  return id - first_loc_;
+}
+
+std::optional<int> Tokenizer::seg(TokenId id) const {
+  if (id < first_seg_ || id >= first_seg_ + kSegTokens) return std::nullopt;
+  return id - first_seg_;
+}
+
+}  // namespace paligemma

@@ -1,0 +1,56 @@
+// Tokenizer: text to token ids and back, by a checkpoint's own SentencePiece model.
+//
+//   "detect cat"  ->  [8682, 4401]            "<loc0051>"  ->  [256051], whole in both directions
+//
+// The model file is the checkpoint's tokenizer.model; the work is the sentencepiece library's. Two
+// things are added, as Hugging Face does: the image token, which is not in the file and whose id
+// config.json gives, and the control tokens, which are recognised when they are typed out
+// ("<bos>"). Everything the model must agree on with the checkpoint is checked on loading: the 1024
+// location and 128 segmentation tokens are there, in order, and no id is beyond the table's rows.
+//
+// Paper: Kudo & Richardson 2018, "SentencePiece"; Beyer et al. 2024, "PaliGemma", sections 3.1 and
+// 5.3. Read next: processing/prompt.h.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace paligemma {
+
+using TokenId = int;
+
+inline constexpr int kLocTokens = 1024;
+inline constexpr int kSegTokens = 128;
+
+class Tokenizer {
+ public:
+  // `rows` is the height of the embedding table. Throws NotFoundError or ModelFileError.
+  Tokenizer(const std::filesystem::path& model, TokenId image_token, TokenId rows);
+  ~Tokenizer();
+  Tokenizer(Tokenizer&&) noexcept;
+
+  // Throws PromptError if the text is not UTF-8.
+  std::vector<TokenId> encode(std::string_view text) const;
+  std::string decode(std::span<const TokenId> ids) const;  // without control tokens
+  std::string piece(TokenId id) const;                     // "▁red", "<loc0051>", "<eos>"
+
+  TokenId bos() const { return bos_; }
+  TokenId eos() const { return eos_; }
+  TokenId newline() const { return newline_; }  // ends every prompt
+  TokenId image() const { return image_; }
+  std::optional<int> loc(TokenId id) const;  // 51 for <loc0051>
+  std::optional<int> seg(TokenId id) const;  // 7 for <seg007>
+
+ private:
+  struct Library;
+  std::unique_ptr<Library> library_;
+  TokenId bos_, eos_, newline_, image_, first_loc_, first_seg_;
+  std::vector<std::pair<std::string, TokenId>> typed_;  // tokens that text may spell out
+};
+
+}  // namespace paligemma

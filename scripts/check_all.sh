@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Everything that is too slow for every push: what .ci/run does, all deliberate faults, a comparison
+# with transformers over many random checkpoints, a 64-bit ARM compilation, longer fuzzing, and a
+# full-size random 3B. Takes about an hour and 12 GB of disk; needs PyPI for the comparison.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+.ci/run
+tests/mutations/run.py
+scripts/fuzz.sh 300
+
+scripts/install.sh g++-aarch64-linux-gnu
+git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'processing/*.cpp' |
+  xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -std=c++20 -fopenmp -fsyntax-only -I. \
+    -idirafter /usr/include -idirafter /usr/include/stb
+
+venv=build/venv
+if [ ! -x "$venv/bin/python" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install -q torch==2.13.0 transformers==5.23.0 sentencepiece==0.2.3 \
+    pillow==13.0.0 numpy==2.4.6
+fi
+"$venv/bin/python" tools/compare_with_transformers.py -n 100
+
+scripts/check_3b.sh

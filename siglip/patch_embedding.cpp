@@ -1,0 +1,41 @@
+#include "siglip/patch_embedding.h"
+
+namespace paligemma {
+
+template <class Weight>
+void patch_embedding(Reference, View<const float, 3> pixels, View<const Weight, 2> weight,
+                     View<const Weight, 1> bias, Index patch_size, View<float, 2> y) {
+  const Index S = pixels.size(0), P = patch_size, D = weight.size(0);
+  PG_CHECK(pixels.size(1) == S && pixels.size(2) == 3, "pixels " + shape_text(pixels));
+  PG_CHECK(P > 0 && weight.size(1) == 3 * P * P,
+           "weight " + shape_text(weight) + ", patch size " + std::to_string(P));
+  PG_CHECK(bias.size(0) == D, "weight " + shape_text(weight) + ", bias " + shape_text(bias));
+  const Index side = S / P;
+  PG_CHECK(y.size(0) == side * side && y.size(1) == D,
+           "pixels " + shape_text(pixels) + ", y " + shape_text(y));
+
+#pragma omp parallel for
+  for (Index l = 0; l < side * side; ++l) {
+    const Index top = l / side * P, left = l % side * P;
+    for (Index d = 0; d < D; ++d) {
+      float sum = 0.0f;
+      for (Index c = 0; c < 3; ++c) {
+        for (Index i = 0; i < P; ++i) {
+          for (Index j = 0; j < P; ++j) {
+            sum += pixels(top + i, left + j, c) * widen(weight(d, (c * P + i) * P + j));
+          }
+        }
+      }
+      y(l, d) = sum + widen(bias(d));
+    }
+  }
+}
+
+template void patch_embedding(Reference, View<const float, 3>, View<const float, 2>,
+                              View<const float, 1>, Index, View<float, 2>);
+template void patch_embedding(Reference, View<const float, 3>, View<const bf16, 2>,
+                              View<const bf16, 1>, Index, View<float, 2>);
+template void patch_embedding(Reference, View<const float, 3>, View<const f16, 2>,
+                              View<const f16, 1>, Index, View<float, 2>);
+
+}  // namespace paligemma

@@ -1,0 +1,49 @@
+// Buffer<T, Rank>: numbers on the host that this object owns. Move-only; frees itself; starts as
+// zeros.
+#pragma once
+
+#include <memory>
+
+#include "tensor/execution.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+template <class T, int Rank>
+class Buffer {
+ public:
+  using Shape = typename View<T, Rank>::Shape;
+
+  explicit Buffer(Shape shape)
+      : shape_(shape),
+        data_(std::make_unique<T[]>(
+            static_cast<std::size_t>(View<T, Rank>(nullptr, shape).count()))) {}
+
+  View<T, Rank> view() { return {data_.get(), shape_}; }
+  View<const T, Rank> view() const { return {data_.get(), shape_}; }
+
+ private:
+  Shape shape_;
+  std::unique_ptr<T[]> data_;
+};
+
+// Where an executor keeps its activations: BufferOn<Reference, float, 2> is host memory. An
+// executor with a memory of its own specialises MemoryOf.
+template <class On>
+struct MemoryOf {
+  template <class T, int Rank>
+  using BufferType = Buffer<T, Rank>;
+};
+
+template <class On, class T, int Rank>
+using BufferOn = typename MemoryOf<On>::template BufferType<T, Rank>;
+
+// Rows from one place to another of the same shape.
+inline void copy(Reference, View<const float, 2> from, View<float, 2> to) {
+  PG_CHECK(from.shape() == to.shape(), "from " + shape_text(from) + ", to " + shape_text(to));
+  for (Index t = 0; t < from.size(0); ++t) {
+    for (Index d = 0; d < from.size(1); ++d) to(t, d) = from(t, d);
+  }
+}
+
+}  // namespace paligemma

@@ -1,0 +1,164 @@
+#include "tensor/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "tensor/errors.h"
+#include "tensor/json.h"
+
+namespace paligemma {
+namespace {
+
+using nlohmann::json;
+
+struct DTypeRow {
+  DType dtype;
+  std::string_view in_file;
+  std::string_view name;
+  Index size;
+};
+
+constexpr std::array<DTypeRow, 10> kDTypes{{{DType::f64, "F64", "f64", 8},
+                                            {DType::f32, "F32", "f32", 4},
+                                            {DType::f16, "F16", "f16", 2},
+                                            {DType::bf16, "BF16", "bf16", 2},
+                                            {DType::i64, "I64", "i64", 8},
+                                            {DType::i32, "I32", "i32", 4},
+                                            {DType::i16, "I16", "i16", 2},
+                                            {DType::i8, "I8", "i8", 1},
+                                            {DType::u8, "U8", "u8", 1},
+                                            {DType::boolean, "BOOL", "bool", 1}}};
+
+const DTypeRow& row_of(DType dtype) {
+  return *std::find_if(kDTypes.begin(), kDTypes.end(),
+                       [&](const DTypeRow& row) { return row.dtype == dtype; });
+}
+
+// The JSON text between the length and the numbers.
+std::string_view header_of(std::span<const std::byte> bytes, const std::string& where) {
+  std::uint64_t length = 0;
+  if (bytes.size() < sizeof length) throw ModelFileError(where + ": shorter than its own header");
+  std::memcpy(&length, bytes.data(), sizeof length);
+  if (length > bytes.size() - sizeof length) {
+    throw ModelFileError(where + ": the header claims " + std::to_string(length) +
+                         " bytes, the file has " + std::to_string(bytes.size()));
+  }
+  return {reinterpret_cast<const char*>(bytes.data()) + sizeof length,
+          static_cast<std::size_t>(length)};
+}
+
+// A whole number that is not negative and fits an Index.
+Index whole(const json& value, const std::string& where) {
+  const bool fits =
+      value.is_number_unsigned() &&
+      value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
+  if (!fits) throw ModelFileError(where + ": " + value.dump() + " is not a size");
+  return value.get<Index>();
+}
+
+TensorEntry entry_of(const json& fields, std::span<const std::byte> data,
+                     const std::string& where) {
+  const auto is_array = [&](const char* key) {
+    return fields.contains(key) && fields[key].is_array();
+  };
+  if (!fields.is_object() || !fields.contains("dtype") || !fields["dtype"].is_string() ||
+      !is_array("shape") || !is_array("data_offsets") || fields["data_offsets"].size() != 2) {
+    throw ModelFileError(where + ": needs dtype, shape and two data_offsets");
+  }
+  const auto dtype = dtype_named(fields["dtype"].get<std::string>());
+  if (!dtype) throw ModelFileError(where + ": unknown dtype " + fields["dtype"].dump());
+
+  // The shape's own size, step by step so that no product overflows.
+  TensorEntry entry{*dtype, {}, {}};
+  Index size = size_of(*dtype);
+  for (const json& axis : fields["shape"]) {
+    entry.shape.push_back(whole(axis, where));
+    if (entry.shape.back() > 0 && size > std::numeric_limits<Index>::max() / entry.shape.back()) {
+      throw ModelFileError(where + ": the shape " + shape_text(entry.shape) + " overflows");
+    }
+    size *= entry.shape.back();
+  }
+
+  const Index begin = whole(fields["data_offsets"][0], where);
+  const Index end = whole(fields["data_offsets"][1], where);
+  if (begin > end || end > static_cast<Index>(data.size())) {
+    throw ModelFileError(where + ": bytes " + std::to_string(begin) + " to " + std::to_string(end) +
+                         " of " + std::to_string(data.size()));
+  }
+  if (end - begin != size) {
+    throw ModelFileError(where + ": " + fields["dtype"].get<std::string>() + " " +
+                         shape_text(entry.shape) + " takes " + std::to_string(size) +
+                         " bytes, the header gives it " + std::to_string(end - begin));
+  }
+  entry.bytes = data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
+  return entry;
+}
+
+// Tensors lie one after another, from the first byte to the last.
+void check_layout(const std::map<std::string, TensorEntry>& tensors,
+                  std::span<const std::byte> data, const std::string& where) {
+  std::vector<std::pair<const std::byte*, const std::byte*>> pieces;
+  for (const auto& [name, entry] : tensors) {
+    if (!entry.bytes.empty()) {
+      pieces.emplace_back(entry.bytes.data(), entry.bytes.data() + entry.bytes.size());
+    }
+  }
+  std::sort(pieces.begin(), pieces.end());
+  const std::byte* next = data.data();
+  for (const auto& [begin, end] : pieces) {
+    if (begin < next) throw ModelFileError(where + ": tensors overlap");
+    if (begin > next) throw ModelFileError(where + ": bytes between tensors belong to none");
+    next = end;
+  }
+  if (next != data.data() + data.size()) {
+    throw ModelFileError(where + ": bytes after the last tensor belong to none");
+  }
+}
+
+}  // namespace
+
+Index size_of(DType dtype) { return row_of(dtype).size; }
+
+std::string_view name_of(DType dtype) { return row_of(dtype).name; }
+
+std::optional<DType> dtype_named(std::string_view name) {
+  for (const DTypeRow& row : kDTypes) {
+    if (row.in_file == name) return row.dtype;
+  }
+  return std::nullopt;
+}
+
+Index TensorEntry::count() const { return static_cast<Index>(bytes.size()) / size_of(dtype); }
+
+std::string shape_text(std::span<const Index> shape) {
+  std::string text;
+  for (Index size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
+  return "[" + text + "]";
+}
+
+SafetensorsFile::SafetensorsFile(std::filesystem::path path)
+    : path_(std::move(path)), file_(path_) {
+  const std::string where = path_.string();
+  const std::string_view header = header_of(file_.bytes(), where);
+  const auto data = file_.bytes().subspan(sizeof(std::uint64_t) + header.size());
+
+  const json object = parse_json_object(header, where);
+  for (const auto& [name, fields] : object.items()) {
+    if (name == "__metadata__") {
+      if (!fields.is_object()) throw ModelFileError(where + ": __metadata__ is not an object");
+      for (const auto& [key, value] : fields.items()) {
+        if (!value.is_string()) throw ModelFileError(where + ": __metadata__ holds texts only");
+        metadata_[key] = value.get<std::string>();
+      }
+      continue;
+    }
+    tensors_.emplace(name, entry_of(fields, data, where + ": tensor " + name));
+  }
+  check_layout(tensors_, data, where);
+}
+
+}  // namespace paligemma

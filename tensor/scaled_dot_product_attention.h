@@ -1,0 +1,56 @@
+// Scaled dot-product attention: every query takes a weighted mean of the values, weighted by how
+// well it matches their keys.
+//
+//   score[t,n,s] = cap( scale * sum_h q[t,n,h] k[s,g,h] )       g = kv_head_of(n)
+//   out[t,n,h]   = sum_s softmax_s(score[t,n,s]) v[s,g,h]       s over the keys that t may see
+//
+//   q        [T, N, H]   T queries, N heads of size H
+//   k, v     [S, K, H]   S keys; K heads, each shared by N / K query heads
+//   visible  [T]         the keys that each query may see: begin <= s < end, at least one;
+//                        an empty view if every query sees every key, as in SigLIP
+//   out      [T, N, H]   must not overlap q, k or v
+//
+// The H numbers of a head must be contiguous; heads and rows may lie anywhere.
+//
+// Paper: Vaswani et al. 2017, "Attention is all you need", eq. 1; Ainslie et al. 2023, "GQA",
+// section 2.2, for the shared heads, which are read where they are and never copied. cap(s) is
+// soft_cap tanh(s / soft_cap), in Gemma 2 only, applied after the scale and before the mask.
+//
+// A mask of PaliGemma is always an interval of keys per query, the prefix or the past
+// (gemma/prefix_lm_mask.h). So a mask is two numbers, and no masked score is ever computed.
+//
+// Read next: gemma/repeat_kv.h, gemma/prefix_lm_mask.h.
+#pragma once
+
+#include <cmath>
+
+#include "tensor/execution.h"
+#include "tensor/host_device.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+// The keys begin, begin + 1, ..., end - 1.
+struct KeyRange {
+  Index begin;
+  Index end;
+};
+
+inline constexpr float kNoSoftCap = 0.0f;
+
+struct AttentionRule {
+  float scale;                  // 1 / sqrt(H) unless the checkpoint says otherwise
+  float soft_cap = kNoSoftCap;  // Gemma 2: 50
+};
+
+// Which of K shared heads query head n of N uses: neighbours share.
+PG_HOST_DEVICE constexpr Index kv_head_of(Index n, Index N, Index K) { return n / (N / K); }
+
+// Squeezes any number into (-cap, cap), leaving small ones almost as they are.
+PG_HOST_DEVICE inline float soft_capped(float x, float cap) { return cap * std::tanh(x / cap); }
+
+void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const float, 3> k,
+                                  View<const float, 3> v, View<const KeyRange, 1> visible,
+                                  AttentionRule rule, View<float, 3> out);
+
+}  // namespace paligemma

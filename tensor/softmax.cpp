@@ -1,0 +1,26 @@
+#include "tensor/softmax.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace paligemma {
+
+void softmax(Reference, View<const float, 2> x, View<float, 2> y) {
+  PG_CHECK(y.shape() == x.shape(), "x " + shape_text(x) + ", y " + shape_text(y));
+  const Index T = x.size(0), S = x.size(1);
+
+  for (Index t = 0; t < T; ++t) {
+    float max = -std::numeric_limits<float>::infinity();
+    for (Index s = 0; s < S; ++s) max = std::max(max, x(t, s));
+
+    float sum = 0.0f;
+    for (Index s = 0; s < S; ++s) {
+      y(t, s) = std::exp(x(t, s) - max);
+      sum += y(t, s);
+    }
+    for (Index s = 0; s < S; ++s) y(t, s) /= sum;
+  }
+}
+
+}  // namespace paligemma

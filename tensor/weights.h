@@ -1,0 +1,25 @@
+// How an executor sees the weights of a model: a matrix type and a vector type. Composites are
+// templates over it and never ask further, so that weights may be stored floats, or quantised, or
+// on a device.
+#pragma once
+
+#include "tensor/numbers.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+// Weights in host memory, each number a `Real`: float, bf16 or f16.
+template <class Real>
+struct HostWeights {
+  using Matrix = View<const Real, 2>;
+  using Vector = View<const Real, 1>;
+};
+
+// One linear layer: y = x weight^T + bias.
+template <class W>
+struct LinearWeights {
+  typename W::Matrix weight;  // [O, I]
+  typename W::Vector bias;    // [O]
+};
+
+}  // namespace paligemma

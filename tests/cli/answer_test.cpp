@@ -1,0 +1,279 @@
+// Answers: the JSON object, boxes, times, a picture with boxes, and prompts line by line.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "processing/image_file.h"
+#include "tests/support/checkpoint_files.h"
+#include "tests/support/compare.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+using nlohmann::json;
+
+const std::string kBoxes =
+    "<loc0100><loc0200><loc0700><loc0800> red circle ;<loc0001><loc0002><loc0003><loc0004> blue";
+
+json json_of(const Ran& ran) {
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(count_lines(ran.out), 1u) << ran;
+  return json::parse(ran.out);
+}
+
+std::set<std::string> keys_of(const json& object) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.insert(key);
+  return keys;
+}
+
+// A model that answers with two boxes.
+class Boxes : public ::testing::Test {
+ protected:
+  Boxes() { write_scripted_model(folder_.path(), kBoxes); }
+  Ran ask(const std::vector<std::string>& more) const {
+    std::vector<std::string> words{"-m", folder_.path(),   "--image", kPicture,
+                                   "-p", "detect red circle ; blue"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Boxes, JsonIsOneObjectWithTheDocumentedKeys) {
+  const json object = json_of(ask({"--json"}));
+  EXPECT_EQ(keys_of(object), (std::set<std::string>{"version", "model", "device", "image", "prompt",
+                                                    "prompt_tokens", "tokens", "finish_reason",
+                                                    "text", "objects", "timings_ms", "seed"}));
+  EXPECT_EQ(keys_of(object["model"]),
+            (std::set<std::string>{"id", "arch", "image_size", "params", "dtype", "trained"}));
+  EXPECT_EQ(keys_of(object["image"]), (std::set<std::string>{"path", "width", "height"}));
+  EXPECT_EQ(keys_of(object["tokens"][0]), (std::set<std::string>{"id", "piece", "logprob"}));
+  EXPECT_EQ(keys_of(object["objects"][0]),
+            (std::set<std::string>{"label", "box_yxyx_bins", "box_xyxy_px", "mask_codes",
+                                   "mask_png_base64"}));
+  EXPECT_EQ(keys_of(object["timings_ms"]),
+            (std::set<std::string>{"load", "preprocess", "vit", "projector", "prefill", "decode",
+                                   "per_token"}));
+}
+
+TEST_F(Boxes, JsonSaysWhatWasAskedOfWhat) {
+  const json object = json_of(ask({"--json", "--seed", "7"}));
+  EXPECT_EQ(object["model"]["id"], folder_.path().string());
+  EXPECT_EQ(object["model"]["arch"], "paligemma");
+  EXPECT_EQ(object["model"]["image_size"], 12);
+  EXPECT_EQ(object["model"]["dtype"], "f32");
+  EXPECT_EQ(object["device"], "cpu");
+  EXPECT_EQ(object["image"], (json{{"path", kPicture}, {"width", 45}, {"height", 37}}));
+  EXPECT_EQ(object["prompt"], "detect red circle ; blue");
+  EXPECT_EQ(object["seed"], 7);
+  EXPECT_EQ(object["text"], kBoxes);
+}
+
+TEST_F(Boxes, JsonCountsThePicturesTokensInThePrompt) {
+  const json object = json_of(ask({"--json"}));
+  const json words = json_of(run_program(
+      {"tokenize", "-m", folder_.path(), "--json", "detect red circle ; blue"}));
+  EXPECT_EQ(object["prompt_tokens"], 4 + 1 + words.size() + 1);  // picture, <bos>, words, newline
+}
+
+TEST_F(Boxes, JsonHoldsTheEndTokenWhenItCame) {
+  const json whole = json_of(ask({"--json"}));
+  EXPECT_EQ(whole["finish_reason"], "eos");
+  EXPECT_EQ(whole["tokens"].back()["piece"], "<eos>");
+  EXPECT_EQ(whole["tokens"].back()["id"], 1);
+  EXPECT_EQ(whole["timings_ms"]["per_token"].size(), whole["tokens"].size());
+
+  const json part = json_of(ask({"--json", "-n", "4"}));
+  EXPECT_EQ(part["finish_reason"], "length");
+  EXPECT_EQ(part["tokens"].size(), 4u);
+  EXPECT_EQ(part["tokens"].back()["piece"], "<loc0800>");
+}
+
+// Every other token has logit 0; the head's row and the normed state are one unit vector of 48.
+TEST_F(Boxes, JsonGivesLogProbabilitiesToSixDigits) {
+  const json object = json_of(ask({"--json"}));
+  const double logit = std::sqrt(48 / (1 + 1e-6));  // the norm's eps shows
+  const double expected = logit - std::log(std::exp(logit) + 1855);
+  EXPECT_NEAR(object["tokens"][0]["logprob"].get<double>(), expected,
+              0.5e-6 + 4 * 6.93 * kUnitRoundoff);
+}
+
+TEST_F(Boxes, AreBinsOver1023TimesTheSide) {
+  const json objects = json_of(ask({"--json"}))["objects"];
+  ASSERT_EQ(objects.size(), 2u);
+  EXPECT_EQ(objects[0]["label"], "red circle");
+  EXPECT_EQ(objects[1]["label"], "blue");
+  EXPECT_EQ(objects[0]["box_yxyx_bins"], (json{100, 200, 700, 800}));
+  EXPECT_EQ(objects[0]["mask_codes"], json::array());
+  EXPECT_EQ(objects[0]["mask_png_base64"], nullptr);
+  const double expected[] = {200.0 / 1023 * 45, 100.0 / 1023 * 37, 800.0 / 1023 * 45,
+                             700.0 / 1023 * 37};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_DOUBLE_EQ(objects[0]["box_xyxy_px"][i].get<double>(), expected[i]);
+  }
+}
+
+TEST_F(Boxes, TimesAreNotNegativeAndAddUp) {
+  const json times = json_of(ask({"--json"}))["timings_ms"];
+  double tokens = 0;
+  for (double ms : times["per_token"]) tokens += ms;
+  for (const char* phase : {"load", "preprocess", "vit", "projector", "prefill", "decode"}) {
+    EXPECT_GE(times[phase].get<double>(), 0) << phase;
+  }
+  EXPECT_NEAR(times["prefill"].get<double>() + times["decode"].get<double>(), tokens, 1e-6);
+}
+
+TEST_F(Boxes, PerfIsThreeLinesOnStderr) {
+  const Ran ran = ask({"--perf"});
+  EXPECT_EQ(ran.out, kBoxes + "\n");
+  EXPECT_EQ(count_lines(ran.err), 3u) << ran;
+  for (const char* phase : {"vit ", "pp", "tg", " ms ", " t/s\n"}) {
+    EXPECT_NE(ran.err.find(phase), std::string::npos) << phase;
+  }
+}
+
+TEST_F(Boxes, AreDrawnIntoAPng) {
+  const std::string path = folder_ / "boxes.png";
+  const Ran ran = ask({"-o", path});
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out, kBoxes + "\n");
+  EXPECT_EQ(ran.err, "");
+  EXPECT_TRUE(read_bytes(path).starts_with("\x89PNG\r\n\x1a\n"));
+  const RgbImage before = read_image(kPicture), after = read_image(path);
+  ASSERT_EQ(after.view().shape(), before.view().shape());
+  EXPECT_FALSE(std::equal(before.view().data(), before.view().data() + before.view().count(),
+                          after.view().data()));
+}
+
+TEST_F(Boxes, WithoutAPlaceToGoAreRefusedBeforeTheModelRuns) {
+  EXPECT_TRUE(refuses(ask({"-o", "/nonexistent/boxes.png"}), 1, {"/nonexistent/boxes.png"}));
+  EXPECT_TRUE(refuses(ask({"-o", folder_.path()}), 1));
+  EXPECT_TRUE(refuses(ask({"-o", kPicture + "/boxes.png"}), 1));
+}
+
+TEST(Json, HoldsANameThatIsNotUtf8) {
+  TemporaryFolder folder;
+  const std::string path = folder / "\xff.png";
+  std::filesystem::copy_file(kPicture, path);
+  const json object =
+      json_of(run_program({"-m", kGolden, "--image", path, "-p", "ocr", "-n", "1", "--json"}));
+  EXPECT_TRUE(object["image"]["path"].get<std::string>().ends_with("/\xef\xbf\xbd.png"));
+}
+
+TEST(Text, OfSeveralBytesACharacterArrivesWhole) {
+  TemporaryFolder folder;
+  write_scripted_model(folder.path(), "猫é");
+  EXPECT_EQ(run_program({"-m", folder.path(), "--image", kPicture, "-p", "ocr"}).out,
+            "猫é\n");
+}
+
+TEST(Text, OfNoTokensIsAnEmptyLine) {
+  TemporaryFolder folder;
+  write_scripted_model(folder.path(), "");
+  const std::vector<std::string> words{"-m", folder.path(), "--image", kPicture, "-p", ""};
+  EXPECT_EQ(run_program(words).out, "\n");
+}
+
+TEST(Text, OfNumbersThatAreNoneIsARuntimeError) {
+  TemporaryFolder folder;
+  write_scripted_model(folder.path(), "red");
+  auto tensors = read_tensors(folder / "model.safetensors");
+  auto& scale = tensors.at("language_model.model.norm.weight").bytes;
+  std::fill(scale.begin(), scale.end(), '\xff');  // NaN
+  write_tensors(folder / "model.safetensors", tensors);
+  EXPECT_TRUE(refuses(run_program({"-m", folder.path(), "--image", kPicture, "-p", "ocr"}),
+                      1, {"logit"}));
+}
+
+// Prompts from standard input, one a line.
+Ran ask_line_by_line(const std::string& lines, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words{"-m", kGolden, "--image", kPicture, "-n", "3"};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_program(words, {.input = lines});
+}
+
+std::string answer_to(const std::string& prompt, const std::string& picture = kPicture) {
+  return run_program({"-m", kGolden, "--image", picture, "-n", "3", "-p", prompt}).out;
+}
+
+TEST(LineByLine, AnswersEveryPromptAndEndsWithTheInput) {
+  const Ran ran = ask_line_by_line("caption en\nocr\ndetect cat");
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out, answer_to("caption en") + answer_to("ocr") + answer_to("detect cat"));
+  EXPECT_EQ(ran.err, "");  // no prompt sign: this is no terminal
+}
+
+TEST(LineByLine, SkipsEmptyLinesAndWindowsLineEnds) {
+  const Ran ran = ask_line_by_line("\n\r\ncaption en\r\n\n");
+  EXPECT_EQ(ran.out, answer_to("caption en"));
+  EXPECT_EQ(ran.err, "");
+}
+
+TEST(LineByLine, StopsAtQuit) {
+  for (const char* quit : {"/quit\n", "/exit\n", "/quit\r\n"}) {
+    const Ran ran = ask_line_by_line(std::string("ocr\n") + quit + "caption en\n");
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    EXPECT_EQ(ran.out, answer_to("ocr"));
+  }
+}
+
+TEST(LineByLine, OfNoLinesSaysNothing) {
+  const Ran ran = ask_line_by_line("");
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out + ran.err, "");
+}
+
+TEST(LineByLine, TakesAnotherPicture) {
+  const std::string other = kGolden2 + "/picture.png";
+  const Ran ran = ask_line_by_line("ocr\n/image " + other + "\nocr\n");
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out, answer_to("ocr") + answer_to("ocr", other));
+}
+
+TEST(LineByLine, GoesOnAfterWhatIsRefused) {
+  const Ran ran = ask_line_by_line("/image /nonexistent.png\n/image -\n/clear\n\xff\nocr\n");
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out, answer_to("ocr"));  // about the first picture
+  EXPECT_EQ(count_lines(ran.err), 4u) << ran;
+  for (const char* word : {"/nonexistent.png", "standard input", "/quit", "UTF-8"}) {
+    EXPECT_NE(ran.err.find(word), std::string::npos) << word;
+  }
+}
+
+TEST(LineByLine, WritesOneJsonObjectALine) {
+  const Ran ran = ask_line_by_line("ocr\ncaption en\n", {"--json"});
+  std::istringstream lines(ran.out);
+  std::vector<std::string> prompts;
+  for (std::string line; std::getline(lines, line);) {
+    prompts.push_back(json::parse(line)["prompt"]);
+  }
+  EXPECT_EQ(prompts, (std::vector<std::string>{"ocr", "caption en"}));
+}
+
+// The time of a picture's encoding is measured once, so equal times are the same encoding.
+TEST(LineByLine, EncodesAPictureOnce) {
+  const Ran ran = ask_line_by_line("ocr\nocr\n/image " + kPicture + "\nocr\n", {"--json"});
+  std::istringstream lines(ran.out);
+  std::vector<double> times;
+  for (std::string line; std::getline(lines, line);) {
+    times.push_back(json::parse(line)["timings_ms"]["vit"]);
+  }
+  ASSERT_EQ(times.size(), 3u);
+  EXPECT_EQ(times[0], times[1]);
+  EXPECT_NE(times[0], times[2]);
+}
+
+TEST(LineByLine, NotesAnUntrainedModelOnce) {
+  TemporaryFolder folder;
+  copy_golden(folder / "");
+  write_tensors(folder / "model.safetensors", read_tensors(folder / "model.safetensors"),
+                {{"__metadata__", {{"trained", "false"}}}});
+  const Ran ran = run_program({"-m", folder.path(), "--image", kPicture, "-n", "1"},
+                              {.input = "ocr\nocr\n"});
+  EXPECT_EQ(count_lines(ran.err), 1u) << ran;
+  EXPECT_NE(ran.err.find("untrained"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,167 @@
+#include "gemma/decoder_block.h"
+
+#include <map>
+
+#include "tests/support/gemma.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+constexpr Index T = 9, kPrefix = 5;
+
+// What the four taps of layer 0 show, by name, and the residual stream afterwards as "x".
+template <class Weight>
+std::map<std::string, Buffer<float, 2>> taps_of(const RandomDecoder<Weight>& decoder,
+                                                View<const float, 2> x) {
+  Workspace space(decoder.shape, T);
+  auto& s = space.scratch;
+  copy(reference, x, s.x.view().rows(0, T));
+
+  std::map<std::string, Buffer<float, 2>> taps;
+  const auto keep = [&](const std::string& name, View<const float, 2> rows) {
+    Buffer<float, 2> kept(rows.shape());
+    copy(reference, rows, kept.view());
+    EXPECT_TRUE(taps.emplace(name, std::move(kept)).second) << name << " is handed out twice";
+  };
+  decoder_block(reference, decoder.weights.blocks[0], decoder.shape, 0, {0, T, kPrefix}, s,
+                space.cache, Tap(keep));
+  keep("x", s.x.view().rows(0, T));
+  return taps;
+}
+
+template <class Weight>
+void expect_the_definition(const gemma::DecoderShape& shape) {
+  const RandomDecoder<Weight> decoder(shape);
+  const auto x = random<float, 2>({T, shape.width}, 1);
+  const auto& w = decoder.weights.blocks[0];
+  const auto expected = decoder_block_again(w, shape, 0, kPrefix, table_of<double>(x.view()));
+  const auto in_float = decoder_block_again(w, shape, 0, kPrefix, table_of<float>(x.view()));
+  const auto taps = taps_of(decoder, x.view());
+  const auto expect = [&](const char* name, const Table<double>& e, const Table<float>& f) {
+    EXPECT_TRUE(close(taps.at(name).view(), floats_of(e).view(), tolerance_of(f, e))) << name;
+  };
+  EXPECT_EQ(taps.size(), 5u);
+  expect("attn", expected.attn, in_float.attn);
+  expect("+attn", expected.plus_attn, in_float.plus_attn);
+  expect("mlp", expected.mlp, in_float.mlp);
+  expect("+mlp", expected.plus_mlp, in_float.plus_mlp);
+  expect("x", expected.plus_mlp, in_float.plus_mlp);
+}
+
+template <class Weight>
+class DecoderBlockOf : public ::testing::Test {};
+using Weights = ::testing::Types<float, bf16, f16>;
+TYPED_TEST_SUITE(DecoderBlockOf, Weights);
+
+TYPED_TEST(DecoderBlockOf, MatchesTheDefinitionOfGemma1) {
+  expect_the_definition<TypeParam>(small_gemma1());
+}
+
+// Four norms, two caps, a window of four, two KV heads, a scale of its own.
+TYPED_TEST(DecoderBlockOf, MatchesTheDefinitionOfGemma2) {
+  expect_the_definition<TypeParam>(small_gemma2());
+}
+
+// A block whose layer is not the first uses its own window and its own part of the cache.
+TEST(DecoderBlock, TakesTheWindowOfItsLayer) {
+  for (Index layer : {0, 1, 2}) {
+    const RandomDecoder<float> decoder(small_gemma2());
+    const auto x = random<float, 2>({T, decoder.shape.width}, 1);
+    Workspace space(decoder.shape, T);
+    auto& s = space.scratch;
+    copy(reference, x.view(), s.x.view().rows(0, T));
+    const auto& w = decoder.weights.blocks[0];
+    decoder_block(reference, w, decoder.shape, layer, {0, T, kPrefix}, s, space.cache, NoTap());
+    const auto expected =
+        decoder_block_again(w, decoder.shape, layer, kPrefix, table_of<double>(x.view()));
+    const auto in_float =
+        decoder_block_again(w, decoder.shape, layer, kPrefix, table_of<float>(x.view()));
+    EXPECT_TRUE(close(s.x.view().rows(0, T), floats_of(expected.plus_mlp).view(),
+                      tolerance_of(in_float.plus_mlp, expected.plus_mlp)))
+        << "layer " << layer;
+    for (Index other = 0; other < 3; ++other) {
+      EXPECT_EQ(std::isnan(space.cache.keys(other)(0, 0, 0)), other != layer);
+    }
+  }
+}
+
+// A gain of zero is stored as -1. It silences what the norm hands on, and so shows where it stands.
+std::map<std::string, Buffer<float, 2>> with_silent_norm(
+    const gemma::DecoderShape& shape,
+    View<const float, 1> gemma::DecoderBlockWeights<HostWeights<float>>::*norm) {
+  RandomDecoder<float> decoder(shape);
+  Buffer<float, 1> minus_one({shape.width});
+  std::fill_n(minus_one.view().data(), shape.width, -1.0f);
+  decoder.weights.blocks[0].*norm = minus_one.view();
+  return taps_of(decoder, random<float, 2>({T, shape.width}, 1).view());
+}
+
+using BlockWeights = gemma::DecoderBlockWeights<HostWeights<float>>;
+
+// In a checkpoint of Gemma 1 this norm is called post_attention_layernorm.
+TEST(DecoderBlock, PreMlpNormStandsBeforeTheMlp) {
+  for (const auto& shape : {small_gemma1(), small_gemma2()}) {
+    const auto taps = with_silent_norm(shape, &BlockWeights::pre_mlp_norm);
+    const Buffer<float, 2> zeros({T, shape.width});
+    EXPECT_FALSE(close(taps.at("attn").view(), zeros.view(), kExact));
+    EXPECT_TRUE(close(taps.at("mlp").view(), zeros.view(), kExact));
+    EXPECT_TRUE(close(taps.at("+mlp").view(), taps.at("+attn").view(), kExact));
+  }
+}
+
+// In a checkpoint of Gemma 2 this norm, and no other, is called post_attention_layernorm.
+TEST(DecoderBlock, PostAttentionNormStandsBehindAttentionInGemma2) {
+  const auto taps = with_silent_norm(small_gemma2(), &BlockWeights::post_attention_norm);
+  const auto x = random<float, 2>({T, 20}, 1);
+  EXPECT_TRUE(close(taps.at("+attn").view(), x.view(), kExact));
+  EXPECT_FALSE(close(taps.at("+mlp").view(), x.view(), kExact));
+}
+
+TEST(DecoderBlock, PostMlpNormStandsBehindTheMlpInGemma2) {
+  const auto taps = with_silent_norm(small_gemma2(), &BlockWeights::post_mlp_norm);
+  EXPECT_TRUE(close(taps.at("+mlp").view(), taps.at("+attn").view(), kExact));
+}
+
+TEST(DecoderBlock, PreAttentionNormStandsBeforeAttention) {
+  for (const auto& shape : {small_gemma1(), small_gemma2()}) {
+    const auto taps = with_silent_norm(shape, &BlockWeights::pre_attention_norm);
+    const Buffer<float, 2> zeros({T, shape.width});
+    EXPECT_TRUE(close(taps.at("attn").view(), zeros.view(), kExact));
+    EXPECT_FALSE(close(taps.at("mlp").view(), zeros.view(), kExact));
+  }
+}
+
+// Gemma 2's weights in Gemma 1's graph: the shapes fit, nothing throws, and the numbers are wrong.
+TEST(DecoderBlock, WithoutItsPostNormsGemma2RunsAndIsWrong) {
+  RandomDecoder<float> decoder(small_gemma2());
+  const auto x = random<float, 2>({T, decoder.shape.width}, 1);
+  const auto right = taps_of(decoder, x.view());
+  decoder.shape.is_gemma2 = false;
+  const auto wrong = taps_of(decoder, x.view());
+  EXPECT_FALSE(close(wrong.at("+attn").view(), right.at("+attn").view(), twice(float_sum_of(T))));
+}
+
+// The post norms lie within the branch, not across the stream: what is added is what the tap shows.
+TEST(DecoderBlock, AddsWhatTheTapsShow) {
+  for (const auto& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = random<float, 2>({T, shape.width}, 1);
+    const auto taps = taps_of(decoder, x.view());
+    for (Index i = 0; i < x.view().count(); ++i) {
+      const auto at = [&](const char* name) { return taps.at(name).view().data()[i]; };
+      EXPECT_EQ(at("+attn"), x.view().data()[i] + at("attn"));
+      EXPECT_EQ(at("+mlp"), at("+attn") + at("mlp"));
+    }
+  }
+}
+
+TEST(DecoderBlock, NeedsTheNormsOfItsKind) {
+  RandomDecoder<float> decoder(small_gemma1());
+  decoder.shape.is_gemma2 = true;  // the post norms are empty views
+  EXPECT_THROW(taps_of(decoder, random<float, 2>({T, 20}, 1).view()), ContractError);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,161 @@
+#include "gemma/decoder.h"
+
+#include "tests/support/gemma.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+constexpr Index T = 9;
+
+// `step.T` rows of scratch.x to scratch.normed.
+template <class Weight>
+void decoder_step(const RandomDecoder<Weight>& decoder, gemma::Step step, Workspace& space) {
+  gemma::decoder(reference, decoder.weights, decoder.shape, step, space.scratch, space.cache,
+                 NoTap());
+}
+
+// The rows ready for the head, computed in steps that begin at `firsts`.
+template <class Weight>
+Buffer<float, 2> rows_of_decoder(const RandomDecoder<Weight>& decoder, View<const float, 2> x,
+                                 Index prefix, std::vector<Index> firsts = {0}) {
+  Workspace space(decoder.shape, x.size(0));
+  auto& s = space.scratch;
+  Buffer<float, 2> y(x.shape());
+  firsts.push_back(x.size(0));
+  for (std::size_t i = 0; i + 1 < firsts.size(); ++i) {
+    const Index first = firsts[i], end = firsts[i + 1];
+    copy(reference, x.rows(first, end), s.x.view().rows(0, end - first));
+    decoder_step(decoder, {first, end - first, prefix}, space);
+    copy(reference, s.normed.view().rows(0, end - first), y.view().rows(first, end));
+  }
+  return y;
+}
+
+template <class Weight>
+void expect_the_definition(const gemma::DecoderShape& shape) {
+  const RandomDecoder<Weight> decoder(shape);
+  const auto x = random<float, 2>({T, shape.width}, 1);
+  for (Index prefix : {1, 5, 9}) {
+    const auto expected = decoder_again(decoder.weights, shape, prefix, table_of<double>(x.view()));
+    const auto in_float = decoder_again(decoder.weights, shape, prefix, table_of<float>(x.view()));
+    EXPECT_TRUE(close(rows_of_decoder(decoder, x.view(), prefix).view(), floats_of(expected).view(),
+                      tolerance_of(in_float, expected)))
+        << "prefix = " << prefix;
+  }
+}
+
+template <class Weight>
+class DecoderOf : public ::testing::Test {};
+using Weights = ::testing::Types<float, bf16, f16>;
+TYPED_TEST_SUITE(DecoderOf, Weights);
+
+TYPED_TEST(DecoderOf, MatchesTheDefinitionOfGemma1) {
+  for (Index K : {1, 2, 4}) expect_the_definition<TypeParam>(small_gemma1(K));
+}
+
+TYPED_TEST(DecoderOf, MatchesTheDefinitionOfGemma2) {
+  for (Index K : {1, 2}) expect_the_definition<TypeParam>(small_gemma2(K));
+}
+
+// With a prefix of one token there is nothing to see ahead: reading all at once, or token by token
+// through the cache, adds the same numbers in the same order.
+TEST(Decoder, TokenByTokenIsTheSameAsAllAtOnce) {
+  for (const auto& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = random<float, 2>({T, shape.width}, 1);
+    const auto at_once = rows_of_decoder(decoder, x.view(), 1);
+    const auto one_by_one = rows_of_decoder(decoder, x.view(), 1, {0, 1, 2, 3, 4, 5, 6, 7, 8});
+    EXPECT_TRUE(close(one_by_one.view(), at_once.view(), kExact));
+  }
+}
+
+// The prefix at once, then the answer token by token or in pieces.
+TEST(Decoder, PrefillThenDecodeIsTheSameAsAllAtOnce) {
+  for (const auto& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = random<float, 2>({T, shape.width}, 1);
+    const auto at_once = rows_of_decoder(decoder, x.view(), 5);
+    EXPECT_TRUE(close(rows_of_decoder(decoder, x.view(), 5, {0, 5, 6, 7, 8}).view(), at_once.view(),
+                      kExact));
+    EXPECT_TRUE(
+        close(rows_of_decoder(decoder, x.view(), 5, {0, 6, 8}).view(), at_once.view(), kExact));
+  }
+}
+
+// Through the layers, every row of the prefix depends on every other; the answer's rows do not
+// reach back.
+TEST(Decoder, ThePrefixIsNotCausal) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  auto x = random<float, 2>({T, 20}, 1);
+  const auto before = rows_of_decoder(decoder, x.view(), 5);
+  x.view()(4, 0) += 1;  // the last token of the prompt
+  const auto after = rows_of_decoder(decoder, x.view(), 5);
+  for (Index t = 0; t < T; ++t) {
+    EXPECT_FALSE(close(after.view().rows(t, t + 1), before.view().rows(t, t + 1), kExact));
+  }
+  x.view()(7, 0) += 1;  // a token of the answer
+  const auto later = rows_of_decoder(decoder, x.view(), 5);
+  for (Index t = 0; t < T; ++t) {
+    EXPECT_EQ(bool(close(later.view().rows(t, t + 1), after.view().rows(t, t + 1), kExact)), t < 7);
+  }
+}
+
+TEST(Decoder, AStepContinuesWhereTheCacheEnds) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  const auto x = random<float, 2>({T, 20}, 1);
+  Workspace space(decoder.shape, T);
+  copy(reference, x.view(), space.scratch.x.view().rows(0, T));
+  EXPECT_THROW(decoder_step(decoder, {1, 1, 1}, space), ContractError);  // a hole
+  decoder_step(decoder, {0, 5, 5}, space);
+  EXPECT_EQ(space.cache.length(), 5);
+  EXPECT_THROW(decoder_step(decoder, {4, 1, 5}, space), ContractError);  // the last one again
+  EXPECT_THROW(decoder_step(decoder, {6, 1, 5}, space), ContractError);
+  EXPECT_EQ(space.cache.length(), 5);
+  decoder_step(decoder, {5, 1, 5}, space);
+  EXPECT_EQ(space.cache.length(), 6);
+}
+
+TEST(Decoder, AClearedCacheIsAsGoodAsNew) {
+  const RandomDecoder<float> decoder(small_gemma2());
+  const auto x = random<float, 2>({T, 20}, 1), other = random<float, 2>({T, 20}, 2);
+  Workspace space(decoder.shape, T);
+  copy(reference, other.view(), space.scratch.x.view().rows(0, T));
+  decoder_step(decoder, {0, T, T}, space);
+  space.cache.clear();
+  copy(reference, x.view(), space.scratch.x.view().rows(0, T));
+  decoder_step(decoder, {0, T, 5}, space);
+  EXPECT_TRUE(close(space.scratch.normed.view().rows(0, T),
+                    rows_of_decoder(decoder, x.view(), 5).view(), kExact));
+}
+
+TEST(Decoder, RefusesMoreThanTheCacheHolds) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  Workspace space(decoder.shape, T, 0);
+  std::fill_n(space.scratch.x.view().data(), T * 20, 1.0f);
+  decoder_step(decoder, {0, T, T}, space);
+  EXPECT_THROW(decoder_step(decoder, {T, 1, T}, space), ContractError);
+}
+
+TEST(Decoder, NamesItsTaps) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  Workspace space(decoder.shape, T);
+  copy(reference, random<float, 2>({T, 20}, 1).view(), space.scratch.x.view().rows(0, T));
+  std::vector<std::string> names;
+  const auto listener = [&](const std::string& name, View<const float, 2> rows) {
+    EXPECT_EQ(rows.size(0), T);
+    names.push_back(name);
+  };
+  gemma::decoder(reference, decoder.weights, decoder.shape, {0, T, T}, space.scratch, space.cache,
+                 Tap(listener, "llm/"));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"llm/embedded", "llm/block00/attn", "llm/block00/+attn",
+                                      "llm/block00/mlp", "llm/block00/+mlp", "llm/block01/attn",
+                                      "llm/block01/+attn", "llm/block01/mlp", "llm/block01/+mlp",
+                                      "llm/block02/attn", "llm/block02/+attn", "llm/block02/mlp",
+                                      "llm/block02/+mlp", "llm/final_norm"}));
+}
+
+}  // namespace
+}  // namespace paligemma

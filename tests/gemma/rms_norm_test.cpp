@@ -1,0 +1,109 @@
+#include "gemma/rms_norm.h"
+
+#include "tests/support/compare.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+constexpr float kEps = 1e-6f;
+
+// docs/gemma/rms_norm.md, "By hand".
+TEST(RmsNorm, WorkedExample) {
+  const auto x = rows_of({{1, 7}});
+  const auto scale = vector_of({0, 0.5});
+  Buffer<float, 2> y({1, 2});
+  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{0.2, 2.1}}).view(), float_sum_of(2)));
+}
+
+// google-deepmind/gemma, gm/nn/_layers_test.py, test_rmsnorm.
+TEST(RmsNorm, MatchesGemmasOwnTest) {
+  const auto x = rows_of({{0.1, 0.2}});
+  const auto scale = vector_of({0, 0});
+  Buffer<float, 2> y({1, 2});
+  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{0.6324429, 1.2648858}}).view(), float_sum_of(2)));
+}
+
+TEST(RmsNorm, ZeroRowStaysZero) {
+  const auto x = rows_of({{0, 0, 0}});
+  const auto scale = vector_of({1, 2, 3});
+  Buffer<float, 2> y({1, 3});
+  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  EXPECT_TRUE(close(y.view(), x.view(), kExact));
+}
+
+TEST(RmsNorm, IgnoresTheScaleOfItsInput) {
+  const auto x = rows_of({{1, -2, 3}});
+  const auto x_times_1024 = rows_of({{1024, -2048, 3072}});
+  const auto scale = vector_of({0, 0, 0});
+  Buffer<float, 2> y({1, 3}), y_1024({1, 3});
+  rms_norm(reference, x.view(), scale.view(), 0, y.view());
+  rms_norm(reference, x_times_1024.view(), scale.view(), 0, y_1024.view());
+  EXPECT_TRUE(close(y.view(), y_1024.view(), kExact));
+}
+
+TEST(RmsNorm, MayWriteInPlace) {
+  auto x = random<float, 2>({3, 64}, 1);
+  const auto scale = random<float, 1>({64}, 2);
+  Buffer<float, 2> y({3, 64});
+  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  rms_norm(reference, x.view(), scale.view(), kEps, x.view());
+  EXPECT_TRUE(close(x.view(), y.view(), kExact));
+}
+
+TEST(RmsNorm, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 64}, 1);
+  const auto scale = random<float, 1>({64}, 2), short_scale = random<float, 1>({63}, 2);
+  Buffer<float, 2> y({3, 64}), short_y({2, 64});
+  EXPECT_THROW(rms_norm(reference, x.view(), short_scale.view(), kEps, y.view()), ContractError);
+  EXPECT_THROW(rms_norm(reference, x.view(), scale.view(), kEps, short_y.view()), ContractError);
+}
+
+// The definition again, in double. It shares no code with what it judges.
+template <class Weight>
+Buffer<float, 2> oracle(View<const float, 2> x, View<const Weight, 1> scale, double eps) {
+  Buffer<float, 2> y(x.shape());
+  for (Index t = 0; t < x.size(0); ++t) {
+    double sum_sq = 0;
+    for (Index d = 0; d < x.size(1); ++d) sum_sq += std::pow(x(t, d), 2);
+    const double rms = std::sqrt(sum_sq / static_cast<double>(x.size(1)) + eps);
+    for (Index d = 0; d < x.size(1); ++d) {
+      y.view()(t, d) = static_cast<float>(x(t, d) / rms * (1.0 + widen(scale(d))));
+    }
+  }
+  return y;
+}
+
+template <class Weight>
+class RmsNormOf : public ::testing::Test {};
+using Weights = ::testing::Types<float, bf16, f16>;
+TYPED_TEST_SUITE(RmsNormOf, Weights);
+
+// 2048 is Gemma 2B; 1152 is SigLIP; the rest are the sizes that break kernels.
+TYPED_TEST(RmsNormOf, MatchesTheDefinition) {
+  for (Index D : {1, 7, 255, 257, 1152, 2048}) {
+    const auto x = random<float, 2>({3, D}, 1);
+    const auto scale = random<TypeParam, 1>({D}, 2);
+    Buffer<float, 2> y({3, D});
+    rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+    const auto expected = oracle(x.view(), scale.view(), kEps);
+    EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(D))) << "D = " << D;
+  }
+}
+
+// Small rows are where eps shows: its place inside the root, and its size.
+TEST(RmsNorm, AddsEpsInsideTheRoot) {
+  const auto x = rows_of({{1e-3, -1e-3, 2e-3}});
+  const auto scale = vector_of({0, 0, 0});
+  Buffer<float, 2> y({1, 3});
+  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  const auto expected = oracle(x.view(), scale.view(), kEps);
+  EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(3)));
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,263 @@
+#include "processing/image_file.h"
+
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <random>
+#include <string>
+
+#include "tensor/errors.h"
+#include "tests/support/compare.h"
+#include "tests/support/temporary_folder.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+const std::string kPictures = PG_SOURCE_DIR "/tests/data/pictures/";
+
+std::string bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+RgbImage decoded(const std::string& bytes, const std::string& name = "a picture") {
+  return decode_image(std::as_bytes(std::span(bytes)), name);
+}
+
+// The message of the ImageError, or "" if there was none.
+std::string refusal_of(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const ImageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string refusal(const std::string& bytes, const std::string& name = "a picture") {
+  return refusal_of([&] { decoded(bytes, name); });
+}
+
+// (37 x + 59 y + 91 c) mod 256, five rows of seven pixels, as in tests/data/make_data.py. Grey
+// pictures have the red channel three times.
+RgbImage pattern(bool grey = false, Index H = 5, Index W = 7) {
+  RgbImage image({H, W, 3});
+  for (Index y = 0; y < H; ++y) {
+    for (Index x = 0; x < W; ++x) {
+      for (Index c = 0; c < 3; ++c) {
+        image.view()(y, x, c) = static_cast<std::uint8_t>(37 * x + 59 * y + (grey ? 0 : 91 * c));
+      }
+    }
+  }
+  return image;
+}
+
+::testing::AssertionResult same(const RgbImage& actual, const RgbImage& expected, int by = 0) {
+  if (actual.view().shape() != expected.view().shape()) {
+    return ::testing::AssertionFailure() << "shape " << shape_text(actual.view());
+  }
+  for (Index i = 0; i < actual.view().count(); ++i) {
+    const int a = actual.view().data()[i], e = expected.view().data()[i];
+    if (std::abs(a - e) > by) {
+      return ::testing::AssertionFailure()
+             << "at flat index " << i << ": " << a << ", expected " << e;
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+// docs/processing/image_file.md, "By hand".
+TEST(ImageFile, WorkedExample) {
+  const auto image = decoded(
+      "P6\n# two pixels\n2 1\n255\n"
+      "\xff\x80\x10"
+      "ABC");
+  const std::uint8_t expected[]{255, 128, 16, 65, 66, 67};
+  ASSERT_EQ(shape_text(image.view()), "[1, 2, 3]");
+  for (Index i = 0; i < 6; ++i) EXPECT_EQ(image.view().data()[i], expected[i]);
+}
+
+TEST(ImageFile, ReadsTheSameColoursFromEveryKind) {
+  for (const std::string name : {"rgb.png", "rgba.png", "palette.png", "palette_transparent.png",
+                                 "interlaced.png", "rgb16.png", "rgb.bmp", "rgba.bmp",
+                                 "palette.bmp", "palette.gif", "rgb.ppm", "rgb.tga", "rgba.tga"}) {
+    EXPECT_TRUE(same(read_image(kPictures + name), pattern())) << name;
+  }
+}
+
+// Pillow's convert("RGB") clips a 16-bit grey picture at 255, which makes it all but white; here it
+// is its upper byte, as it is for 16-bit colour in both.
+TEST(ImageFile, ReadsGreyAsThreeEqualChannels) {
+  for (const std::string name : {"grey.png", "grey_alpha.png", "grey16.png", "grey.pgm"}) {
+    EXPECT_TRUE(same(read_image(kPictures + name), pattern(true))) << name;
+  }
+}
+
+TEST(ImageFile, ReadsOneBitAsBlackAndWhite) {
+  const auto image = read_image(kPictures + "one_bit.png");
+  const int rows[]{0b10110010, 0b01001100, 0b11111110, 0, 0x54};
+  for (Index y = 0; y < 5; ++y) {
+    for (Index x = 0; x < 7; ++x)
+      EXPECT_EQ(image.view()(y, x, 1), rows[y] >> (7 - x) & 1 ? 255 : 0);
+  }
+}
+
+// JPEG leaves its decoders room. From Pillow's pixels these differ by at most so many units: by how
+// cosines and colours are rounded, and by how halved colours are spread.
+TEST(ImageFile, ReadsJpegAlmostAsPillowDoes) {
+  const auto pillow = [](const std::string& name) {
+    return read_image(kPictures + name + "_jpg_expected.png");
+  };
+  EXPECT_TRUE(same(read_image(kPictures + "baseline.jpg"), pillow("baseline"), 2));
+  EXPECT_TRUE(same(read_image(kPictures + "progressive.jpg"), pillow("baseline"), 2));
+  EXPECT_TRUE(same(read_image(kPictures + "subsampled.jpg"), pillow("subsampled"), 2));
+  EXPECT_TRUE(same(read_image(kPictures + "grey.jpg"), pillow("grey")));
+  EXPECT_TRUE(same(read_image(kPictures + "cmyk.jpg"), pillow("cmyk"), 1));
+}
+
+TEST(ImageFile, DoesNotTurnThePicture) {
+  const auto noted = read_image(kPictures + "orientation.jpg");
+  EXPECT_TRUE(same(noted, read_image(kPictures + "baseline.jpg")));
+}
+
+TEST(ImageFile, GoesByTheContentNotTheName) {
+  EXPECT_TRUE(same(decoded(bytes_of(kPictures + "rgb.bmp"), "picture.jpg"), pattern()));
+}
+
+// A TGA has no mark at its beginning.
+TEST(ImageFile, BelievesATgaOnlyByItsName) {
+  const std::string tga = bytes_of(kPictures + "rgb.tga");
+  EXPECT_TRUE(same(decoded(tga, "picture.tga"), pattern()));
+  EXPECT_EQ(refusal(tga, "picture.png"), "picture.png: not a picture of a known format");
+}
+
+TEST(ImageFile, SaysWhatIsMissing) {
+  EXPECT_EQ(refusal_of([] { read_image("no/such.png"); }), "no/such.png: no such file");
+  const std::string folder = ::testing::TempDir();
+  EXPECT_EQ(refusal_of([&] { read_image(folder); }), folder + ": is a folder");
+  EXPECT_EQ(refusal("", "nothing.png"), "nothing.png: the file is empty");
+}
+
+TEST(ImageFile, SaysWhatAnUnknownFormatLooksLike) {
+  const auto check = [](const std::string& path, const std::string& format) {
+    EXPECT_EQ(
+        refusal_of([&] { read_image(path); }),
+        path + ": looks like " + format + ", which is not read here; convert it to PNG or JPEG");
+  };
+  check(kPictures + "webp_named.png", "WebP");
+  check(kPictures + "tiff_named.png", "TIFF");
+  check(kPictures + "svg_named.png", "SVG");
+  EXPECT_NE(refusal("8BPS\0\1").find("looks like PSD"), std::string::npos);
+  EXPECT_NE(refusal(std::string("\0\0\0\x1c", 4) + "ftypheic").find("HEIC"), std::string::npos);
+}
+
+TEST(ImageFile, RefusesRandomBytes) {
+  std::mt19937 bits(1);
+  for (int size : {1, 2, 7, 255, 257, 5000}) {
+    std::string noise(static_cast<std::size_t>(size), '\0');
+    for (char& c : noise) c = static_cast<char>(bits());
+    EXPECT_EQ(refusal(noise, "noise"), "noise: not a picture of a known format") << size;
+    EXPECT_NE(refusal("\x89PNG\r\n\x1a\n" + noise), "");
+    EXPECT_NE(refusal("\xff\xd8\xff" + noise), "");
+    EXPECT_NE(refusal("GIF89a" + noise), "");
+    EXPECT_NE(refusal("P6 " + noise), "");
+  }
+  EXPECT_NE(refusal("BMW is a make of car"), "");
+}
+
+TEST(ImageFile, RefusesEveryShorterFile) {
+  for (const std::string name :
+       {"rgb.png", "interlaced.png", "palette.png", "baseline.jpg", "progressive.jpg",
+        "subsampled.jpg", "orientation.jpg", "cmyk.jpg", "palette.gif", "rgb.bmp", "rgba.bmp",
+        "palette.bmp", "rgb.ppm", "grey.pgm"}) {
+    const std::string whole = bytes_of(kPictures + name);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      EXPECT_NE(refusal(whole.substr(0, size), name), "") << name << " at " << size;
+    }
+  }
+}
+
+// A TGA may be followed by 26 bytes that say nothing of the picture.
+TEST(ImageFile, RefusesATgaWithoutItsLastPixel) {
+  for (const std::string name : {"rgb.tga", "rgba.tga"}) {
+    const std::string whole = bytes_of(kPictures + name);
+    for (std::size_t size = 0; size < whole.size() - 26; ++size) {
+      EXPECT_NE(refusal(whole.substr(0, size), name), "") << name << " at " << size;
+    }
+    EXPECT_TRUE(same(decoded(whole.substr(0, whole.size() - 26), name), pattern())) << name;
+  }
+}
+
+TEST(ImageFile, SaysThatAFileIsCutOff) {
+  const std::string png = bytes_of(kPictures + "rgb.png");
+  const std::string jpeg = bytes_of(kPictures + "baseline.jpg");
+  EXPECT_EQ(refusal(png.substr(0, 60), "a.png"), "a.png: the PNG is cut off");
+  EXPECT_EQ(refusal(jpeg.substr(0, 700), "a.jpg"), "a.jpg: the JPEG is cut off");
+}
+
+TEST(ImageFile, ReadsAPictureWithBytesBehindIt) {
+  for (const std::string name : {"rgb.png", "rgb.bmp", "palette.gif", "rgb.ppm"}) {
+    EXPECT_TRUE(same(decoded(bytes_of(kPictures + name) + "behind", name), pattern())) << name;
+  }
+}
+
+TEST(ImageFile, RefusesAPictureWithoutPixels) {
+  std::string png = bytes_of(kPictures + "rgb.png");
+  png[19] = 0;  // the width's last byte
+  EXPECT_NE(refusal(png), "");
+  EXPECT_EQ(refusal("P6 0 4 255 ", "a.ppm"), "a.ppm: has no pixels");
+}
+
+TEST(ImageFile, RefusesEnormousDimensionsBeforeMakingRoom) {
+  std::string png = bytes_of(kPictures + "rgb.png");
+  png[18] = 60, png[22] = 60;  // 256 times as many and more
+  EXPECT_EQ(refusal(png, "a.png"),
+            "a.png: 15367 x 15365 pixels are more than the 100 million that are read");
+  png[16] = 0x7f, png[20] = 0x7f;
+  EXPECT_NE(refusal(png), "");
+  EXPECT_NE(refusal("P6 99999 99999 255 "), "");
+}
+
+// stb_image neither stretches samples that end before 255 nor keeps to its memory with longer ones.
+TEST(ImageFile, RefusesSamplesThatAreNotBytes) {
+  for (const std::string largest : {"15", "254", "1023", "65535"}) {
+    EXPECT_EQ(refusal("P5 1 1 " + largest + " ABCDEF", "a.pgm"),
+              "a.pgm: its samples do not go from 0 to 255; convert it to PNG");
+  }
+}
+
+// "AB..D", where the decoder's message quotes the file's bytes.
+TEST(ImageFile, RefusesInPrintableWords) {
+  std::string png = bytes_of(kPictures + "rgb.png");
+  png[37] = '\x85';  // first letter of the second chunk, capital: not to be passed over
+  for (char c : refusal(png)) EXPECT_TRUE(c >= ' ' && c <= '~');
+}
+
+TEST(ImageFile, ReadsBackWhatItWrites) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "picture.png").string();
+  for (Index H : {1, 7, 255}) {
+    for (Index W : {1, 7, 257}) {
+      const auto image = pattern(false, H, W);
+      write_png(path, image.view());
+      EXPECT_TRUE(same(read_image(path), image)) << H << " x " << W;
+    }
+  }
+}
+
+TEST(ImageFile, SaysThatAFileCannotBeWritten) {
+  EXPECT_THROW(write_png("no/such/folder.png", pattern().view()), std::runtime_error);
+}
+
+TEST(ImageFile, RejectsViewsThatAreNoPicture) {
+  const auto image = pattern();
+  const View<const std::uint8_t, 3> left(image.view().data(), {5, 3, 3}, image.view().stride());
+  const Buffer<std::uint8_t, 3> rgba({5, 7, 4});
+  EXPECT_THROW(write_png("never.png", left), ContractError);
+  EXPECT_THROW(write_png("never.png", rgba.view()), ContractError);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""The rules of this repository, checked: what no script checks stops being true.
+
+    tests/repository_test.py
+
+- Every piece in CMakeLists.txt has its files at the same path in every tree, and every such file has
+  its piece.
+- Includes point one way (docs/decisions/0001-layout.md).
+- Links and file names in pages resolve; tests that pages name exist.
+- A code block whose info string names a file is a verbatim part of that file.
+- No file of code is longer than 300 lines; nothing calls exit, or uses -ffast-math.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+ALLOWED = {  # a folder and what it may include
+    "tensor": {"tensor"},
+    "siglip": {"tensor", "siglip"},
+    "gemma": {"tensor", "gemma"},
+    "processing": {"tensor", "processing"},
+    "paligemma": {"tensor", "siglip", "gemma", "processing", "paligemma"},
+    "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "cli", "commit.h"},
+}
+MAX_LINES = 300
+problems = []
+
+
+def problem(where, what):
+    problems.append(f"{where}: {what}")
+
+
+def tracked(*patterns):
+    """Files that git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in names.splitlines() if (ROOT / name).is_file()]
+
+
+def text_of(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def check_pieces():
+    pieces = {path: kind for kind, path in re.findall(r"pg_piece\((\w+) +([\w/]+)\)",
+                                                      text_of("CMakeLists.txt"))}
+    for path, kind in pieces.items():
+        wanted = [f"{path}.h", f"tests/{path}_test.cpp", f"docs/{path}.md"]
+        if kind != "composite":
+            wanted.append(f"{path}.cpp")
+        if kind == "leaf":
+            wanted += [f"bench/{path}_bench.cpp", f"diagrams/{path}.svg",
+                       f"tests/mutations/{path}.txt"]
+        for name in wanted:
+            if not (ROOT / name).is_file() or text_of(name).strip() in ("", "TODO", "<svg/>"):
+                problem(path, f"{name} is missing or empty")
+    order = re.findall(r"^\| \d+ \| \[([\w/]+)\]", text_of("docs/README.md"), re.M)
+    if order != list(pieces):
+        problem("docs/README.md", "does not list the pieces in the order of CMakeLists.txt")
+    folders = "|".join(folder for folder in ALLOWED if folder != "cli")
+    for name in tracked("bench/*_bench.cpp", "docs/*.md", "diagrams/*.svg", "tests/mutations/*.txt"):
+        match = re.match(rf"(?:bench|docs|diagrams|tests/mutations)/((?:{folders})/\w+?)"
+                         r"(?:_bench\.cpp|\.md|\.svg|\.txt)$", name)
+        if match and match[1] not in pieces:
+            problem(name, "belongs to no piece of CMakeLists.txt")
+
+
+def check_includes():
+    for folder, allowed in ALLOWED.items():
+        for name in tracked(f"{folder}/*.h", f"{folder}/*.cpp"):
+            for include in re.findall(r'#include "([^"]+)"', text_of(name)):
+                if include.split("/")[0] not in allowed:
+                    problem(name, f"must not include {include}")
+                elif "/" in include and not (ROOT / include).is_file():
+                    problem(name, f"includes {include}, which is not there")
+
+
+def check_pages():
+    tests = set()
+    for name in tracked("tests/*_test.cpp"):
+        for suite, test in re.findall(r"\b(?:TYPED_)?TEST(?:_[FP])?\((\w+), (\w+)\)", text_of(name)):
+            tests.add(f"{suite}.{test}")
+    suites = {test.split(".")[0] for test in tests}
+    for name in tracked("*.md"):
+        text = text_of(name)
+        prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.M | re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
+            if "://" not in target and not (ROOT / name).parent.joinpath(target).exists():
+                problem(name, f"links to {target}, which is not there")
+        for path, code in re.findall(r"^```\w+ (\S+)\n(.*?)^```", text, re.M | re.S):
+            if not (ROOT / path).is_file():
+                problem(name, f"quotes {path}, which is not there")
+            elif code.strip("\n") not in text_of(path):
+                problem(name, f"its code block is no verbatim part of {path}")
+        for suite, test in re.findall(r"`([A-Z]\w+)(?:/\d+)?\.([A-Z]\w+)`", text):
+            if suite in suites and f"{suite}.{test}" not in tests:
+                problem(name, f"names the test {suite}.{test}, which is not there")
+
+
+def check_code():
+    for name in tracked("*.h", "*.cpp"):
+        text = text_of(name)
+        if len(text.splitlines()) > MAX_LINES and not name.startswith("tests/"):
+            problem(name, f"has more than {MAX_LINES} lines")
+        if re.search(r"(?<![\w.:_])exit\(", text):
+            problem(name, "calls exit; throw instead")
+    for name in tracked("CMakeLists.txt", "*.cmake", "CMakePresets.json"):
+        if "ffast-math" in text_of(name):
+            problem(name, "uses -ffast-math")
+
+
+check_pieces()
+check_includes()
+check_pages()
+check_code()
+print("\n".join(problems) or "the repository keeps its rules")
+sys.exit(1 if problems else 0)

@@ -1,0 +1,161 @@
+#include "tensor/linear.h"
+
+#include <utility>
+
+#include "tests/support/compare.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+// docs/tensor/linear.md, "By hand".
+TEST(Linear, WorkedExample) {
+  const auto x = rows_of({{1, 2, 3}});
+  const auto weight = rows_of({{1, 0, -1}, {2, 1, 0}});
+  const auto bias = vector_of({10, 20});
+  Buffer<float, 2> y({1, 2});
+  linear(reference, x.view(), weight.view(), bias.view(), y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{8, 24}}).view(), kExact));
+}
+
+TEST(Linear, AddsNothingIfThereIsNoBias) {
+  const auto x = rows_of({{1, 2, 3}});
+  const auto weight = rows_of({{1, 0, -1}, {2, 1, 0}});
+  Buffer<float, 2> y({1, 2});
+  linear(reference, x.view(), weight.view(), y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{-2, 4}}).view(), kExact));
+}
+
+// A square matrix fits either way round, so no shape check would notice the wrong one.
+TEST(Linear, HasOneRowOfWeightsPerOutput) {
+  const auto x = rows_of({{5, 7}});
+  const auto weight = rows_of({{0, 1}, {0, 0}});
+  Buffer<float, 2> y({1, 2});
+  linear(reference, x.view(), weight.view(), y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{7, 0}}).view(), kExact));
+}
+
+// So prefill and decoding agree.
+TEST(Linear, GivesATokenTheSameBitsAloneAndInARow) {
+  const auto x = random<float, 2>({5, 257}, 1);
+  const auto weight = random<float, 2>({7, 257}, 2);
+  Buffer<float, 2> together({5, 7}), alone({5, 7});
+  linear(reference, x.view(), weight.view(), together.view());
+  for (Index t = 0; t < 5; ++t) {
+    linear(reference, x.view().rows(t, t + 1), weight.view(), alone.view().rows(t, t + 1));
+  }
+  EXPECT_TRUE(close(together.view(), alone.view(), kExact));
+}
+
+TEST(Linear, MayWriteIntoAWindow) {
+  const auto x = random<float, 2>({3, 7}, 1);
+  const auto weight = random<float, 2>({2, 7}, 2);
+  const auto bias = random<float, 1>({2}, 3);
+  Buffer<float, 2> wide({3, 4}), y({3, 2});
+  const View<float, 2> middle(&wide.view()(0, 1), {3, 2}, {4, 1});
+  linear(reference, x.view(), weight.view(), bias.view(), middle);
+  linear(reference, x.view(), weight.view(), bias.view(), y.view());
+  for (Index t = 0; t < 3; ++t) {
+    EXPECT_EQ(wide.view()(t, 0), 0);
+    EXPECT_EQ(wide.view()(t, 1), y.view()(t, 0));
+    EXPECT_EQ(wide.view()(t, 2), y.view()(t, 1));
+    EXPECT_EQ(wide.view()(t, 3), 0);
+  }
+}
+
+TEST(Linear, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 7}, 1), short_x = random<float, 2>({3, 6}, 1);
+  const auto weight = random<float, 2>({5, 7}, 2);
+  const auto bias = random<float, 1>({5}, 3), short_bias = random<float, 1>({4}, 3);
+  Buffer<float, 2> y({3, 5}), few_rows({2, 5}), few_columns({3, 4});
+  const auto run = [&](const auto& in, const auto& shift, auto& out) {
+    linear(reference, in.view(), weight.view(), shift.view(), out.view());
+  };
+  EXPECT_NO_THROW(run(x, bias, y));
+  EXPECT_THROW(run(short_x, bias, y), ContractError);
+  EXPECT_THROW(run(x, short_bias, y), ContractError);
+  EXPECT_THROW(run(x, bias, few_rows), ContractError);
+  EXPECT_THROW(run(x, bias, few_columns), ContractError);
+}
+
+TEST(Linear, RejectsRowsThatAreNotContiguous) {
+  const auto numbers = random<float, 2>({3, 3}, 1);
+  const View<const float, 2> transposed(numbers.view().data(), {3, 3}, {1, 3});
+  Buffer<float, 2> y({3, 3});
+  EXPECT_THROW(linear(reference, transposed, numbers.view(), y.view()), ContractError);
+  EXPECT_THROW(linear(reference, numbers.view(), transposed, y.view()), ContractError);
+}
+
+// The definition again, in double.
+template <class Weight>
+Buffer<float, 2> oracle(View<const float, 2> x, View<const Weight, 2> weight,
+                        View<const Weight, 1> bias) {
+  Buffer<float, 2> y({x.size(0), weight.size(0)});
+  for (Index t = 0; t < x.size(0); ++t) {
+    for (Index o = 0; o < weight.size(0); ++o) {
+      double sum = widen(bias(o));
+      for (Index i = 0; i < x.size(1); ++i) sum += double{x(t, i)} * widen(weight(o, i));
+      y.view()(t, o) = static_cast<float>(sum);
+    }
+  }
+  return y;
+}
+
+template <class Weight>
+class LinearOf : public ::testing::Test {};
+using Weights = ::testing::Types<float, bf16, f16>;
+TYPED_TEST_SUITE(LinearOf, Weights);
+
+// I terms, whose magnitudes are 1/4 in the mean, and a bias of at most 1.
+Tolerance sum_of_products(Index I) { return float_sum_of(I + 1, static_cast<double>(I) / 4 + 1); }
+
+// 1152 and 4304 are SigLIP's widths, 2048 is Gemma 2B's; the rest are the sizes that break kernels.
+TYPED_TEST(LinearOf, MatchesTheDefinition) {
+  for (Index I : {1, 7, 255, 257, 1152, 2048, 4304}) {
+    const auto x = random<float, 2>({3, I}, 1);
+    const auto weight = random<TypeParam, 2>({5, I}, 2);
+    const auto bias = random<TypeParam, 1>({5}, 3);
+    Buffer<float, 2> y({3, 5});
+    linear(reference, x.view(), weight.view(), bias.view(), y.view());
+    const auto expected = oracle(x.view(), weight.view(), bias.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(I))) << "I = " << I;
+  }
+}
+
+TYPED_TEST(LinearOf, MatchesTheDefinitionForEveryNumberOfOutputs) {
+  for (Index O : {1, 7, 255, 257}) {
+    const auto x = random<float, 2>({3, 36}, 1);
+    const auto weight = random<TypeParam, 2>({O, 36}, 2);
+    const auto bias = random<TypeParam, 1>({O}, 3);
+    Buffer<float, 2> y({3, O});
+    linear(reference, x.view(), weight.view(), bias.view(), y.view());
+    const auto expected = oracle(x.view(), weight.view(), bias.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(36))) << "O = " << O;
+  }
+}
+
+// bf16 has no 257, so a sum kept in it stops at 256; f16 stops at 2048.
+TYPED_TEST(LinearOf, SumsInFloat) {
+  Buffer<float, 2> x({1, 2049}), y({1, 1});
+  Buffer<TypeParam, 2> weight({1, 2049});
+  for (Index i = 0; i < 2049; ++i) {
+    x.view()(0, i) = 1.0f;
+    weight.view()(0, i) = narrow<TypeParam>(1.0f);
+  }
+  linear(reference, x.view(), std::as_const(weight).view(), y.view());
+  EXPECT_EQ(y.view()(0, 0), 2049);
+}
+
+// 1 + 2^-12 is no bf16 and no f16.
+TYPED_TEST(LinearOf, RoundsNoActivation) {
+  const auto x = rows_of({{1 + 0x1p-12}});
+  const auto weight = rows_of<TypeParam>({{1}});
+  Buffer<float, 2> y({1, 1});
+  linear(reference, x.view(), weight.view(), y.view());
+  EXPECT_TRUE(close(y.view(), x.view(), kExact));
+}
+
+}  // namespace
+}  // namespace paligemma

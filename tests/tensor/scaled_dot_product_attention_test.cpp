@@ -1,0 +1,293 @@
+#include "tensor/scaled_dot_product_attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/support/compare.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+Buffer<KeyRange, 1> ranges_of(std::initializer_list<KeyRange> ranges) {
+  Buffer<KeyRange, 1> buffer({static_cast<Index>(ranges.size())});
+  std::copy(ranges.begin(), ranges.end(), buffer.view().data());
+  return buffer;
+}
+
+// Rows as one head: [S, 1, H].
+View<const float, 3> one_head(const Buffer<float, 2>& rows) {
+  return rows.view().reshaped<3>({rows.view().size(0), 1, rows.view().size(1)});
+}
+
+// docs/tensor/scaled_dot_product_attention.md, "By hand". 1.0986123 is log 3.
+TEST(ScaledDotProductAttention, WorkedExample) {
+  const auto q = rows_of({{2, 0, 0, 0}});
+  const auto k = rows_of({{0, 1, 0, 0}, {1.0986123, 0, 0, 0}, {9, 9, 9, 9}});
+  const auto v = rows_of({{4, 0, 8, 0}, {0, 4, 0, 8}, {9, 9, 9, 9}});
+  const auto visible = ranges_of({{0, 2}});
+  Buffer<float, 3> out({1, 1, 4});
+  scaled_dot_product_attention(reference, one_head(q), one_head(k), one_head(v), visible.view(),
+                               {0.5f}, out.view());
+  const auto expected = rows_of({{1, 3, 2, 6}});
+  EXPECT_TRUE(close(out.view(), one_head(expected), float_sum_of(2 * 4)));
+}
+
+TEST(ScaledDotProductAttention, OfOneKeyIsItsValue) {
+  const auto q = random<float, 3>({2, 4, 12}, 1), k = random<float, 3>({1, 1, 12}, 2),
+             v = random<float, 3>({1, 1, 12}, 3);
+  Buffer<float, 3> out({2, 4, 12});
+  scaled_dot_product_attention(reference, q.view(), k.view(), v.view(), {}, {1}, out.view());
+  for (Index t = 0; t < 2; ++t) {
+    for (Index n = 0; n < 4; ++n) {
+      EXPECT_TRUE(close(out.view().row(t).row(n), v.view().row(0).row(0), kExact));
+    }
+  }
+}
+
+// Scores 150 and 100 become 50 tanh(3) = 49.75 and 50 tanh(2) = 48.20: the first key gets a weight
+// of 0.82 instead of 1.
+TEST(ScaledDotProductAttention, CapsScoresAfterTheScale) {
+  const auto q = rows_of({{10}}), k = rows_of({{30}, {20}}), v = rows_of({{1}, {0}});
+  Buffer<float, 3> out({1, 1, 1});
+  scaled_dot_product_attention(reference, one_head(q), one_head(k), one_head(v), {}, {0.5f, 50},
+                               out.view());
+  const double weight = 1 / (1 + std::exp(50 * std::tanh(2.0) - 50 * std::tanh(3.0)));
+  const auto expected = rows_of({{weight}});
+  // A score near 50 is rounded to a multiple of 2^-18, 64 float roundings at 1.
+  EXPECT_TRUE(close(out.view(), one_head(expected), float_operations(2 * 64)));
+}
+
+struct Sizes {
+  Index T, S, N, K, H;
+};
+
+struct Inputs {
+  Buffer<float, 3> q, k, v;
+  explicit Inputs(Sizes z)
+      : q(random<float, 3>({z.T, z.N, z.H}, 1)),
+        k(random<float, 3>({z.S, z.K, z.H}, 2)),
+        v(random<float, 3>({z.S, z.K, z.H}, 3)) {}
+};
+
+Buffer<float, 3> attention(const Inputs& in, View<const KeyRange, 1> visible, AttentionRule rule) {
+  Buffer<float, 3> out(in.q.view().shape());
+  scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), visible, rule,
+                               out.view());
+  return out;
+}
+
+TEST(ScaledDotProductAttention, SeesEveryKeyWithoutRanges) {
+  const Inputs in({3, 5, 4, 2, 12});
+  const auto all = ranges_of({{0, 5}, {0, 5}, {0, 5}});
+  EXPECT_TRUE(
+      close(attention(in, {}, {0.25f}).view(), attention(in, all.view(), {0.25f}).view(), kExact));
+}
+
+// Keys before and after the range: not even a NaN passes, as one would if masked weights were 0.
+TEST(ScaledDotProductAttention, TakesNothingFromMaskedKeys) {
+  for (const float soft_cap : {kNoSoftCap, 50.0f}) {
+    Inputs in({2, 6, 4, 2, 12});
+    const auto visible = ranges_of({{2, 5}, {2, 5}});
+    const AttentionRule rule{0.25f, soft_cap};
+    Buffer<float, 3> expected({2, 4, 12});
+    scaled_dot_product_attention(reference, in.q.view(), in.k.view().rows(2, 5),
+                                 in.v.view().rows(2, 5), {}, rule, expected.view());
+    for (Index s : {0, 1, 5}) {
+      for (Index i = 0; i < 2 * 12; ++i) {
+        in.k.view().row(s).data()[i] = kNaN;
+        in.v.view().row(s).data()[i] = kNaN;
+      }
+    }
+    EXPECT_TRUE(close(attention(in, visible.view(), rule).view(), expected.view(), kExact));
+  }
+}
+
+TEST(ScaledDotProductAttention, GivesEachQueryItsOwnRange) {
+  const Inputs in({3, 4, 1, 1, 12});
+  const auto visible = ranges_of({{0, 1}, {3, 4}, {1, 2}});
+  const auto out = attention(in, visible.view(), {1});
+  const Index seen[] = {0, 3, 1};
+  for (Index t = 0; t < 3; ++t) {
+    EXPECT_TRUE(close(out.view().row(t), in.v.view().row(seen[t]), kExact)) << "query " << t;
+  }
+}
+
+// With N = 4 and K = 2 the heads share as 0 0 1 1, not as 0 1 0 1.
+TEST(ScaledDotProductAttention, NeighbouringHeadsShareKeysAndValues) {
+  Inputs in({1, 5, 4, 2, 12});
+  for (Index n = 1; n < 4; ++n) {
+    for (Index h = 0; h < 12; ++h) in.q.view()(0, n, h) = in.q.view()(0, 0, h);
+  }
+  const auto out = attention(in, {}, {0.25f});
+  const auto head = [&](Index n) { return out.view().row(0).row(n); };
+  EXPECT_TRUE(close(head(0), head(1), kExact));
+  EXPECT_TRUE(close(head(2), head(3), kExact));
+  EXPECT_FALSE(close(head(0), head(2), kExact));
+}
+
+TEST(ScaledDotProductAttention, ReadsSharedHeadsAsIfEachQueryHeadHadACopy) {
+  const Inputs shared({3, 5, 6, 2, 12});
+  Inputs copied({3, 5, 6, 6, 12});
+  std::copy_n(shared.q.view().data(), 3 * 6 * 12, copied.q.view().data());
+  for (Index s = 0; s < 5; ++s) {
+    for (Index n = 0; n < 6; ++n) {
+      for (Index h = 0; h < 12; ++h) {
+        copied.k.view()(s, n, h) = shared.k.view()(s, n / 3, h);
+        copied.v.view()(s, n, h) = shared.v.view()(s, n / 3, h);
+      }
+    }
+  }
+  EXPECT_TRUE(
+      close(attention(shared, {}, {0.25f}).view(), attention(copied, {}, {0.25f}).view(), kExact));
+}
+
+TEST(ScaledDotProductAttention, StaysBetweenTheSmallestAndTheLargestValue) {
+  Inputs in({7, 35, 4, 1, 12});
+  for (Index i = 0; i < 35 * 12; ++i) in.v.view().data()[i] = i % 2 ? 3.0f : 5.0f;
+  const auto out = attention(in, {}, {1});
+  const double slack = float_sum_of(35).relative * 5;
+  for (Index i = 0; i < out.view().count(); ++i) {
+    EXPECT_GE(out.view().data()[i], 3 - slack);
+    EXPECT_LE(out.view().data()[i], 5 + slack);
+  }
+}
+
+TEST(ScaledDotProductAttention, ForgetsWhatTheOutputHeld) {
+  const Inputs in({3, 5, 4, 1, 12});
+  const auto once = attention(in, {}, {0.25f});
+  Buffer<float, 3> twice_over({3, 4, 12});
+  for (int run = 0; run < 2; ++run) {
+    scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), {}, {0.25f},
+                                 twice_over.view());
+  }
+  EXPECT_TRUE(close(twice_over.view(), once.view(), kExact));
+}
+
+// q, k and v of a token side by side in one row, as one projection would write them.
+TEST(ScaledDotProductAttention, ReadsAndWritesWindowsOfWiderRows) {
+  constexpr Index T = 3, N = 4, K = 2, H = 12, W = (N + 2 * K) * H;
+  auto fused = random<float, 2>({T, W}, 1);
+  const auto window = [&](Index first, Index heads) {
+    return View<float, 3>(&fused.view()(0, first * H), {T, heads, H}, {W, H, 1});
+  };
+  Inputs in({T, T, N, K, H});
+  const auto fill = [](View<float, 3> from, View<float, 3> to) {
+    for (Index t = 0; t < to.size(0); ++t) {
+      std::copy_n(from.row(t).data(), to.row(t).count(), to.row(t).data());
+    }
+  };
+  fill(window(0, N), in.q.view());
+  fill(window(N, K), in.k.view());
+  fill(window(N + K, K), in.v.view());
+  Buffer<float, 2> wide({T, 2 * N * H});
+  const View<float, 3> out(wide.view().data(), {T, N, H}, {2 * N * H, H, 1});
+  scaled_dot_product_attention(reference, window(0, N), window(N, K), window(N + K, K), {}, {0.25f},
+                               out);
+  const auto expected = attention(in, {}, {0.25f});
+  for (Index t = 0; t < T; ++t) {
+    EXPECT_TRUE(close(out.row(t), expected.view().row(t), kExact)) << "row " << t;
+    EXPECT_EQ(wide.view()(t, N * H), 0) << "row " << t;
+  }
+}
+
+TEST(ScaledDotProductAttention, RejectsWrongShapes) {
+  const auto run = [](Sizes q, Sizes k, Sizes v, Sizes out) {
+    Buffer<float, 3> result({out.T, out.N, out.H});
+    scaled_dot_product_attention(reference, Inputs(q).q.view(), Inputs(k).k.view(),
+                                 Inputs(v).v.view(), {}, {1}, result.view());
+  };
+  const Sizes right{2, 5, 4, 2, 12};
+  EXPECT_NO_THROW(run(right, right, right, right));
+  EXPECT_THROW(run(right, {2, 5, 4, 2, 11}, right, right), ContractError);
+  EXPECT_THROW(run(right, right, {2, 6, 4, 2, 12}, right), ContractError);
+  EXPECT_THROW(run(right, right, {2, 5, 4, 1, 12}, right), ContractError);
+  EXPECT_THROW(run(right, right, right, {3, 5, 4, 2, 12}), ContractError);
+  const Sizes three_heads_for_four{2, 5, 4, 3, 12};
+  EXPECT_THROW(run(right, three_heads_for_four, three_heads_for_four, right), ContractError);
+}
+
+TEST(ScaledDotProductAttention, RejectsRangesOutsideTheKeys) {
+  const Inputs in({1, 5, 4, 2, 12});
+  const auto run = [&](const auto& visible) { attention(in, visible.view(), {1}); };
+  EXPECT_NO_THROW(run(ranges_of({{4, 5}})));
+  EXPECT_THROW(run(ranges_of({{5, 5}})), ContractError);
+  EXPECT_THROW(run(ranges_of({{3, 6}})), ContractError);
+  EXPECT_THROW(run(ranges_of({{-1, 2}})), ContractError);
+  EXPECT_THROW(run(ranges_of({{0, 5}, {0, 5}})), ContractError);
+}
+
+TEST(ScaledDotProductAttention, RejectsHeadsWhoseNumbersAreApart) {
+  const Inputs in({2, 2, 2, 2, 2});
+  const View<const float, 3> apart(in.q.view().data(), {2, 2, 2}, {4, 1, 2});
+  Buffer<float, 3> out({2, 2, 2});
+  const auto q = in.q.view(), k = in.k.view(), v = in.v.view();
+  const auto run = [&](View<const float, 3> a, View<const float, 3> b) {
+    scaled_dot_product_attention(reference, a, b, v, {}, {1}, out.view());
+  };
+  EXPECT_THROW(run(apart, k), ContractError);
+  EXPECT_THROW(run(q, apart), ContractError);
+}
+
+// The definition again, in double, with a score for every key and minus infinity for masked ones.
+Buffer<float, 3> oracle(const Inputs& in, View<const KeyRange, 1> visible, double scale,
+                        double soft_cap) {
+  const auto q = in.q.view(), k = in.k.view(), v = in.v.view();
+  const Index N = q.size(1), S = k.size(0), group = N / k.size(1);
+  Buffer<float, 3> out(q.shape());
+  for (Index t = 0; t < q.size(0); ++t) {
+    for (Index n = 0; n < N; ++n) {
+      std::vector<double> weight;
+      double sum = 0;
+      for (Index s = 0; s < S; ++s) {
+        double score = 0;
+        for (Index h = 0; h < q.size(2); ++h) score += double{q(t, n, h)} * k(s, n / group, h);
+        score *= scale;
+        if (soft_cap > 0) score = soft_cap * std::tanh(score / soft_cap);
+        const bool masked = s < visible(t).begin || s >= visible(t).end;
+        weight.push_back(std::exp(masked ? -INFINITY : score));
+        sum += weight.back();
+      }
+      for (Index h = 0; h < q.size(2); ++h) {
+        double mean = 0;
+        for (Index s = 0; s < S; ++s) mean += weight[s] / sum * v(s, n / group, h);
+        out.view()(t, n, h) = static_cast<float>(mean);
+      }
+    }
+  }
+  return out;
+}
+
+// SigLIP-So400m, Gemma 2B, Gemma 2 2B and the golden models' heads; the rest are the sizes that
+// break kernels.
+TEST(ScaledDotProductAttention, MatchesTheDefinition) {
+  constexpr Sizes kSizes[] = {{1, 1, 1, 1, 1},     {3, 7, 2, 1, 7},     {3, 255, 3, 3, 1},
+                              {1, 257, 2, 2, 255}, {2, 7, 2, 1, 257},   {1, 256, 16, 16, 72},
+                              {1, 276, 8, 1, 256}, {1, 276, 8, 4, 256}, {35, 35, 4, 1, 12},
+                              {25, 25, 3, 3, 12}};
+  for (const Sizes z : kSizes) {
+    const Inputs in(z);
+    Buffer<KeyRange, 1> visible({z.T});
+    for (Index t = 0; t < z.T; ++t) {
+      visible.view()(t) = {(t + 1) % (z.S / 2 + 1), std::max(z.S - t, z.S / 2 + 1)};
+    }
+    const double scale = 1 / std::sqrt(static_cast<double>(z.H));
+    for (const float soft_cap : {kNoSoftCap, 0.5f}) {
+      const auto out = attention(in, visible.view(), {static_cast<float>(scale), soft_cap});
+      const auto expected = oracle(in, visible.view(), static_cast<float>(scale), soft_cap);
+      // S weights, each from a sum of H products, and a mean of values that are at most 1.
+      EXPECT_TRUE(close(out.view(), expected.view(), float_sum_of(z.S * z.H, 1)))
+          << "T " << z.T << ", S " << z.S << ", N " << z.N << ", K " << z.K << ", H " << z.H
+          << ", cap " << soft_cap;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace paligemma
