@@ -24,7 +24,7 @@ fs::path built_in_models() {
   if (const std::string chosen = environment("PALIGEMMA_MODELS"); !chosen.empty()) return chosen;
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  const fs::path installed = program.parent_path().parent_path() / "share/paligemma/models";
+  fs::path installed = program.parent_path().parent_path() / "share/paligemma/models";
   if (!error && fs::is_directory(installed, error)) return installed;
   return fs::path(PG_SOURCE_DIR) / "models";
 }

@@ -32,8 +32,8 @@ class Boxes : public ::testing::Test {
  protected:
   Boxes() { write_scripted_model(folder_.path(), kBoxes); }
   Ran ask(const std::vector<std::string>& more) const {
-    std::vector<std::string> words{"-m", folder_.path(),   "--image", kPicture,
-                                   "-p", "detect red circle ; blue"};
+    std::vector<std::string> words{"-m",     folder_.path(), "--image",
+                                   kPicture, "-p",           "detect red circle ; blue"};
     words.insert(words.end(), more.begin(), more.end());
     return run_program(words);
   }
@@ -72,8 +72,8 @@ TEST_F(Boxes, JsonSaysWhatWasAskedOfWhat) {
 
 TEST_F(Boxes, JsonCountsThePicturesTokensInThePrompt) {
   const json object = json_of(ask({"--json"}));
-  const json words = json_of(run_program(
-      {"tokenize", "-m", folder_.path(), "--json", "detect red circle ; blue"}));
+  const json words = json_of(
+      run_program({"tokenize", "-m", folder_.path(), "--json", "detect red circle ; blue"}));
   EXPECT_EQ(object["prompt_tokens"], 4 + 1 + words.size() + 1);  // picture, <bos>, words, newline
 }
 
@@ -164,8 +164,7 @@ TEST(Json, HoldsANameThatIsNotUtf8) {
 TEST(Text, OfSeveralBytesACharacterArrivesWhole) {
   TemporaryFolder folder;
   write_scripted_model(folder.path(), "猫é");
-  EXPECT_EQ(run_program({"-m", folder.path(), "--image", kPicture, "-p", "ocr"}).out,
-            "猫é\n");
+  EXPECT_EQ(run_program({"-m", folder.path(), "--image", kPicture, "-p", "ocr"}).out, "猫é\n");
 }
 
 TEST(Text, OfNoTokensIsAnEmptyLine) {
@@ -182,8 +181,8 @@ TEST(Text, OfNumbersThatAreNoneIsARuntimeError) {
   auto& scale = tensors.at("language_model.model.norm.weight").bytes;
   std::fill(scale.begin(), scale.end(), '\xff');  // NaN
   write_tensors(folder / "model.safetensors", tensors);
-  EXPECT_TRUE(refuses(run_program({"-m", folder.path(), "--image", kPicture, "-p", "ocr"}),
-                      1, {"logit"}));
+  EXPECT_TRUE(
+      refuses(run_program({"-m", folder.path(), "--image", kPicture, "-p", "ocr"}), 1, {"logit"}));
 }
 
 // Prompts from standard input, one a line.
@@ -269,8 +268,8 @@ TEST(LineByLine, NotesAnUntrainedModelOnce) {
   copy_golden(folder / "");
   write_tensors(folder / "model.safetensors", read_tensors(folder / "model.safetensors"),
                 {{"__metadata__", {{"trained", "false"}}}});
-  const Ran ran = run_program({"-m", folder.path(), "--image", kPicture, "-n", "1"},
-                              {.input = "ocr\nocr\n"});
+  const Ran ran =
+      run_program({"-m", folder.path(), "--image", kPicture, "-n", "1"}, {.input = "ocr\nocr\n"});
   EXPECT_EQ(count_lines(ran.err), 1u) << ran;
   EXPECT_NE(ran.err.find("untrained"), std::string::npos);
 }

@@ -93,7 +93,7 @@ TEST(Streams, AReaderThatLeavesEndsTheProgramQuietly) {
 TEST(Streams, ControlCIsExitCode130) {
   // The picture comes from a pipe that nobody writes to.
   const Ran ran = run_command({"bash", "-c",
-                               std::string("sleep 5 | { '") + PG_PROGRAM + "' -m '" + kGolden +
+                               std::string("sleep 0.8 | { '") + PG_PROGRAM + "' -m '" + kGolden +
                                    "' --image - -p ocr & sleep 0.2; kill -INT $!; wait $!; }; "
                                    "code=$?; kill %1 2>/dev/null; exit $code"});
   EXPECT_EQ(ran.exit_code, 130) << ran;

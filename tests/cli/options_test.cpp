@@ -94,11 +94,9 @@ TEST(Dtype, ConvertsTheWeightsInMemory) {
 TEST(SoftCapAndWindow, CanBeSwitchedOff) {
   const auto logits = [](const std::vector<std::string>& more) {
     TemporaryFolder folder;
-    std::vector<std::string> words{"-m",      kGolden2,
-                                   "--image", kPicture,
-                                   "-p",      "answer en what is this",
-                                   "-n",      "12",
-                                   "--dump",  folder.path()};
+    std::vector<std::string> words{
+        "-m", kGolden2, "--image", kPicture,     "-p", "answer en what is this",
+        "-n", "12",     "--dump",  folder.path()};
     words.insert(words.end(), more.begin(), more.end());
     const Ran ran = run_program(words);
     EXPECT_EQ(ran.exit_code, 0) << ran;

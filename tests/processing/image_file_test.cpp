@@ -228,6 +228,24 @@ TEST(ImageFile, RefusesSamplesThatAreNotBytes) {
   }
 }
 
+// stb_image would write the codes past its own memory. Fill bytes may stand before the first marker.
+TEST(ImageFile, RefusesHuffmanTablesOfMoreThan256Codes) {
+  const std::string table =
+      std::string("\xff\xc4\x00\x13\x00", 5) + std::string(16, '\x11') + "\xff\xd9";
+  const std::string jpeg = bytes_of(kPictures + "baseline.jpg");
+  EXPECT_NE(refusal(jpeg.substr(0, 2) + table + jpeg.substr(2)), "");
+  EXPECT_NE(refusal("\xff\xff\xff\xd8" + table, "a.tga"), "");
+  EXPECT_EQ(refusal(jpeg), "");
+}
+
+// Nor does it see that 5555555555 is too large for its numbers.
+TEST(ImageFile, RefusesNumbersOfTooManyDigits) {
+  EXPECT_NE(refusal("P6 5555555555 1 255 "), "");
+  EXPECT_NE(refusal("P6 1 5555555555 255 "), "");
+  EXPECT_NE(refusal("P6 # 1 1 255\r 5555555555\n1 1 255 ABC"), "");  // a comment ends at "\r" too
+  EXPECT_EQ(refusal("P6 # 5\n1#\n 1\t255 ABC"), "");
+}
+
 // "AB..D", where the decoder's message quotes the file's bytes.
 TEST(ImageFile, RefusesInPrintableWords) {
   std::string png = bytes_of(kPictures + "rgb.png");
