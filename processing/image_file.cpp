@@ -104,22 +104,31 @@ std::size_t bmp_size(std::string_view file, std::size_t W, std::size_t H) {
   return little_endian(file, 10, 4) + (W * bits + 31) / 32 * 4 * H;
 }
 
-// A PGM or PPM: behind the letters width, height and the largest sample, between them blanks and
-// comments, then one blank.
+// A PGM or PPM: behind the letters width, height and the largest sample, each behind blanks and
+// comments, then one blank. stb_image does not see that a number is too long for it.
 struct PnmHeader {
-  std::size_t pixels_at, largest;
+  std::size_t pixels_at = 2, largest = 0;
+  bool is_sound = true;
 };
 
 PnmHeader pnm_header(std::string_view file) {
-  PnmHeader header{2, 0};
+  PnmHeader header;
   std::size_t& at = header.pixels_at;
+  const auto skip_to = [&](std::size_t next) { at = std::min(next, file.size()); };
   for (int i = 0; i < 3; ++i) {
-    const auto is_digit = [&] { return byte_at(file, at) >= '0' && byte_at(file, at) <= '9'; };
-    while (at < file.size() && !is_digit()) {
-      at = file[at] == '#' ? std::min(file.find('\n', at), file.size()) : at + 1;
+    constexpr std::string_view kBlanks = " \t\n\v\f\r", kDigits = "0123456789";
+    skip_to(file.find_first_not_of(kBlanks, at));
+    while (byte_at(file, at) == '#') {
+      skip_to(file.find_first_of("\n\r", at));
+      skip_to(file.find_first_not_of(kBlanks, at));
     }
+    const std::size_t number = at;
+    skip_to(file.find_first_not_of(kDigits, at));
+    header.is_sound &= at > number && at - number <= 9;
     header.largest = 0;
-    for (; is_digit(); ++at) header.largest = 10 * header.largest + byte_at(file, at) - '0';
+    for (char digit : file.substr(number, at - number)) {
+      header.largest = 10 * header.largest + static_cast<std::size_t>(digit - '0');
+    }
   }
   ++at;
   return header;
@@ -158,6 +167,32 @@ bool is_truncated(std::string_view file, std::string_view format, int width, int
   return file.size() < pnm_header(file).pixels_at + W * H * (format == "PPM" ? 3 : 1);
 }
 
+// A JPEG is a row of segments: 0xff, a letter, a length, and after the letter 0xda coded pixels. A
+// Huffman table (0xc4) has up to 256 codes; stb_image would write more of them past its own memory.
+bool huffman_tables_fit(std::string_view file) {
+  const auto big_endian = [&](std::size_t at) {
+    return byte_at(file, at) << 8 | byte_at(file, at + 1);
+  };
+  std::size_t at = 2;
+  while ((at = file.find('\xff', at)) != file.npos) {
+    while (byte_at(file, at) == 0xff) ++at;
+    const std::size_t letter = byte_at(file, at++);
+    if (letter == 0xd9) return true;                                  // the end
+    if (letter == 0 || (letter >= 0xd0 && letter <= 0xd8)) continue;  // these have no length
+
+    const std::size_t end = at + std::max<std::size_t>(big_endian(at), 2);
+    at += 2;
+    while (letter == 0xc4 && at < end) {
+      std::size_t codes = 0;
+      for (int bits = 1; bits <= 16; ++bits) codes += byte_at(file, at + bits);
+      if (codes > 256) return false;
+      at += 17 + codes;
+    }
+    at = end;
+  }
+  return true;
+}
+
 // stb_image's own words, which may quote bytes of the file.
 std::string failure() {
   std::string reason = stbi_failure_reason();
@@ -189,15 +224,22 @@ RgbImage decode_image(std::span<const std::byte> bytes, const std::string& name)
                      ", which is not read here; convert it to PNG or JPEG");
   }
 
-  // TGA has no magic number, so it is believed only of a file with that name.
-  const bool is_tga = !magic && std::filesystem::path(name).extension() == ".tga";
+  // TGA has no magic number, so it is believed only of a file with that name. What begins with 0xff,
+  // stb_image takes for a JPEG.
+  const bool is_tga =
+      !magic && std::filesystem::path(name).extension() == ".tga" && byte_at(file, 0) != 0xff;
   if (!magic && !is_tga) throw ImageError(name + ": not a picture of a known format");
   const std::string format(magic ? magic->format : "TGA");
 
+  // What stb_image believes of a header is looked at before it does.
+  const bool is_pnm = format == "PGM" || format == "PPM";
+  const bool is_sound = format == "JPEG" ? huffman_tables_fit(file)
+                        : is_pnm         ? pnm_header(file).is_sound
+                                         : true;
   const auto* data = reinterpret_cast<const stbi_uc*>(file.data());
   const auto size = static_cast<int>(file.size());
   int W = 0, H = 0, channels = 0;
-  if (!stbi_info_from_memory(data, size, &W, &H, &channels)) {
+  if (!is_sound || !stbi_info_from_memory(data, size, &W, &H, &channels)) {
     throw ImageError(name + ": looks like " + format +
                      ", but its header is damaged or asks for too many pixels");
   }
@@ -206,7 +248,6 @@ RgbImage decode_image(std::span<const std::byte> bytes, const std::string& name)
     throw ImageError(name + ": " + std::to_string(W) + " x " + std::to_string(H) +
                      " pixels are more than the 100 million that are read");
   }
-  const bool is_pnm = format == "PGM" || format == "PPM";
   if (is_pnm && pnm_header(file).largest != 255) {  // stb_image would read past its own memory
     throw ImageError(name + ": its samples do not go from 0 to 255; convert it to PNG");
   }

@@ -60,7 +60,7 @@ struct Flag {
 const std::vector<Flag> kFlags{{"(no effect)"},
                                {"--device=cpu"},
                                {"--do-sample"},
-                               {"--file", kGolden + "/config.json"},
+                               {"--file", kGolden + "/generation_config.json"},
                                {"--hf-repo", "org/name"},
                                {"--image", kPicture},
                                {"--json"},
