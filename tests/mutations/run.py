@@ -16,6 +16,7 @@ import concurrent.futures
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LISTS = ROOT / "tests/mutations"
 BUILD = ROOT / "build/cpu"
+OBJECTS = pathlib.Path(tempfile.mkdtemp(prefix="mutations-"))  # each piece's test, compiled once
 
 
 def run(*command, **options):
@@ -58,25 +60,40 @@ def read_list(path):
     return faults
 
 
-def build_and_test(piece, folder, replaced):
-    """Whether the piece's tests pass with the files in `replaced` in front of the tree's."""
-    for name, text in replaced.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    source = folder / f"{piece}.cpp"
-    if not source.exists() and (ROOT / f"{piece}.cpp").exists():
-        source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text((ROOT / f"{piece}.cpp").read_text())
-    sources = [str(ROOT / f"tests/{piece}_test.cpp")] + ([str(source)] if source.exists() else [])
-    program = folder / "test"
-    built = run(*COMPILE, f"-I{folder}", f"-I{ROOT}", *sources, *LINK, "-o", str(program))
+def compile_or_stop(piece, *arguments):
+    built = run(*COMPILE, *arguments)
     if built.returncode != 0:
         raise SystemExit(f"{piece}: does not compile:\n{built.stderr[:2000]}")
+
+
+def build_and_test(piece, folder, name="", text=""):
+    """Whether the piece's tests pass with `text` in front of the tree's file `name`."""
+    if name:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    include = [f"-I{folder}", f"-I{ROOT}"]
+
+    # The test knows the header alone: it is compiled again only if that is at fault.
+    test = OBJECTS / f"{piece.replace('/', '_')}.o"
+    if name.endswith(".h") or not test.exists():
+        test = folder / "test.o" if name else test
+        compile_or_stop(piece, *include, "-c", str(ROOT / f"tests/{piece}_test.cpp"), "-o",
+                        str(test))
+    source = folder / f"{piece}.cpp"
+    if not source.exists():
+        source = ROOT / f"{piece}.cpp"
+    program = folder / "test"
+    compile_or_stop(piece, *include, *([str(source)] if source.exists() else []), str(test), *LINK,
+                    "-o", str(program))
     try:
         return run(str(program), "--gtest_brief=1", timeout=60).returncode == 0
     except subprocess.TimeoutExpired:
         return False
+
+
+def passes_without_fault(piece):
+    with tempfile.TemporaryDirectory() as folder:
+        return build_and_test(piece, pathlib.Path(folder))
 
 
 def check(piece, title, old, new):
@@ -88,7 +105,7 @@ def check(piece, title, old, new):
         return f"{piece}: {title}: the old text must stand in one place"
     with tempfile.TemporaryDirectory() as folder:
         mutant = files[holders[0]].replace(old, new)
-        survives = build_and_test(piece, pathlib.Path(folder), {holders[0]: mutant})
+        survives = build_and_test(piece, pathlib.Path(folder), holders[0], mutant)
     if survives != title.startswith("equivalent:"):
         return f"{piece}: {title}: " + ("survives" if survives else "is noticed")
     return None
@@ -113,13 +130,12 @@ def main():
     if arguments.since:
         pieces = sorted(changed_since(arguments.since))
 
-    for piece in pieces:  # a test that fails anyway would make every fault look noticed
-        with tempfile.TemporaryDirectory() as folder:
-            if not build_and_test(piece, pathlib.Path(folder), {}):
-                raise SystemExit(f"{piece}: its tests fail without any fault")
-
     faults = [(piece, *fault) for piece in pieces for fault in read_list(LISTS / f"{piece}.txt")]
     with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
+        # A test that fails anyway would make every fault look noticed.
+        for piece, passes in zip(pieces, pool.map(passes_without_fault, pieces)):
+            if not passes:
+                raise SystemExit(f"{piece}: its tests fail without any fault")
         problems = [p for p in pool.map(lambda fault: check(*fault), faults) if p]
     print("\n".join(problems + [f"{len(faults)} faults in {len(pieces)} pieces, "
                                 f"{len(problems)} problems"]))
@@ -127,4 +143,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        shutil.rmtree(OBJECTS)
