@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -14,6 +15,9 @@ namespace paligemma {
 namespace {
 
 using nlohmann::json;
+
+static_assert(std::endian::native == std::endian::little && sizeof(std::size_t) == 8,
+              "numbers are read as they lie in the file, which may be larger than 4 GiB");
 
 struct DTypeRow {
   DType dtype;
