@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
+#include "cli/objects.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
 #include "tensor/errors.h"
@@ -36,15 +37,6 @@ std::string line_of(const json& object) {
   return object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
-// Says so before the model runs, not after.
-void check_writable(const std::filesystem::path& file) {
-  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
-  const bool fits = std::filesystem::is_directory(folder) && access(folder.c_str(), W_OK) == 0 &&
-                    !std::filesystem::is_directory(file) &&
-                    (!std::filesystem::exists(file) || access(file.c_str(), W_OK) == 0);
-  if (!fits) throw std::runtime_error(file.string() + ": cannot be written");
-}
-
 // "<loc0051> cat" without its location and segmentation tokens.
 std::string without_special(const Tokenizer& tokenizer, const Answer& answer) {
   std::vector<TokenId> words;
@@ -52,19 +44,6 @@ std::string without_special(const Tokenizer& tokenizer, const Answer& answer) {
     if (!tokenizer.loc(token.id) && !tokenizer.seg(token.id)) words.push_back(token.id);
   }
   return tokenizer.decode(words);
-}
-
-json objects_json(const std::vector<Detection>& detections, Index width, Index height) {
-  json objects = json::array();
-  for (const Detection& d : detections) {
-    const Box box = pixel_box(d, static_cast<int>(width), static_cast<int>(height));
-    objects.push_back({{"label", d.label},
-                       {"box_yxyx_bins", d.bins},
-                       {"box_xyxy_px", {box.x_min, box.y_min, box.x_max, box.y_max}},
-                       {"mask_codes", d.mask},
-                       {"mask_png_base64", nullptr}});
-  }
-  return objects;
 }
 
 // A model, a picture, and everything that is said about them.
@@ -123,13 +102,16 @@ class Asker {
     const std::string text =
         options_.skip_special_tokens ? without_special(pipeline_.tokenizer(), answer) : answer.text;
     const auto detections = parse_detections(answer.text);
+    const auto masks = masks_for(detections);
     if (options_.json) {
-      write_stdout(line_of(answer_json(prompt, answer, text, detections)));
+      const Index width = image_->view().size(1), height = image_->view().size(0);
+      const json objects = objects_json(detections, masks, width, height);
+      write_stdout(line_of(answer_json(prompt, answer, text, objects)));
     } else {
       write_stdout((streams ? "" : text) + "\n");
     }
     if (!options_.output.empty()) {
-      write_png(options_.output, draw_detections(image_->view(), detections).view());
+      write_png(options_.output, draw_detections(image_->view(), detections, masks).view());
     }
     if (!answer.note.empty()) notes_.push_back(answer.note);
     print_notes();
@@ -162,8 +144,20 @@ class Asker {
     };
   }
 
+  // Nothing if there is no decoder, or nobody to look at them.
+  std::vector<std::optional<Mask>> masks_for(const std::vector<Detection>& detections) {
+    if (!pipeline_.mask_decoder()) {
+      const std::string note = mask_decoder_note(detections);
+      if (!note.empty()) notes_.push_back(note);
+      return {};
+    }
+    if (!options_.json && options_.output.empty()) return {};
+    return masks_of(*pipeline_.mask_decoder(), detections, image_->view().size(1),
+                    image_->view().size(0));
+  }
+
   json answer_json(const std::string& prompt, const Answer& answer, const std::string& text,
-                   const std::vector<Detection>& detections) const {
+                   const json& objects) const {
     const Config& config = pipeline_.config();
     const Index width = image_->view().size(1), height = image_->view().size(0);
     json tokens = json::array(), per_token = json::array();
@@ -191,7 +185,7 @@ class Asker {
             {"tokens", tokens},
             {"finish_reason", answer.ended ? "eos" : "length"},
             {"text", text},
-            {"objects", objects_json(detections, width, height)},
+            {"objects", objects},
             {"timings_ms",
              {{"load", load_ms_},
               {"preprocess", picture_->preprocess_ms},

@@ -128,6 +128,8 @@ int run(const std::vector<std::string>& arguments) {
   }
   check(options);
   if (*commands.completion_bash) return run_completion_bash(app);
+  if (*commands.scene) return run_scene(options);
+  if (*commands.eval) return run_eval(options);
   if (*commands.inspect) return run_inspect(options);
   fill_in_prompt(commands, options);
   if (!options.prompt_file.empty()) options.prompt = read_prompt_file(options.prompt_file);

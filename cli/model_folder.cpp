@@ -1,9 +1,12 @@
 #include "cli/model_folder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <fstream>
+#include <stdexcept>
 #include <vector>
 
 #include "tensor/errors.h"
@@ -19,14 +22,9 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-// PALIGEMMA_MODELS, or beside the source tree, or under the install prefix.
 fs::path built_in_models() {
-  if (const std::string chosen = environment("PALIGEMMA_MODELS"); !chosen.empty()) return chosen;
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  fs::path installed = program.parent_path().parent_path() / "share/paligemma/models";
-  if (!error && fs::is_directory(installed, error)) return installed;
-  return fs::path(PG_SOURCE_DIR) / "models";
+  const std::string chosen = environment("PALIGEMMA_MODELS");
+  return chosen.empty() ? shared_files() / "models" : fs::path(chosen);
 }
 
 fs::path hub_cache() {
@@ -77,6 +75,22 @@ ModelFolder in_hub_cache(const std::string& name, const std::string& revision) {
 }
 
 }  // namespace
+
+fs::path shared_files() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  fs::path installed = program.parent_path().parent_path() / "share/paligemma";
+  return !error && fs::is_directory(installed / "models", error) ? installed
+                                                                 : fs::path(PG_SOURCE_DIR);
+}
+
+void check_writable(const fs::path& file) {
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  const bool fits = fs::is_directory(folder) && access(folder.c_str(), W_OK) == 0 &&
+                    !fs::is_directory(file) &&
+                    (!fs::exists(file) || access(file.c_str(), W_OK) == 0);
+  if (!fits) throw std::runtime_error(file.string() + ": cannot be written");
+}
 
 ModelFolder find_model(const Options& options) {
   if (!options.hf_repo.empty()) {

@@ -18,4 +18,10 @@ struct ModelFolder {
 // Throws NotFoundError; for ORG/NAME with the command that downloads it.
 ModelFolder find_model(const Options& options);
 
+// What comes with the program: share/paligemma under its prefix, or the source tree.
+std::filesystem::path shared_files();
+
+// Says so before the work is done, not after.
+void check_writable(const std::filesystem::path& file);
+
 }  // namespace paligemma::cli

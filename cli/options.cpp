@@ -42,6 +42,8 @@ Commands add_options(CLI::App& app, Options& o) {
   app.add_option("--revision", o.revision, "Its revision (default: main)")->group(model);
   app.add_option("--tokenizer", o.tokenizer, "tokenizer.model, if not beside the model")
       ->group(model);
+  app.add_option("--mask-decoder", o.mask_decoder, "vae-oid.npz, if not beside the model")
+      ->group(model);
   app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16 or f16")->group(model);
   app.add_option("--softcap", o.softcap, "config or off")->group(model);
   app.add_option("--sliding-window", o.sliding_window, "config or off")->group(model);
@@ -57,7 +59,8 @@ Commands add_options(CLI::App& app, Options& o) {
   app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)")->group(sampling);
 
   const char* output = "Output";
-  app.add_option("-o,--output", o.output, "Write the picture with its boxes as PNG")->group(output);
+  app.add_option("-o,--output", o.output, "Write the picture with boxes and masks as PNG")
+      ->group(output);
   app.add_flag("--json", o.json, "One JSON object")->group(output);
   app.add_flag("--skip-special-tokens", o.skip_special_tokens,
                "Leave <loc> and <seg> out of the text")
@@ -104,6 +107,15 @@ Commands add_options(CLI::App& app, Options& o) {
   c.segment->add_option("arguments", o.things, "IMAGE THING...");
   c.ocr = command("ocr", "Read text: \"ocr\"");
   c.ocr->add_option("arguments", o.things, "IMAGE");
+  c.scene = command("scene", "Draw a scene of the tiny world (-o), print what is on it");
+  c.scene->add_option("description", o.description, "\"red circle @ 60,80; blue square\"");
+  c.scene->add_option("--split", o.split,
+                      "Without a description, scene number --seed of: train, val, "
+                      "test or held-out");
+  c.scene->add_flag("--masks", o.masks, "Print masks too");
+  c.eval = command("eval", "Score the model on scenes of the tiny world");
+  c.eval->add_option("--split", o.split, "test, held-out, val, train or other");
+  c.eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");
   c.inspect = command("inspect", "Show what a checkpoint holds");
   c.inspect->add_option("model", o.model, "Checkpoint");
   c.tokenize = command("tokenize", "Show a text's tokens");
@@ -118,6 +130,8 @@ void check(const Options& o) {
   refuse(!o.trace.empty(), "--trace");
   refuse(o.jsonl, "--jsonl");
   require(o.images.size() <= 1, "several pictures: not there yet");
+  require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,
+          "--scenes must be from 1 to 16777216");
   require(o.max_tokens.value_or(1) >= 1, "--max-tokens must be at least 1");
   require(o.max_tokens.value_or(1) <= 1 << 24, "--max-tokens is too large");
   require(o.threads.value_or(1) >= 1 && o.threads.value_or(1) <= 1024,
@@ -141,6 +155,7 @@ void check(const Options& o) {
     }
     throw UsageError(std::string(flag) + " " + value + ": must be one of " + all);
   };
+  one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
   one_of("--do-sample", o.do_sample, {"", "true", "false"});
   one_of("--dtype", o.dtype, {"auto", "f32", "bf16", "f16"});
   one_of("--softcap", o.softcap, {"config", "off"});
@@ -155,6 +170,7 @@ void check(const Options& o) {
 PipelineOptions Options::pipeline() const {
   PipelineOptions p;
   if (!tokenizer.empty()) p.tokenizer = tokenizer;
+  if (!mask_decoder.empty()) p.mask_decoder = mask_decoder;
   if (dtype == "f32") p.dtype = DType::f32;
   if (dtype == "bf16") p.dtype = DType::bf16;
   if (dtype == "f16") p.dtype = DType::f16;

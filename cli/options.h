@@ -21,7 +21,7 @@ struct Options {
   // Instead of an answer.
   bool help_all = false, version = false, list_devices = false;
   // Which model.
-  std::string model, hf_repo, revision = "main", tokenizer, dtype = "auto";
+  std::string model, hf_repo, revision = "main", tokenizer, mask_decoder, dtype = "auto";
   std::string softcap = "config", sliding_window = "config";
   // What to ask.
   std::vector<std::string> images;
@@ -36,6 +36,11 @@ struct Options {
   std::int64_t top_k = 0, seed = 0;
   std::string device = "auto", resize = "config";
   bool reference = false;
+  // Scenes of the tiny world, to draw or to be scored on.
+  std::optional<std::string> description;
+  std::string split = "test";
+  std::optional<std::int64_t> scenes;
+  bool masks = false;
   // What to show.
   std::string output, dump;
   bool json = false, perf = false, skip_special_tokens = false;
@@ -50,7 +55,8 @@ struct Options {
 
 // The commands that ask the model something, besides the general form without a command.
 struct Commands {
-  CLI::App *caption, *answer, *detect, *segment, *ocr, *inspect, *tokenize, *completion_bash;
+  CLI::App *caption, *answer, *detect, *segment, *ocr, *scene, *eval, *inspect, *tokenize,
+      *completion_bash;
 };
 
 Commands add_options(CLI::App& app, Options& options);

@@ -50,7 +50,7 @@ function(pg_objects target source)
   add_library(${target} OBJECT ${source})
   pg_compile(${target})
   target_link_libraries(${target} PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
-    PRIVATE PkgConfig::sentencepiece PkgConfig::stb)
+    PRIVATE PkgConfig::sentencepiece PkgConfig::stb PkgConfig::libzip)
   set_property(GLOBAL APPEND PROPERTY PG_OBJECTS ${target})
 endfunction()
 
@@ -76,16 +76,19 @@ function(pg_library)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/paligemma>)
   target_compile_features(paligemma_library PUBLIC cxx_std_20)
   target_link_libraries(paligemma_library PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
-    PRIVATE $<BUILD_INTERFACE:PkgConfig::sentencepiece> $<INSTALL_INTERFACE:sentencepiece>)
+    PRIVATE $<BUILD_INTERFACE:PkgConfig::sentencepiece> $<INSTALL_INTERFACE:sentencepiece>
+    $<BUILD_INTERFACE:PkgConfig::libzip> $<INSTALL_INTERFACE:zip>)
 
   install(TARGETS paligemma_library EXPORT paligemma-targets)
   install(EXPORT paligemma-targets NAMESPACE paligemma::
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
   install(FILES cmake/paligemma-config.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
-  foreach(folder tensor siglip gemma paligemma processing)
-    install(DIRECTORY ${folder} DESTINATION include/paligemma FILES_MATCHING PATTERN "*.h")
+  foreach(folder tensor siglip gemma paligemma processing world)
+    install(DIRECTORY ${folder} DESTINATION include/paligemma FILES_MATCHING PATTERN "*.h"
+      PATTERN world/other EXCLUDE)
   endforeach()
   install(DIRECTORY models DESTINATION share/paligemma)
+  install(DIRECTORY world/other DESTINATION share/paligemma/world)
 endfunction()
 
 # The test tests/<path>_test.cpp; no case may take longer than `timeout` seconds.

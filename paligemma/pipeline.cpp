@@ -27,6 +27,13 @@ Config configured(const PipelineOptions& options) {
   return config;
 }
 
+std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options) {
+  if (options.mask_decoder) return MaskDecoder(*options.mask_decoder);
+  const auto beside = checkpoint_folder(options.model) / "vae-oid.npz";
+  if (!std::filesystem::exists(beside)) return std::nullopt;
+  return MaskDecoder(beside);
+}
+
 // Hands views to a TapListener as plain numbers.
 struct Forward {
   const TapListener& listener;
@@ -54,7 +61,8 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
     : config_(configured(options)),
       tokenizer_(options.tokenizer.value_or(checkpoint_folder(options.model) / "tokenizer.model"),
                  config_.image_token, static_cast<TokenId>(config_.text.vocabulary)),
-      checkpoint_(options.model, config_) {
+      checkpoint_(options.model, config_),
+      mask_decoder_(found_mask_decoder(options)) {
   config_.end_tokens.insert(tokenizer_.eos());
   const auto load = [&]<class Real>(Real) {
     model_ = ModelOf<Real>{on, config_.vision, config_.text,

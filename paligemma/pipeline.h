@@ -18,6 +18,7 @@
 #include "paligemma/generate.h"
 #include "processing/image_file.h"
 #include "processing/prompt.h"
+#include "processing/segmentation.h"
 #include "processing/tokenizer.h"
 #include "tensor/tap.h"
 
@@ -28,6 +29,7 @@ struct PipelineOptions {
   std::optional<std::filesystem::path> tokenizer = {};  // default: tokenizer.model beside it
   std::optional<DType> dtype = {};                      // of weights in memory; default: as stored
   std::optional<ResampleFilter> resample = {};          // default: the checkpoint's
+  std::optional<std::filesystem::path> mask_decoder = {};  // default: vae-oid.npz, if beside it
   bool soft_cap = true;        // false: no caps, whatever the configuration says
   bool sliding_window = true;  // false: no windows
 };
@@ -70,6 +72,7 @@ class Pipeline {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   DType dtype() const;  // of the weights in memory
   bool trained() const { return checkpoint_.trained(); }
+  const std::optional<MaskDecoder>& mask_decoder() const { return mask_decoder_; }
 
  private:
   template <class Real>
@@ -78,6 +81,7 @@ class Pipeline {
   Config config_;
   Tokenizer tokenizer_;
   Checkpoint checkpoint_;
+  std::optional<MaskDecoder> mask_decoder_;
   std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>> model_;
 };
 

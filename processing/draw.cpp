@@ -43,6 +43,20 @@ void outline(View<std::uint8_t, 3> image, Rectangle r, Index width, Color color)
   fill(image, {r.right - width, r.top, r.right, r.bottom}, color);
 }
 
+// Half picture, half colour, where the mask is.
+void tint(View<std::uint8_t, 3> image, View<const std::uint8_t, 2> mask, Color color) {
+  PG_CHECK(mask.size(0) == image.size(0) && mask.size(1) == image.size(1),
+           "image " + shape_text(image) + ", mask " + shape_text(mask));
+  for (Index y = 0; y < image.size(0); ++y) {
+    for (Index x = 0; x < image.size(1); ++x) {
+      if (mask(y, x) == 0) continue;
+      for (Index c = 0; c < 3; ++c) {
+        image(y, x, c) = static_cast<std::uint8_t>((image(y, x, c) + color[c] + 1) / 2);
+      }
+    }
+  }
+}
+
 // White letters on the colour of the box, `scale` pixels to a dot.
 void label(View<std::uint8_t, 3> image, Index left, Index top, std::string text, Index scale,
            Color color) {
@@ -72,16 +86,23 @@ void label(View<std::uint8_t, 3> image, Index left, Index top, std::string text,
 }  // namespace
 
 RgbImage draw_detections(View<const std::uint8_t, 3> image,
-                         const std::vector<Detection>& detections) {
+                         const std::vector<Detection>& detections,
+                         const std::vector<std::optional<Mask>>& masks) {
   PG_CHECK(image.size(2) == 3 && image.is_row_major(), "image " + shape_text(image));
+  PG_CHECK(masks.empty() || masks.size() == detections.size(), "one mask for each object");
   const Index H = image.size(0), W = image.size(1);
   RgbImage copy({H, W, 3});
   std::copy_n(image.data(), image.count(), copy.view().data());
 
+  // All masks first, so that none lies on a line or a letter.
+  const auto color_of = [](std::size_t object) { return kColors[object % kColors.size()]; };
+  for (std::size_t i = 0; i < masks.size(); ++i) {
+    if (masks[i]) tint(copy.view(), masks[i]->view(), color_of(i));
+  }
   const Index line = std::max(Index{2}, std::min(H, W) / 150);
   const Index scale = std::max(Index{1}, std::min(H, W) / 300);
   for (std::size_t i = 0; i < detections.size(); ++i) {
-    const Color color = kColors[i % kColors.size()];
+    const Color color = color_of(i);
     const Box box = pixel_box(detections[i], static_cast<int>(W), static_cast<int>(H));
     const auto pixel = [](double at) { return static_cast<Index>(std::lround(at)); };
     const Rectangle r{pixel(box.x_min), pixel(box.y_min), pixel(box.x_max), pixel(box.y_max)};

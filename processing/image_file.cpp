@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -278,16 +279,22 @@ RgbImage read_image(const std::filesystem::path& path) {
                       path == "-" ? "standard input" : path.string());
 }
 
-void write_png(const std::filesystem::path& path, View<const std::uint8_t, 3> image) {
-  PG_CHECK(image.size(2) == 3 && image.is_row_major(), "image " + shape_text(image));
-  std::ofstream file(path, std::ios::binary);
-  const auto write = [](void* out, void* data, int size) {
-    static_cast<std::ofstream*>(out)->write(static_cast<const char*>(data), size);
-  };
+std::string encode_png(View<const std::uint8_t, 3> image) {
   const auto H = static_cast<int>(image.size(0)), W = static_cast<int>(image.size(1));
-  const bool encoded = stbi_write_png_to_func(write, &file, W, H, 3, image.data(), 3 * W) != 0;
-  file.flush();
-  if (!encoded || !file) throw std::runtime_error(path.string() + ": cannot be written");
+  const auto C = static_cast<int>(image.size(2));
+  PG_CHECK((C == 1 || C == 3) && image.is_row_major(), "image " + shape_text(image));
+  std::string png;
+  const auto append = [](void* out, void* data, int size) {
+    static_cast<std::string*>(out)->append(static_cast<const char*>(data), std::size_t(size));
+  };
+  if (!stbi_write_png_to_func(append, &png, W, H, C, image.data(), C * W)) throw std::bad_alloc();
+  return png;
+}
+
+void write_png(const std::filesystem::path& path, View<const std::uint8_t, 3> image) {
+  const std::string png = encode_png(image);
+  std::ofstream file(path, std::ios::binary);
+  if (!(file << png).flush()) throw std::runtime_error(path.string() + ": cannot be written");
 }
 
 }  // namespace paligemma

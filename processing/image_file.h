@@ -27,6 +27,9 @@ RgbImage decode_image(std::span<const std::byte> file, const std::string& name);
 // "-" reads standard input.
 RgbImage read_image(const std::filesystem::path& path);
 
+// [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
+std::string encode_png(View<const std::uint8_t, 3> image);
+
 // As PNG. Throws std::runtime_error if the file cannot be written.
 void write_png(const std::filesystem::path& path, View<const std::uint8_t, 3> image);
 

@@ -21,11 +21,7 @@ double cubic(double x) {
   return 0;
 }
 
-// What one output pixel is made of: input pixels first, first + 1, ... times these weights.
-struct Window {
-  Index first;
-  std::vector<std::int32_t> weights;  // in units of 2^-22
-};
+}  // namespace
 
 std::vector<Window> windows(Index in, Index out, ResampleFilter filter) {
   const bool bicubic = filter == ResampleFilter::bicubic;
@@ -48,20 +44,36 @@ std::vector<Window> windows(Index in, Index out, ResampleFilter filter) {
       sum += weights.back();
     }
 
-    // Round to fixed point, halves away from zero.
-    Window window{first, {}};
-    for (double weight : weights) {
+    for (double& weight : weights) {
       if (sum != 0) weight /= sum;
-      const double fixed = weight * (1 << kFractionBits);
-      window.weights.push_back(static_cast<std::int32_t>(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
     }
-    result.push_back(std::move(window));
+    result.push_back({first, std::move(weights)});
+  }
+  return result;
+}
+
+namespace {
+
+struct FixedWindow {
+  Index first;
+  std::vector<std::int32_t> weights;  // in units of 2^-22
+};
+
+// Round to fixed point, halves away from zero.
+std::vector<FixedWindow> fixed_windows(Index in, Index out, ResampleFilter filter) {
+  std::vector<FixedWindow> result;
+  for (const Window& window : windows(in, out, filter)) {
+    FixedWindow& rounded = result.emplace_back(FixedWindow{window.first, {}});
+    for (double weight : window.weights) {
+      const double fixed = weight * (1 << kFractionBits);
+      rounded.weights.push_back(static_cast<std::int32_t>(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
+    }
   }
   return result;
 }
 
 // The weighted sum of `window` over pixels that are `step` bytes apart, rounded and clamped.
-std::uint8_t blend(const std::uint8_t* pixels, Index step, const Window& window) {
+std::uint8_t blend(const std::uint8_t* pixels, Index step, const FixedWindow& window) {
   std::int32_t sum = 1 << (kFractionBits - 1);
   pixels += window.first * step;
   for (std::int32_t weight : window.weights) {
@@ -72,7 +84,7 @@ std::uint8_t blend(const std::uint8_t* pixels, Index step, const Window& window)
 }
 
 void resize_rows(View<const std::uint8_t, 3> x, ResampleFilter filter, View<std::uint8_t, 3> y) {
-  const auto of_pixel = windows(x.size(1), y.size(1), filter);
+  const auto of_pixel = fixed_windows(x.size(1), y.size(1), filter);
   for (Index r = 0; r < y.size(0); ++r) {
     for (Index q = 0; q < y.size(1); ++q) {
       for (Index c = 0; c < 3; ++c) y(r, q, c) = blend(&x(r, 0, c), 3, of_pixel[q]);
@@ -81,7 +93,7 @@ void resize_rows(View<const std::uint8_t, 3> x, ResampleFilter filter, View<std:
 }
 
 void resize_columns(View<const std::uint8_t, 3> x, ResampleFilter filter, View<std::uint8_t, 3> y) {
-  const auto of_row = windows(x.size(0), y.size(0), filter);
+  const auto of_row = fixed_windows(x.size(0), y.size(0), filter);
   for (Index r = 0; r < y.size(0); ++r) {
     for (Index q = 0; q < y.size(1); ++q) {
       for (Index c = 0; c < 3; ++c) y(r, q, c) = blend(&x(0, q, c), 3 * x.size(1), of_row[r]);

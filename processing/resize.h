@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "tensor/view.h"
 
@@ -26,5 +27,13 @@ namespace paligemma {
 enum class ResampleFilter { bilinear, bicubic };  // "resample" 2 and 3 in preprocessor_config.json
 
 void resize(View<const std::uint8_t, 3> x, ResampleFilter filter, View<std::uint8_t, 3> y);
+
+// What each of `out` pixels is made of: input pixels first, first + 1, ... times these weights.
+struct Window {
+  Index first;
+  std::vector<double> weights;  // their sum is one
+};
+
+std::vector<Window> windows(Index in, Index out, ResampleFilter filter);
 
 }  // namespace paligemma

@@ -10,7 +10,8 @@ tests/mutations/run.py
 scripts/fuzz.sh 300
 
 scripts/install.sh g++-aarch64-linux-gnu
-git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'processing/*.cpp' |
+git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'processing/*.cpp' \
+  'world/*.cpp' |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -std=c++20 -fopenmp -fsyntax-only -I. \
     -idirafter /usr/include -idirafter /usr/include/stb
 

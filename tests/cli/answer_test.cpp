@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "processing/image_file.h"
+#include "processing/segmentation.h"
 #include "tests/support/checkpoint_files.h"
 #include "tests/support/compare.h"
 
@@ -150,6 +151,132 @@ TEST_F(Boxes, WithoutAPlaceToGoAreRefusedBeforeTheModelRuns) {
   EXPECT_TRUE(refuses(ask({"-o", "/nonexistent/boxes.png"}), 1, {"/nonexistent/boxes.png"}));
   EXPECT_TRUE(refuses(ask({"-o", folder_.path()}), 1));
   EXPECT_TRUE(refuses(ask({"-o", kPicture + "/boxes.png"}), 1));
+}
+
+const std::string kCodes =
+    "<seg000><seg001><seg002><seg003><seg004><seg005><seg006><seg007>"
+    "<seg008><seg009><seg010><seg011><seg012><seg013><seg014><seg015>";
+const std::string kDecoder = PG_SOURCE_DIR "/tests/golden/masks/vae-oid.npz";
+
+std::string from_base64(const std::string& text) {
+  EXPECT_EQ(text.size() % 4, 0u);
+  std::string bytes;
+  unsigned bits = 0;
+  int count = 0;
+  for (char c : text.substr(0, text.find('='))) {
+    const int digit = c >= 'A' && c <= 'Z'   ? c - 'A'
+                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
+                      : c >= '0' && c <= '9' ? c - '0' + 52
+                      : c == '+'             ? 62
+                      : c == '/'             ? 63
+                                             : -1;
+    EXPECT_GE(digit, 0) << c;
+    bits = bits << 6 | static_cast<unsigned>(digit);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes += static_cast<char>(bits >> count);
+  }
+  EXPECT_EQ(bytes.size(), text.size() / 4 * 3 - (text.size() - text.find_last_not_of('=') - 1));
+  return bytes;
+}
+
+// A model that answers with a box, a mask and a label, and a box without a mask.
+class Masks : public ::testing::Test {
+ protected:
+  Masks() { write_scripted_model(folder_ / "m", kAnswer); }
+  Ran ask(const std::vector<std::string>& more, const std::string& picture = kPicture) const {
+    std::vector<std::string> words{"-m", folder_ / "m", "--image", picture, "-p", "segment x"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  }
+
+  const std::string kAnswer = "<loc0100><loc0200><loc0700><loc0800>" + kCodes +
+                              " red circle ;<loc0001><loc0002><loc0003><loc0004> blue";
+  // What the library makes of it.
+  static Mask expected_mask(int width, int height) {
+    std::vector<int> codes;
+    for (int code = 0; code < 16; ++code) codes.push_back(code);
+    const Box box = pixel_box({{100, 200, 700, 800}, codes, ""}, width, height);
+    return mask_on_picture(MaskDecoder(kDecoder).decode(codes).view(), box, width, height);
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Masks, AreAPngInTheJson) {
+  for (int width : {45, 46, 47, 48, 101}) {  // so that the end has each number of bytes
+    const std::string picture = folder_ / "picture.png";
+    write_png(picture, RgbImage({37, width, 3}).view());
+    const json object = json_of(ask({"--json", "--mask-decoder", kDecoder}, picture));
+    ASSERT_EQ(object["objects"].size(), 2u);
+    EXPECT_EQ(object["objects"][0]["mask_codes"].size(), 16u);
+    EXPECT_EQ(object["objects"][1]["mask_codes"], json::array());
+    EXPECT_EQ(object["objects"][1]["mask_png_base64"], nullptr) << "which has no codes";
+
+    const std::string png = from_base64(object["objects"][0]["mask_png_base64"]);
+    ASSERT_GT(png.size(), 26u);
+    EXPECT_EQ(png[25], 0) << "colour type grey";
+    const RgbImage image = decode_image(std::as_bytes(std::span(png)), "mask");
+    const Mask expected = expected_mask(width, 37);
+    ASSERT_EQ(image.view().shape(), (std::array<Index, 3>{37, width, 3}));
+    for (Index y = 0; y < 37; ++y) {
+      for (Index x = 0; x < width; ++x) {
+        ASSERT_EQ(image.view()(y, x, 0), expected.view()(y, x)) << y << ", " << x;
+      }
+    }
+  }
+}
+
+TEST_F(Masks, AreDrawnInTheColourOfTheirObject) {
+  const std::string picture = folder_ / "black.png", with = folder_ / "with.png";
+  write_png(picture, RgbImage({200, 300, 3}).view());
+  const Ran ran = ask({"-o", with, "--mask-decoder", kDecoder}, picture);
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out, kAnswer + "\n");
+  EXPECT_EQ(ran.err, "");
+  const RgbImage image = read_image(with);
+  const Mask mask = expected_mask(300, 200);
+  Index tinted = 0;
+  for (Index y = 60; y < 130; ++y) {  // within the box, below its label
+    for (Index x = 65; x < 230; ++x) {
+      ASSERT_EQ(image.view()(y, x, 2), mask.view()(y, x) != 0 ? (0xf4 + 1) / 2 : 0);
+      tinted += mask.view()(y, x) != 0;
+    }
+  }
+  EXPECT_GT(tinted, 0);
+}
+
+TEST_F(Masks, AreDecodedByTheFileBesideTheModel) {
+  const json without = json_of(ask({"--json"}));
+  EXPECT_EQ(without["objects"][0]["mask_png_base64"], nullptr);
+  std::filesystem::copy_file(kDecoder, folder_ / "m/vae-oid.npz");
+  const json with = json_of(ask({"--json"}));
+  EXPECT_TRUE(with["objects"][0]["mask_png_base64"].is_string());
+}
+
+TEST_F(Masks, WithoutADecoderAreNotedOnce) {
+  const std::string drawn = folder_ / "drawn.png";
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{}, {"--json"}, {"-o", drawn}}) {
+    const Ran ran = ask(more);
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    EXPECT_EQ(count_lines(ran.err), 1u) << ran;
+    for (const char* word : {"paligemma: note: ", "gs://big_vision/paligemma/vae-oid.npz",
+                             "8,479,556 bytes", "--mask-decoder"}) {
+      EXPECT_NE(ran.err.find(word), std::string::npos) << ran;
+    }
+  }
+  EXPECT_EQ(ask({"-q"}).err, "");
+  EXPECT_EQ(ask({"--mask-decoder", kDecoder}).err, "");
+  EXPECT_EQ(ask({"-n", "19"}).err, "") << "a mask that is not whole";
+}
+
+TEST_F(Masks, OfADecoderThatIsNoneAreRefused) {
+  EXPECT_TRUE(refuses(ask({"--mask-decoder", folder_ / "nowhere.npz"}), 3, {"nowhere.npz"}));
+  EXPECT_TRUE(refuses(ask({"--mask-decoder", kPicture}), 4, {"picture.png", "zip"}));
+  write_text(folder_ / "m/vae-oid.npz", "hello");
+  EXPECT_TRUE(refuses(ask({}), 4, {"vae-oid.npz"}));
+  EXPECT_EQ(ask({"--mask-decoder", kDecoder}).exit_code, 0) << "which takes its place";
 }
 
 TEST(Json, HoldsANameThatIsNotUtf8) {

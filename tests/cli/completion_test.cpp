@@ -27,6 +27,7 @@ TEST(CompletionBash, CompletesFlagsAndCommands) {
     return run_command({"bash", "-c", script}).out;
   };
   EXPECT_EQ(completed("--max"), "--max-tokens\n");
+  EXPECT_EQ(completed("--mask"), "--mask-decoder\n");
   EXPECT_EQ(completed("capt"), "caption\n");
   EXPECT_EQ(completed("photo"), "\n");  // then bash offers files
 }

@@ -37,9 +37,9 @@ def flags(*packages):
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait in a loop
 COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp", f'-DPG_SOURCE_DIR="{ROOT}"',
-           *flags("--cflags", "sentencepiece", "stb")]
+           *flags("--cflags", "sentencepiece", "stb", "libzip")]
 LINK = [str(BUILD / "libpaligemma.a"), "-lgtest", "-lgtest_main",
-        *flags("--libs", "sentencepiece")]
+        *flags("--libs", "sentencepiece", "libzip")]
 
 
 def read_list(path):

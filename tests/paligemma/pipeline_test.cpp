@@ -109,6 +109,19 @@ TEST_F(PipelineFolder, CharactersAppearWhole) {
   EXPECT_EQ(stretches, (std::vector<std::string>{"a", "\xc3\xa9", "z"}));
 }
 
+TEST_F(PipelineFolder, TakesTheMaskDecoderBesideIt) {
+  const std::string decoder = PG_SOURCE_DIR "/tests/golden/masks/vae-oid.npz";
+  write_scripted_model(path_, "red circle");
+  EXPECT_FALSE(open().mask_decoder());
+  EXPECT_TRUE(open({.model = path_, .mask_decoder = decoder}).mask_decoder());
+  EXPECT_THROW(open({.model = path_, .mask_decoder = path_ / "nowhere.npz"}), NotFoundError);
+  std::filesystem::copy_file(decoder, path_ / "vae-oid.npz");
+  EXPECT_TRUE(open().mask_decoder());
+  EXPECT_TRUE(open({.model = path_ / "model.safetensors"}).mask_decoder());
+  write_text(path_ / "vae-oid.npz", "hello");
+  EXPECT_THROW(open(), ModelFileError);
+}
+
 TEST_F(PipelineFolder, APictureMayBeAskedManyThings) {
   const Asked asked(1);
   const AnswerOptions options{.max_tokens = 4};

@@ -109,6 +109,59 @@ TEST(Draw, StaysWithinThePicture) {
   }
 }
 
+// A mask of `side` pixels a side: 255 in rows top to bottom, whole.
+Mask band(Index side, Index top, Index bottom) {
+  Mask mask({side, side});
+  for (Index y = top; y < bottom; ++y) {
+    for (Index x = 0; x < side; ++x) mask.view()(y, x) = 255;
+  }
+  return mask;
+}
+
+std::vector<std::optional<Mask>> masks(std::optional<Mask> first, std::optional<Mask> second) {
+  std::vector<std::optional<Mask>> both;
+  both.push_back(std::move(first));
+  both.push_back(std::move(second));
+  return both;
+}
+
+TEST(Draw, TintsMasksHalfInTheColourOfTheirObject) {
+  RgbImage image({100, 100, 3});
+  std::fill_n(image.view().data(), image.view().count(), std::uint8_t{101});
+  const std::vector<Detection> boxes{{{0, 0, 5, 5}, {}, ""}, {{0, 0, 5, 5}, {}, ""}};
+  const auto drawn =
+      draw_detections(image.view(), boxes, masks(band(100, 20, 40), band(100, 30, 50)));
+  EXPECT_EQ(at(drawn, 19, 50), (Pixel{101, 101, 101}));
+  EXPECT_EQ(at(drawn, 20, 50), (Pixel{(101 + 0x42 + 1) / 2, (101 + 0x85 + 1) / 2,  //
+                                      (101 + 0xf4 + 1) / 2}));
+  EXPECT_EQ(at(drawn, 49, 50), (Pixel{(101 + 0xdb + 1) / 2, (101 + 0x44 + 1) / 2,  //
+                                      (101 + 0x37 + 1) / 2}));
+  EXPECT_EQ(at(drawn, 50, 50), (Pixel{101, 101, 101}));
+  EXPECT_EQ(at(drawn, 35, 50)[0], ((101 + 0x42 + 1) / 2 + 0xdb + 1) / 2) << "where both are";
+}
+
+TEST(Draw, SetsBoxesAndLabelsOnTopOfAllMasks) {
+  const std::vector<Detection> boxes{{{100, 100, 900, 900}, {}, "cat"},
+                                     {{500, 500, 900, 900}, {}, ""}};
+  const auto without = drawn(black(300, 300), boxes);
+  const auto with =
+      draw_detections(black(300, 300).view(), boxes, masks(std::nullopt, band(300, 0, 300)));
+  EXPECT_EQ(count(with, kWhite), count(without, kWhite));
+  EXPECT_EQ(count(with, kBlue), count(without, kBlue));
+  EXPECT_EQ(count(with, kRed), count(without, kRed));
+  EXPECT_EQ(count(with, kBlack), 0);
+}
+
+TEST(Draw, RejectsMasksOfAnotherSizeOrNumber) {
+  const std::vector<Detection> boxes{{{0, 0, 9, 9}, {}, ""}, {{0, 0, 9, 9}, {}, ""}};
+  const auto try_masks = [&](std::vector<std::optional<Mask>> some) {
+    draw_detections(black(50, 50).view(), boxes, some);
+  };
+  EXPECT_NO_THROW(try_masks(masks(std::nullopt, band(50, 0, 0))));
+  EXPECT_THROW(try_masks(masks(std::nullopt, band(49, 0, 0))), ContractError);
+  EXPECT_THROW(try_masks(std::vector<std::optional<Mask>>(1)), ContractError);
+}
+
 TEST(Draw, RejectsViewsThatAreNoPicture) {
   const auto image = black(5, 7);
   const View<const std::uint8_t, 3> left(image.view().data(), {5, 3, 3}, image.view().stride());

@@ -265,6 +265,16 @@ TEST(ImageFile, ReadsBackWhatItWrites) {
   }
 }
 
+TEST(ImageFile, EncodesGreyToo) {
+  Buffer<std::uint8_t, 3> grey({2, 3, 1});
+  for (Index i = 0; i < 6; ++i) grey.view().data()[i] = static_cast<std::uint8_t>(51 * i);
+  const std::string png = encode_png(grey.view());
+  const RgbImage image = decode_image(std::as_bytes(std::span(png)), "grey");
+  ASSERT_EQ(image.view().size(0), 2);
+  ASSERT_EQ(image.view().size(1), 3);
+  for (Index i = 0; i < 18; ++i) EXPECT_EQ(image.view().data()[i], 51 * (i / 3)) << i;
+}
+
 TEST(ImageFile, SaysThatAFileCannotBeWritten) {
   EXPECT_THROW(write_png("no/such/folder.png", pattern().view()), std::runtime_error);
 }

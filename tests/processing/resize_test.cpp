@@ -287,5 +287,27 @@ TEST(Resize, RejectsAWindowOfALargerPicture) {
   EXPECT_THROW(resize(left_half, kBicubic, y.view()), ContractError);
 }
 
+// For whoever resizes something else than bytes.
+TEST(Resize, WindowsWeighEveryInputPixelAndSumToOne) {
+  for (auto filter : {kBilinear, kBicubic}) {
+    for (const auto& [in, out] :
+         {std::pair<Index, Index>{4, 2}, {64, 7}, {7, 64}, {1, 5}, {5, 1}}) {
+      std::vector<double> use(static_cast<std::size_t>(in));
+      const auto of_pixel = windows(in, out, filter);
+      ASSERT_EQ(std::ssize(of_pixel), out);
+      for (const Window& window : of_pixel) {
+        double sum = 0;
+        for (std::size_t k = 0; k < window.weights.size(); ++k) {
+          sum += window.weights[k];
+          use.at(static_cast<std::size_t>(window.first) + k) += window.weights[k];
+        }
+        EXPECT_NEAR(sum, 1, float_operations(1).relative);
+      }
+      for (double weight : use) EXPECT_GT(weight, 0);
+    }
+  }
+  EXPECT_NEAR(windows(4, 2, kBilinear)[0].weights[0], 3 / 7.0, float_operations(1).relative);
+}
+
 }  // namespace
 }  // namespace paligemma

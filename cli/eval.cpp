@@ -1,0 +1,199 @@
+// Scores a model on scenes of the tiny world, or on pictures of such scenes drawn elsewhere.
+#include <omp.h>
+
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/model_folder.h"
+#include "processing/segmentation.h"
+#include "tensor/errors.h"
+#include "world/render.h"
+#include "world/scores.h"
+
+namespace paligemma::cli {
+namespace {
+
+using namespace paligemma::world;
+using json = nlohmann::ordered_json;
+
+constexpr int kBaselineScenes = 10000;
+
+// A picture, what is true about it, and what is to be asked.
+struct Examination {
+  std::optional<Scene> scene;  // none for pictures from elsewhere: their masks are not known
+  Truth truth;
+  std::vector<Question> questions;
+  std::filesystem::path file;
+};
+
+std::vector<Examination> drawn_here(Split split, std::int64_t count) {
+  std::vector<Examination> all;
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
+    const Scene scene = random_scene(split, i);
+    const Truth truth = truth_of(scene);
+    all.push_back({scene, truth, evaluation_questions(truth, split, i), {}});
+  }
+  return all;
+}
+
+template <class Named>
+Named named(const std::string& name, int count) {
+  int i = 0;
+  while (i < count && name_of(Named{i}) != name) ++i;
+  if (i == count) throw std::runtime_error("scenes.json: " + name + " is no color or shape");
+  return Named{i};
+}
+
+std::vector<Examination> drawn_elsewhere(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "scenes.json");
+  if (!file) throw NotFoundError((folder / "scenes.json").string() + ": cannot be read");
+  std::vector<Examination> all;
+  for (const json& scene : json::parse(file)) {
+    Truth truth;
+    for (const json& object : scene.at("objects")) {
+      truth.things.push_back({named<Color>(object.at("color"), kColors),
+                              named<Shape>(object.at("shape"), kShapes), object.at("box")});
+    }
+    auto questions = all_questions(truth, all.size());
+    all.push_back({{},
+                   std::move(truth),
+                   std::move(questions),
+                   folder / scene.at("picture").get<std::string>()});
+  }
+  return all;
+}
+
+// Overlap of each mask with the one that is wanted, in pixels of the picture.
+void add_masks(const MaskDecoder& decoder, const Examination& examination, const Question& question,
+               const std::string& answer, Scores& scores) {
+  const Index width = examination.scene->look.width, height = examination.scene->look.height;
+  const auto found = parse_detections(answer);
+  const auto masks = masks_of(decoder, found, width, height);
+  const auto matched = match(examination.truth, question, found);
+  for (std::size_t i = 0; i < matched.size(); ++i) {
+    const auto* mask = matched[i] < 0 ? nullptr : &masks[static_cast<std::size_t>(matched[i])];
+    if (mask == nullptr || !*mask) {
+      scores.mask_overlap.add(0);
+      continue;
+    }
+    const auto wanted = render_mask(*examination.scene, question.things[i]);
+    double both = 0, either = 0;
+    for (Index k = 0; k < width * height; ++k) {
+      const bool a = (*mask)->view().data()[k] != 0, b = wanted.view().data()[k] != 0;
+      both += a && b;
+      either += a || b;
+    }
+    scores.mask_overlap.add(both / either);
+  }
+}
+
+Scores examine(const Pipeline<Reference>& pipeline, const Examination& examination,
+               const Baseline& baseline) {
+  Scores scores;
+  scores.scenes = 1;
+  const RgbImage image =
+      examination.scene ? render(*examination.scene) : read_image(examination.file);
+  const auto picture = pipeline.encode(image.view());
+  for (const Question& question : examination.questions) {
+    const std::string answer = pipeline.generate(picture, question.prompt, {}).text;
+    scores.add(examination.truth, question, answer, baseline);
+    if (question.family == Family::segment && pipeline.mask_decoder()) {
+      add_masks(*pipeline.mask_decoder(), examination, question, answer, scores);
+    }
+  }
+  return scores;
+}
+
+Scores examine_all(const Pipeline<Reference>& pipeline, const std::vector<Examination>& all) {
+  const Baseline baseline(kBaselineScenes);
+  std::vector<Scores> scores(all.size());
+  std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic)
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    try {
+      scores[i] = examine(pipeline, all[i], baseline);
+    } catch (...) {
+#pragma omp critical
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  Scores total;
+  for (const Scores& one : scores) total.add(one);
+  return total;
+}
+
+json rounded(double value) {
+  return std::isnan(value) ? json() : json(std::round(value * 1e4) / 1e4);
+}
+json rounded(const Mean& mean) { return rounded(mean.value()); }
+
+json as_json(const std::string& split, const Scores& s) {
+  json by = json::object();
+  for (const auto& [family, mean] : s.answer_by) by[family] = rounded(mean);
+  return {{"split", split},
+          {"n", s.scenes},
+          {"caption",
+           {{"exact", rounded(s.caption)},
+            {"f1", rounded(s.caption_f1())},
+            {"baseline", rounded(s.caption_baseline)}}},
+          {"answer",
+           {{"exact", rounded(s.answer)}, {"by", by}, {"baseline", rounded(s.answer_baseline)}}},
+          {"detect",
+           {{"miou", rounded(s.overlap)},
+            {"recall50", rounded(s.recall50)},
+            {"recall75", rounded(s.recall75)},
+            {"absent", rounded(s.absent)},
+            {"invalid", rounded(s.invalid)}}},
+          {"segment", {{"miou", rounded(s.mask_overlap)}}},
+          {"ocr", {{"exact", rounded(s.ocr)}}}};
+}
+
+void print(const json& result) {
+  const auto number = [](const json& value) {
+    char text[16];
+    std::snprintf(text, sizeof text, "%.3f", value.is_null() ? std::nan("") : value.get<double>());
+    return std::string(value.is_null() ? "    -" : text);
+  };
+  std::cout << result["n"] << " scenes, split " << result["split"].get<std::string>() << "\n";
+  for (const char* task : {"caption", "answer", "detect", "segment", "ocr"}) {
+    std::string line = task;
+    line.resize(9, ' ');
+    for (const auto& [name, value] : result[task].items()) {
+      if (!value.is_object()) line += " " + name + " " + number(value) + "  ";
+    }
+    while (line.ends_with(' ')) line.pop_back();
+    std::cout << line << "\n";
+  }
+  for (const auto& [family, value] : result["answer"]["by"].items()) {
+    std::cout << "  answer about " << family << " " << number(value) << "\n";
+  }
+}
+
+}  // namespace
+
+int run_eval(const Options& options) {
+  constexpr std::int64_t kDefaultScenes = 2000;
+  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+  const std::int64_t count = options.scenes.value_or(kDefaultScenes);
+  auto all = options.split == "other" ? drawn_elsewhere(shared_files() / "world/other")
+                                      : drawn_here(split_named(options.split), count);
+  if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
+  PipelineOptions pipeline_options = options.pipeline();
+  pipeline_options.model = find_model(options).path;
+  const Pipeline<Reference> pipeline(reference, pipeline_options);
+  const json result = as_json(options.split, examine_all(pipeline, all));
+  if (options.json) {
+    std::cout << result.dump() << "\n";
+  } else {
+    print(result);
+  }
+  return 0;
+}
+
+}  // namespace paligemma::cli

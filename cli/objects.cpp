@@ -1,0 +1,63 @@
+#include "cli/objects.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+#include "processing/image_file.h"
+
+namespace paligemma::cli {
+namespace {
+
+// Three bytes are four digits of six bits; what lacks at the end is "=".
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t j = i; j < i + 3; ++j) {
+      bits = bits << 8 | (j < bytes.size() ? static_cast<unsigned char>(bytes[j]) : 0);
+    }
+    for (std::size_t digit = 0; digit < 4; ++digit) {
+      text += i + digit > bytes.size() ? '=' : kDigits[bits >> (18 - 6 * digit) & 63];
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string png_base64(View<const std::uint8_t, 2> mask) {
+  return base64(encode_png(mask.reshaped<3>({mask.size(0), mask.size(1), 1})));
+}
+
+nlohmann::ordered_json objects_json(const std::vector<Detection>& detections,
+                                    const std::vector<std::optional<Mask>>& masks, Index width,
+                                    Index height) {
+  auto objects = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < detections.size(); ++i) {
+    const Detection& d = detections[i];
+    const Box box = pixel_box(d, static_cast<int>(width), static_cast<int>(height));
+    objects.push_back({{"label", d.label},
+                       {"box_yxyx_bins", d.bins},
+                       {"box_xyxy_px", {box.x_min, box.y_min, box.x_max, box.y_max}},
+                       {"mask_codes", d.mask},
+                       {"mask_png_base64", nullptr}});
+    if (!masks.empty() && masks[i]) {
+      objects.back()["mask_png_base64"] = png_base64(masks[i]->view());
+    }
+  }
+  return objects;
+}
+
+std::string mask_decoder_note(const std::vector<Detection>& detections) {
+  const bool has_masks = std::any_of(detections.begin(), detections.end(),
+                                     [](const Detection& d) { return !d.mask.empty(); });
+  if (!has_masks) return "";
+  return "there are masks but no mask decoder, so none is drawn; the published one is "
+         "gs://big_vision/paligemma/vae-oid.npz (8,479,556 bytes): put it beside the model or name "
+         "it by --mask-decoder";
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,67 @@
+// Draws a scene of the tiny world, described in words or by chance, and tells the truth about it.
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/model_folder.h"
+#include "cli/objects.h"
+#include "world/curriculum.h"
+#include "world/description.h"
+#include "world/render.h"
+
+namespace paligemma::cli {
+namespace {
+
+using namespace paligemma::world;
+using json = nlohmann::ordered_json;
+
+json xyxy(const CanvasBox& box) {
+  const auto rounded = [](double v) { return std::round(v * 100) / 100; };
+  return {rounded(box[1]), rounded(box[0]), rounded(box[3]), rounded(box[2])};
+}
+
+json truth_json(const Scene& scene, bool masks) {
+  const Truth truth = truth_of(scene);
+  json objects = json::array();
+  for (std::size_t i = 0; i < scene.objects.size(); ++i) {
+    const Object& object = scene.objects[i];
+    objects.push_back({{"color", name_of(object.color)},
+                       {"shape", name_of(object.shape)},
+                       {"size", object.radius < kMedium ? "small" : "large"},
+                       {"radius", std::round(object.radius * 100) / 100},
+                       {"box_xyxy", xyxy(truth.things[i].box)}});
+    if (masks) objects.back()["mask_png_base64"] = png_base64(render_mask(scene, i).view());
+  }
+  json text;
+  if (truth.writing) {
+    text = {{"text", truth.writing->text}, {"box_xyxy", xyxy(truth.writing->box)}};
+  }
+  return {{"canvas", {kCanvas, kCanvas}},
+          {"width", scene.look.width},
+          {"height", scene.look.height},
+          {"objects", objects},
+          {"text", text}};
+}
+
+}  // namespace
+
+int run_scene(const Options& options) {
+  if (options.split == "other") throw UsageError("--split other: its pictures lie in world/other");
+  std::optional<Scene> scene;
+  try {
+    scene = options.description ? parse_scene(*options.description)
+                                : random_scene(split_named(options.split),
+                                               static_cast<std::uint64_t>(options.seed));
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
+  if (!options.output.empty()) {
+    check_writable(options.output);
+    write_png(options.output, render(*scene).view());
+  }
+  std::cout << truth_json(*scene, options.masks).dump() << "\n";
+  return 0;
+}
+
+}  // namespace paligemma::cli
