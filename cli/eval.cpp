@@ -41,14 +41,6 @@ std::vector<Examination> drawn_here(Split split, std::int64_t count) {
   return all;
 }
 
-template <class Named>
-Named named(const std::string& name, int count) {
-  int i = 0;
-  while (i < count && name_of(Named{i}) != name) ++i;
-  if (i == count) throw std::runtime_error("scenes.json: " + name + " is no color or shape");
-  return Named{i};
-}
-
 std::vector<Examination> drawn_elsewhere(const std::filesystem::path& folder) {
   std::ifstream file(folder / "scenes.json");
   if (!file) throw NotFoundError((folder / "scenes.json").string() + ": cannot be read");
@@ -56,8 +48,9 @@ std::vector<Examination> drawn_elsewhere(const std::filesystem::path& folder) {
   for (const json& scene : json::parse(file)) {
     Truth truth;
     for (const json& object : scene.at("objects")) {
-      truth.things.push_back({named<Color>(object.at("color"), kColors),
-                              named<Shape>(object.at("shape"), kShapes), object.at("box")});
+      const auto color = color_named(object.at("color").get<std::string>());
+      const auto shape = shape_named(object.at("shape").get<std::string>());
+      truth.things.push_back({color.value(), shape.value(), object.at("box")});
     }
     auto questions = all_questions(truth, all.size());
     all.push_back({{},

@@ -21,6 +21,12 @@ json xyxy(const CanvasBox& box) {
   return {rounded(box[1]), rounded(box[0]), rounded(box[3]), rounded(box[2])};
 }
 
+// As descriptions have it: halfway between the sizes that the words stand for.
+std::string size_word(double radius) {
+  if (radius < (kSmall + kMedium) / 2) return "small";
+  return radius < (kMedium + kLarge) / 2 ? "medium" : "large";
+}
+
 json truth_json(const Scene& scene, bool masks) {
   const Truth truth = truth_of(scene);
   json objects = json::array();
@@ -28,7 +34,7 @@ json truth_json(const Scene& scene, bool masks) {
     const Object& object = scene.objects[i];
     objects.push_back({{"color", name_of(object.color)},
                        {"shape", name_of(object.shape)},
-                       {"size", object.radius < kMedium ? "small" : "large"},
+                       {"size", size_word(object.radius)},
                        {"radius", std::round(object.radius * 100) / 100},
                        {"box_xyxy", xyxy(truth.things[i].box)}});
     if (masks) objects.back()["mask_png_base64"] = png_base64(render_mask(scene, i).view());

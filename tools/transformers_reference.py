@@ -1,6 +1,6 @@
 """PaliGemma as Hugging Face's transformers computes it, on small random checkpoints.
 
-Three things that the goldens, the stand-in model and the comparison share: weights that make a
+Three things that the goldens, the tiny model and the comparison share: weights that make a
 wrong step show, the inputs a model is given, and the taps of a run (docs/taps.md has the table).
 Attention is eager throughout, since other backends drop PaliGemma 2's soft caps; and there is one
 thread, so that sums are added in the same order every time.

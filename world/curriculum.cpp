@@ -30,14 +30,16 @@ struct Questioner {
 
 }  // namespace
 
-std::vector<Question> training_questions(const Truth& truth, int count, Random& random) {
+std::vector<Question> training_questions(const Truth& truth, int count, Random& random, bool hard) {
   std::vector<Question> asked;
   constexpr int kTries = 40;
   for (int i = 0; i < kTries && static_cast<int>(asked.size()) < count; ++i) {
-    const double ocr = truth.writing ? 0.35 : 0.03;
+    const double ocr = truth.writing ? 0.35 : 0.03, relation = hard ? 0.3 : 0.1;
     const auto family =
-        Family{random.weighted({0.18, 0.09, 0.09, 0.08, 0.08, 0.1, 0.22, 0.12, ocr})};
+        Family{random.weighted({0.18, 0.09, 0.09, 0.08, 0.08, relation, 0.22, 0.12, ocr})};
     const auto made = question(truth, family, false, random);
+    const bool easy = family == Family::detect && made->prompt.find(" ; ") == std::string::npos;
+    if (hard && easy && random.chance(0.7)) continue;
     const auto same = [&](const Question& other) { return other.prompt == made->prompt; };
     if (made && std::none_of(asked.begin(), asked.end(), same)) asked.push_back(*made);
   }

@@ -10,7 +10,9 @@
 namespace paligemma::world {
 
 // Up to `count` different questions, in the proportions of training.
-std::vector<Question> training_questions(const Truth& truth, int count, Random& random);
+// `hard`: more relations and several things to detect at once, the last that is learnt.
+std::vector<Question> training_questions(const Truth& truth, int count, Random& random,
+                                         bool hard = false);
 
 // A caption, one question to answer (the families in turn by `index`), one detection, one
 // segmentation, and ocr where there is a text. In Split::held_out they are about held-out pairs.

@@ -22,14 +22,6 @@ std::string_view take_until(char separator, std::string_view& rest) {
   return trimmed(part);
 }
 
-template <class Named>
-std::optional<Named> named(std::string_view name, int count) {
-  for (int i = 0; i < count; ++i) {
-    if (name_of(Named{i}) == name) return Named{i};
-  }
-  return std::nullopt;
-}
-
 double coordinate(std::string_view text, std::string_view item) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -56,8 +48,8 @@ Object parse_object(std::string_view words, std::string_view item) {
   std::optional<Shape> shape;
   std::optional<double> radius;
   for (std::string word; stream >> word;) {
-    const auto as_color = named<Color>(word, kColors);
-    const auto as_shape = named<Shape>(word, kShapes);
+    const auto as_color = color_named(word);
+    const auto as_shape = shape_named(word);
     const bool is_size = word == "small" || word == "large";
     if (as_color && !color) {
       color = as_color;

@@ -14,6 +14,13 @@ constexpr std::array<std::string_view, kShapes> kShapeNames = {"circle", "square
 constexpr std::array<std::string_view, kColors> kColorNames = {"red",  "orange", "yellow", "green",
                                                                "blue", "purple", "pink",   "black"};
 
+template <class Named, std::size_t N>
+std::optional<Named> named(const std::array<std::string_view, N>& names, std::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) return std::nullopt;
+  return Named{static_cast<int>(found - names.begin())};
+}
+
 // What passes for a colour: hue in degrees, saturation and value, as in HSV. The gaps between the
 // ranges keep apart what people would argue about.
 struct ColorRange {
@@ -126,6 +133,9 @@ std::array<int, 2> random_pair(bool from_held_out, Random& random) {
 
 std::string_view name_of(Shape shape) { return kShapeNames[static_cast<std::size_t>(shape)]; }
 std::string_view name_of(Color color) { return kColorNames[static_cast<std::size_t>(color)]; }
+
+std::optional<Shape> shape_named(std::string_view name) { return named<Shape>(kShapeNames, name); }
+std::optional<Color> color_named(std::string_view name) { return named<Color>(kColorNames, name); }
 
 std::string plural_of(Shape shape) {
   return std::string(name_of(shape)) + (shape == Shape::cross ? "es" : "s");

@@ -27,6 +27,8 @@ inline constexpr int kShapes = 6, kColors = 8;
 
 std::string_view name_of(Shape shape);
 std::string_view name_of(Color color);
+std::optional<Shape> shape_named(std::string_view name);
+std::optional<Color> color_named(std::string_view name);
 std::string plural_of(Shape shape);
 
 bool held_out(Color color, Shape shape);

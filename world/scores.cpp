@@ -10,14 +10,6 @@
 namespace paligemma::world {
 namespace {
 
-template <class Named>
-bool is_name(const std::string& word, int count) {
-  for (int i = 0; i < count; ++i) {
-    if (name_of(Named{i}) == word) return true;
-  }
-  return false;
-}
-
 bool is_shape(const std::string& word) {
   for (int i = 0; i < kShapes; ++i) {
     if (word == name_of(Shape{i}) || word == plural_of(Shape{i})) return true;
@@ -31,7 +23,7 @@ std::multiset<std::string> pairs_in(const std::string& caption) {
   std::istringstream words(caption);
   std::string before;
   for (std::string word; words >> word; before = word) {
-    if (is_name<Color>(before, kColors) && is_name<Shape>(word, kShapes)) {
+    if (color_named(before) && shape_named(word)) {
       pairs.insert(before + " " + word);
     }
   }
@@ -99,7 +91,7 @@ std::string template_of(const std::string& prompt) {
   for (std::string word; words >> word;) {
     const bool ends = word.ends_with('?');
     if (ends) word.pop_back();
-    if (is_name<Color>(word, kColors) || is_shape(word)) word = "*";
+    if (color_named(word) || is_shape(word)) word = "*";
     if (word == "an") word = "a";
     text += (text.empty() ? "" : " ") + word + (ends ? "?" : "");
   }

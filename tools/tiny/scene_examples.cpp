@@ -94,6 +94,7 @@ struct Settings {
   std::uint64_t first = 0, count = ~std::uint64_t{0};
   int size = 112, examples = 4;
   double texts = 0.25;
+  bool hard = false;
 };
 
 std::string record_of(const Settings& settings, const std::vector<RgbImage>& photos,
@@ -115,7 +116,7 @@ std::string record_of(const Settings& settings, const std::vector<RgbImage>& pho
   }
   record["examples"] = json::array();
   const auto questions = split == Split::train
-                             ? training_questions(truth, settings.examples, random)
+                             ? training_questions(truth, settings.examples, random, settings.hard)
                              : evaluation_questions(truth, split, index);
   for (const Question& q : questions) {
     record["examples"].push_back({{"task", name_of(task_of(q.family))},
@@ -148,6 +149,7 @@ int main(int argc, char** argv) {
   app.add_option("--count", settings.count, "how many; without it, until nobody reads");
   app.add_option("--size", settings.size, "pixels a side");
   app.add_option("--examples", settings.examples, "questions per training scene, at most");
+  app.add_flag("--hard", settings.hard, "more of the questions that are learnt last");
   app.add_option("--texts", settings.texts, "share of scenes that are to have a text");
   app.add_option("--photos", settings.photos, "folder of PNG pictures of other things");
   CLI11_PARSE(app, argc, argv);

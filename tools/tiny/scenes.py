@@ -46,12 +46,13 @@ class Scene:
     masks: np.ndarray  # uint8 [objects, MASK, MASK]
 
 
-def scenes(split, first, count=None, examples=4, photos=None, texts=None):
+def scenes(split, first, count=None, examples=4, photos=None, texts=None, hard=False):
     """Scenes `first`, `first` + 1, ... of a split, `count` of them or without end."""
     command = [GENERATOR, "--split", split, "--first", str(first), "--size", str(IMAGE), "--examples", str(examples)]
     command += ["--count", str(count)] if count is not None else []
     command += ["--photos", photos] if photos else []
     command += ["--texts", str(texts)] if texts else []
+    command += ["--hard"] if hard else []
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             while head := process.stdout.read(4):

@@ -3,6 +3,7 @@
     python train.py masks --out DIR     the VQ-VAE of the mask tokens
     python train.py vision --out DIR    stage 0: the vision tower alone, on dense targets
     python train.py joint --out DIR     stage 1: everything, on prompts and answers
+    python train.py polish --out DIR    a little more of the questions that are learnt last
     python train.py export --out DIR    writes models/tiny and checks it against transformers
 
 A stage that was interrupted goes on from its last checkpoint in DIR; a stage begins with what the
@@ -29,7 +30,7 @@ from scenes import CANVAS, EOS, ahead, batches, collate, examples_of, pictures_o
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-JOINT_FIRST = 1 << 24  # stage 1 sees other scenes than stage 0
+JOINT_FIRST, POLISH_FIRST = 1 << 24, 1 << 25  # every stage sees other scenes
 SAVE_EVERY, EVALUATE_EVERY = 150, 480  # seconds; neither changes what is learnt
 LOG_EVERY = 50  # steps
 TEXTS = 0.4  # share of scenes with a text in stage 1: reading is what takes longest to learn
@@ -263,22 +264,33 @@ def token_losses(logits, targets, tokenizer, width):
 
 def train_joint(options):
     torch.manual_seed(3)
-    tokenizer = scenes.Tokenizer()
     model = averaged(options.out, "vision", PaliGemma().to(DEVICE)).train()
-    model.place_coordinates(tokenizer.loc)
+    model.place_coordinates(scenes.Tokenizer().loc)
+    stage = Stage("joint", options.out, options.steps or 2800, model, optimizers(model, muon=0.005, adam=2e-3))
+    train_answers(options, stage, JOINT_FIRST, flat=0.4, settled=lambda: 1.5 * stage.progress)
+
+
+def train_polish(options):
+    torch.manual_seed(4)
+    model = averaged(options.out, "joint", PaliGemma().to(DEVICE)).train()
+    stage = Stage("polish", options.out, options.steps or 500, model, optimizers(model, muon=0.0015, adam=6e-4))
+    train_answers(options, stage, POLISH_FIRST, flat=0.0, settled=lambda: 1.0, hard=True)
+
+
+def train_answers(options, stage, first, flat, settled, hard=False):
+    """The rate is constant for a share `flat` of the steps, then falls. Narrow targets once `settled`() is 1."""
+    tokenizer, model = scenes.Tokenizer(), stage.model
     mask_model = averaged(options.out, "masks", vqvae.VqVae())
-    found = optimizers(model, muon=options.muon, adam=2e-3)
     pictures, group = options.pictures or 32, options.group
-    stage = Stage("joint", options.out, options.steps or 3600, model, found)
     language = torch.compile(model.language_model, dynamic=False) if options.compile else model.language_model
-    source = scenes.scenes("train", JOINT_FIRST + stage.step * pictures, photos=options.photos, texts=TEXTS)
+    source = scenes.scenes("train", first + stage.step * pictures, photos=options.photos, texts=TEXTS, hard=hard)
     codes_of = lambda masks: mask_model.codes(masks).tolist()
     step = 8 if options.compile else 1
     for batch in ahead(batches(source, pictures, group, tokenizer, codes_of, step)):
         if stage.step >= stage.steps:
             break
-        width = max(3.0, 20 * (1 - 1.5 * stage.progress))
-        auxiliary = 0.3 * max(0.1, 1 - 1.5 * stage.progress)
+        width = max(3.0, 20 * (1 - settled()))
+        auxiliary = 0.3 * max(0.1, 1 - settled())
         image, answers = model.see(batch.pictures.to(DEVICE))
         seen = image.detach().requires_grad_()
         all_weight = sum(g.weight.sum() for g in batch.groups).item()
@@ -294,7 +306,7 @@ def train_joint(options):
                 counts[name] += int(where.sum())
         loss = dense_loss(answers, on_device(batch.dense))
         torch.autograd.backward([auxiliary * loss, image], [None, seen.grad])
-        take_step(model, found, min(1, (stage.step + 1) / 100, (1 - stage.progress) / 0.6 * 0.98 + 0.02))
+        take_step(model, stage.optimizers, min(1, (stage.step + 1) / 100, (1 - stage.progress) / (1 - flat) * 0.98 + 0.02))
         stage.end_step(sum(len(g.info) for g in batch.groups),
                        {name: sums[name] / max(1, counts[name]) for name in ("text", "loc", "seg")} | dict(dense=loss))
         if stage.time_to_evaluate():
@@ -382,7 +394,7 @@ def export(options):
     from transformers import PaliGemmaForConditionalGeneration
 
     tokenizer = scenes.Tokenizer()
-    model = averaged(options.out, "joint", PaliGemma()).cpu()
+    model = averaged(options.out, "polish", PaliGemma()).cpu()
     sizes = dict(hidden_size=WIDTH, num_attention_heads=HEADS, num_hidden_layers=LAYERS)
     vision = dict(image_size=IMAGE, patch_size=PATCH, intermediate_size=MLP_VISION) | sizes
     text = dict(model_type="gemma", num_key_value_heads=1, head_dim=HEAD, intermediate_size=MLP_TEXT,
@@ -413,14 +425,13 @@ def export(options):
 
 
 if __name__ == "__main__":
-    stages = dict(masks=train_masks, vision=train_vision, joint=train_joint, export=export)
+    stages = dict(masks=train_masks, vision=train_vision, joint=train_joint, polish=train_polish, export=export)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=stages)
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log.txt")
     parser.add_argument("--steps", type=int, help="of this stage")
     parser.add_argument("--pictures", type=int, help="a step")
     parser.add_argument("--group", type=int, default=32, help="examples that go through the language model at once")
-    parser.add_argument("--muon", type=float, default=0.005, help="learning rate of the matrices in stage 1")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true",
                         help="stage 1: with torch.compile; two threads gain a quarter, one gains nothing")

@@ -1,0 +1,79 @@
+// The default model says, token for token, what transformers' PaliGemma says with it
+// (tools/tiny/make_tokens.py), about pictures drawn here.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "paligemma/pipeline.h"
+#include "tests/support/run_program.h"
+#include "world/render.h"
+
+namespace paligemma {
+namespace {
+
+const std::filesystem::path kRoot = PG_SOURCE_DIR;
+
+struct Exchange {
+  std::string prompt;
+  std::vector<TokenId> ids;
+};
+
+// By the number of the scene in the test split.
+const std::map<int, std::vector<Exchange>>& exchanges() {
+  static const auto all = [] {
+    std::map<int, std::vector<Exchange>> found;
+    std::ifstream file(kRoot / "tests/golden/tiny/tokens.json");
+    for (const auto& answer : nlohmann::json::parse(file)) {
+      found[answer["scene"]].push_back({answer["prompt"], answer["ids"]});
+    }
+    return found;
+  }();
+  return all;
+}
+
+template <class On>
+void says_what_transformers_says(On on, int scene) {
+  static const Pipeline<On> pipeline(on, {.model = kRoot / "models/tiny"});
+  const auto image =
+      world::render(world::random_scene(world::Split::test, static_cast<std::uint64_t>(scene)));
+  const auto picture = pipeline.encode(image.view());
+  for (const Exchange& exchange : exchanges().at(scene)) {
+    const Answer answer = pipeline.generate(picture, exchange.prompt, {});
+    std::vector<TokenId> said;
+    for (const GeneratedToken& token : answer.tokens) said.push_back(token.id);
+    EXPECT_EQ(said, exchange.ids) << exchange.prompt << " -> " << answer.text;
+  }
+}
+
+class TinyModel : public ::testing::TestWithParam<int> {};
+
+TEST_P(TinyModel, SaysWhatTransformersSays) { says_what_transformers_says(reference, GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(Scene, TinyModel, ::testing::Range(0, 64));
+
+// The scores of docs/tiny.md, within what a hundred scenes can differ from two thousand.
+TEST(TinyModelScores, HoldOverAHundredScenes) {
+  const test::Ran ran = test::run_program({"eval", "--scenes", "100", "--json"}, {.seconds = 500});
+  ASSERT_EQ(ran.exit_code, 0) << ran;
+  const auto scores = nlohmann::json::parse(ran.out);
+  EXPECT_GE(scores["caption"]["exact"], 0.85) << ran.out;
+  EXPECT_GE(scores["answer"]["exact"], 0.9) << ran.out;
+  EXPECT_GE(scores["detect"]["miou"], 0.78) << ran.out;
+  EXPECT_GE(scores["detect"]["recall50"], 0.95) << ran.out;
+  EXPECT_GE(scores["segment"]["miou"], 0.72) << ran.out;
+  EXPECT_GE(scores["ocr"]["exact"], 0.65) << ran.out;  // a quarter of the scenes have a text
+  EXPECT_EQ(scores["detect"]["invalid"], 0) << ran.out;
+}
+
+TEST(TinyModelFolder, IsAtMostFourAndAHalfMegabytes) {
+  std::uintmax_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(kRoot / "models/tiny")) {
+    bytes += file.file_size();
+  }
+  EXPECT_LE(bytes, 4'500'000u);
+}
+
+}  // namespace
+}  // namespace paligemma
