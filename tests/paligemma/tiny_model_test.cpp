@@ -53,6 +53,23 @@ TEST_P(TinyModel, SaysWhatTransformersSays) { says_what_transformers_says(refere
 
 INSTANTIATE_TEST_SUITE_P(Scene, TinyModel, ::testing::Range(0, 64));
 
+// Photographs that training did not see: there is nothing of its world in them.
+TEST(TinyModelOutsideItsWorld, SaysSo) {
+  const Pipeline<Reference> pipeline(reference, {.model = kRoot / "models/tiny"});
+  for (const std::string name : {"chelsea", "coffee", "rocket", "rocket_upright"}) {
+    const auto picture =
+        pipeline.encode(read_image(kRoot / "tests/data/photos" / (name + ".png")).view());
+    const auto ask = [&](const std::string& prompt) {
+      return pipeline.generate(picture, prompt, {}).text;
+    };
+    EXPECT_EQ(ask("caption en"), "no shapes") << name;
+    EXPECT_EQ(ask("answer en is there a red star?"), "no") << name;
+    EXPECT_EQ(ask("answer en how many shapes are there?"), "0") << name;
+    EXPECT_EQ(ask("detect red circle"), "") << name;
+    EXPECT_EQ(ask("ocr"), "") << name;
+  }
+}
+
 // The scores of docs/tiny.md, within what a hundred scenes can differ from two thousand.
 TEST(TinyModelScores, HoldOverAHundredScenes) {
   const test::Ran ran = test::run_program({"eval", "--scenes", "100", "--json"}, {.seconds = 500});
