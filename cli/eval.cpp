@@ -50,7 +50,10 @@ std::vector<Examination> drawn_elsewhere(const std::filesystem::path& folder) {
     for (const json& object : scene.at("objects")) {
       const auto color = color_named(object.at("color").get<std::string>());
       const auto shape = shape_named(object.at("shape").get<std::string>());
-      truth.things.push_back({color.value(), shape.value(), object.at("box")});
+      if (!color || !shape) {
+        throw std::runtime_error("scenes.json: no such color or shape in " + object.dump());
+      }
+      truth.things.push_back({*color, *shape, object.at("box")});
     }
     auto questions = all_questions(truth, all.size());
     all.push_back({{},
