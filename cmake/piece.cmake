@@ -5,6 +5,7 @@
 #   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm
 #   docs/gemma/rms_norm.md             its page                must exist
 #   diagrams/gemma/rms_norm.svg        its diagram             must exist for a leaf
+#   cuda/gemma/rms_norm.{h,cu}         its kernels             cmake/cuda.cmake
 #
 # The objects of all pieces together are the library `paligemma`, which the tests link.
 function(pg_piece kind path)
@@ -17,6 +18,9 @@ function(pg_piece kind path)
   endif()
   if(kind STREQUAL leaf)
     pg_must_exist(${path} bench/${path}_bench.cpp diagrams/${path}.svg)
+  endif()
+  if(EXISTS ${PROJECT_SOURCE_DIR}/cuda/${path}.cu)
+    pg_cuda_piece(${path})
   endif()
   pg_test(${path})
   if(EXISTS ${PROJECT_SOURCE_DIR}/bench/${path}_bench.cpp)

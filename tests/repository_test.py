@@ -9,6 +9,8 @@
 - Links and file names in pages resolve; tests that pages name exist.
 - A code block whose info string names a file is a verbatim part of that file.
 - No file of code is longer than 300 lines; nothing calls exit, or uses -ffast-math.
+- A piece that has one file under cuda/ has its header, kernels and test there, and kernels are started by
+  launch alone and do not ask for whom they are compiled.
 """
 import pathlib
 import re
@@ -23,6 +25,7 @@ ALLOWED = {  # a folder and what it may include
     "processing": {"tensor", "processing"},
     "paligemma": {"tensor", "siglip", "gemma", "processing", "paligemma"},
     "world": {"tensor", "processing", "world"},
+    "cuda": {"tensor", "siglip", "gemma", "processing", "paligemma", "cuda"},
     "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "world", "cli", "commit.h"},
 }
 MAX_LINES = 300
@@ -61,7 +64,14 @@ def check_pieces():
     if order != list(pieces):
         problem("docs/README.md", "does not list the pieces in the order of CMakeLists.txt")
     supports = " ".join(re.findall(r"pg_support_test\(([^)]*)\)", text_of("CMakeLists.txt"))).split()
-    folders = "|".join(folder for folder in ALLOWED if folder != "cli")
+    for name in tracked("cuda/*.cu"):
+        path = name[len("cuda/"):-len(".cu")]
+        if path not in pieces:
+            problem(name, "belongs to no piece of CMakeLists.txt")
+        for wanted in (f"cuda/{path}.h", f"tests/cuda/{path}_test.cpp"):
+            if not (ROOT / wanted).is_file():
+                problem(name, f"{wanted} is missing")
+    folders = "|".join(folder for folder in ALLOWED if folder not in ("cli", "cuda"))
     for name in tracked("bench/*_bench.cpp", "docs/*.md", "diagrams/*.svg", "tests/mutations/*.txt"):
         match = re.match(rf"(?:bench|docs|diagrams|tests/mutations)/((?:{folders})/\w+?)"
                          r"(?:_bench\.cpp|\.md|\.svg|\.txt)$", name)
@@ -72,7 +82,7 @@ def check_pieces():
 
 def check_includes():
     for folder, allowed in ALLOWED.items():
-        for name in tracked(f"{folder}/*.h", f"{folder}/*.cpp"):
+        for name in tracked(f"{folder}/*.h", f"{folder}/*.cpp", f"{folder}/*.cu"):
             for include in re.findall(r'#include "([^"]+)"', text_of(name)):
                 if include.split("/")[0] not in allowed:
                     problem(name, f"must not include {include}")
@@ -82,7 +92,7 @@ def check_includes():
 
 def check_pages():
     tests = set()
-    for name in tracked("tests/*_test.cpp"):
+    for name in tracked("tests/*_test.cpp", "tests/*_test.cu"):
         for suite, test in re.findall(r"\b(?:TYPED_)?TEST(?:_[FP])?\((\w+), (\w+)\)", text_of(name)):
             tests.add(f"{suite}.{test}")
     suites = {test.split(".")[0] for test in tests}
@@ -103,12 +113,16 @@ def check_pages():
 
 
 def check_code():
-    for name in tracked("*.h", "*.cpp"):
+    for name in tracked("*.h", "*.cpp", "*.cu"):
         text = text_of(name)
         if len(text.splitlines()) > MAX_LINES and not name.startswith("tests/"):
             problem(name, f"has more than {MAX_LINES} lines")
         if re.search(r"(?<![\w.:_])exit\(", text):
             problem(name, "calls exit; throw instead")
+        if name.endswith(".cu") and "<<<" in text:
+            problem(name, "starts a kernel without a check; use launch")
+        if name.endswith(".cu") and re.search(r"^\s*#\s*(if|ifdef|ifndef|else)\b", text, re.M):
+            problem(name, "asks for whom it is compiled; that is cuda/core/gpu.h's work")
     for name in tracked("CMakeLists.txt", "*.cmake", "CMakePresets.json"):
         if "ffast-math" in text_of(name):
             problem(name, "uses -ffast-math")

@@ -1,0 +1,72 @@
+# CUDA versions of the pieces. A leaf that has cuda/<path>.cu gets it compiled up to three times:
+#
+#   emulated   as C++, for the CPU (cuda/emulation/)        always
+#   checked    the same, every access to memory looked at   where g++ or clang++ can
+#   gpu        by nvcc                                      if there is one, and PG_CUDA is ON
+#
+# and its test, tests/cuda/<path>_test.cpp, linked with each of them:
+#
+#   ctest --preset cpu -R cuda/gemma/rms_norm       emulated/..., checked/... and gpu/cuda/gemma/rms_norm
+#
+# The tests of kernels of their own are .cu files, compiled likewise.
+option(PG_CUDA "Compile the kernels for the GPU too, if there is an nvcc" ON)
+
+# Machine code for Hopper, and PTX for every other GPU since Ampere. It must be known before CMake
+# looks at nvcc, whose default has neither cp.async nor bf16.
+set(PG_CUDA_ARCHITECTURES 80-virtual 90-real CACHE STRING "What the kernels are compiled for")
+
+function(pg_cuda_find_nvcc)
+  set(PG_NVCC OFF PARENT_SCOPE)
+  if(NOT PG_CUDA)
+    return()
+  endif()
+  include(CheckLanguage)
+  find_package(CUDAToolkit 12.0 QUIET)
+  if(CUDAToolkit_FOUND AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE} CACHE FILEPATH "nvcc")
+  endif()
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(PG_NVCC ON PARENT_SCOPE)
+  else()
+    message(STATUS "No nvcc: kernels are built for the emulation only")
+  endif()
+endfunction()
+
+# For a leaf that has kernels.
+function(pg_cuda_piece path)
+  pg_must_exist(${path} cuda/${path}.h tests/cuda/${path}_test.cpp)
+  set_property(GLOBAL APPEND PROPERTY PG_KERNELS cuda/${path}.cu)
+  set_property(GLOBAL APPEND PROPERTY PG_CUDA_TESTS tests/cuda/${path}_test.cpp)
+endfunction()
+
+# For tests with kernels of their own. EMULATED_ONLY: not for a GPU, which they would hang.
+function(pg_cuda_test kind)
+  foreach(path IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY PG_${kind}_KERNEL_TESTS tests/cuda/${path}_test.cu)
+  endforeach()
+endfunction()
+
+# Links one test with one kind of kernels. `objects`: the test, compiled.
+function(pg_cuda_link_test kind test objects)
+  cmake_path(REMOVE_EXTENSION test OUTPUT_VARIABLE path)
+  string(REGEX REPLACE "^tests/(.*)_test$" "\\1" path ${path})
+  string(REPLACE "/" "_" target ${kind}_${path}_test)
+  add_executable(${target} ${objects})
+  target_link_libraries(${target} PRIVATE pg_cuda_${kind} paligemma_library GTest::gtest_main)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  set(properties TIMEOUT 60)
+  if(kind STREQUAL gpu)
+    list(APPEND properties LABELS gpu RESOURCE_LOCK gpu)
+  endif()
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${kind}/${path}:
+    PROPERTIES ${properties})
+endfunction()
+
+# After all pieces. One folder for each compiler of .cu files: CMake keeps a source's language so.
+function(pg_cuda)
+  add_subdirectory(cuda/emulation)
+  if(PG_NVCC)
+    add_subdirectory(cuda)
+  endif()
+endfunction()

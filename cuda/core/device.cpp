@@ -1,0 +1,62 @@
+// On a GPU. emulation/device.cpp has the other one.
+#include "cuda/core/device.h"
+
+#include <cuda_runtime_api.h>
+
+#include "cuda/core/error.h"
+
+namespace paligemma::cuda {
+namespace {
+
+void check(cudaError_t status, const std::string& call) {
+  if (status == cudaSuccess) return;
+  throw CudaError(call + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
+}
+
+}  // namespace
+
+Stream::Stream() {
+  check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+}
+Stream::~Stream() {
+  if (handle_ != nullptr) cudaStreamDestroy(handle_);
+}
+void Stream::wait() const { check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize"); }
+
+std::string device_problem() {
+  int devices = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status != cudaSuccess) return std::string("no CUDA device: ") + cudaGetErrorString(status);
+  return devices == 0 ? "no CUDA device" : "";
+}
+
+bool is_emulated() { return false; }
+bool is_checked() { return false; }
+void set_thread_order(std::uint64_t) {}
+unsigned long take_ldmatrix_conflicts() { return 0; }
+
+void* allocate(std::size_t bytes) {
+  void* p = nullptr;
+  check(cudaMalloc(&p, bytes == 0 ? 1 : bytes),
+        "cudaMalloc of " + std::to_string(bytes) + " bytes");
+  return p;
+}
+void release(void* p) noexcept { cudaFree(p); }
+
+void copy_to_device(const Stream& stream, void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream.handle()),
+        "cudaMemcpyAsync to the device");
+}
+void copy_to_host(const Stream& stream, void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream.handle()),
+        "cudaMemcpyAsync to the host");
+}
+void copy_on_device(const Stream& stream, void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.handle()),
+        "cudaMemcpyAsync on the device");
+}
+void fill_bytes(const Stream& stream, void* p, unsigned char byte, std::size_t bytes) {
+  check(cudaMemsetAsync(p, byte, bytes, stream.handle()), "cudaMemsetAsync");
+}
+
+}  // namespace paligemma::cuda
