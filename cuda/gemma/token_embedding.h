@@ -1,0 +1,23 @@
+// Token embedding on the GPU. The contract is gemma/token_embedding.h's; views are row-major. The ids
+// stand on the device, where the host cannot look at them: a row whose id is no row of the table
+// becomes NaN instead of a ContractError.
+#pragma once
+
+#include "cuda/core/stream.h"
+#include "gemma/token_embedding.h"
+
+namespace paligemma::cuda {
+
+enum class TokenEmbeddingKernel {
+  best,
+  thread_per_number,  // one number per thread
+  thread_per_pack,    // four numbers per load; needs rows of whole packs
+};
+
+// Table is float, bf16 or f16.
+template <class Table>
+void token_embedding(const Stream& stream, DeviceView<const TokenId, 1> ids,
+                     DeviceView<const Table, 2> table, DeviceView<float, 2> y,
+                     TokenEmbeddingKernel kernel = TokenEmbeddingKernel::best);
+
+}  // namespace paligemma::cuda
