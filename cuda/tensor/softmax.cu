@@ -83,8 +83,7 @@ __global__ void softmax_online(const float* x, float* y, int S) {
     max = larger;
   }
   const float row_max = block_max(max, -INFINITY, partial_max);
-  const float scaled = sum == 0.0f ? 0.0f : sum * expf(max - row_max);
-  const float row_sum = block_sum(scaled, partial_sum);
+  const float row_sum = block_sum(sum * expf(max - row_max), partial_sum);
   for (int s = threadIdx.x; s < S; s += kThreads) y[s] = expf(x[s] - row_max) / row_sum;
 }
 

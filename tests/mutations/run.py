@@ -6,8 +6,9 @@
     tests/mutations/run.py --since main~3        pieces whose files changed since that commit
 
 A list, tests/mutations/<piece>.txt, holds one fault per paragraph: a title; `- old text`; `+ new
-text`; both may have several lines. The old text stands in <piece>.cpp or <piece>.h, once, or the
-list is wrong. A title that begins with "equivalent:" marks a fault that cannot be seen; the piece's
+text`; both may have several lines. The old text stands in <piece>.cpp, .cu or .h, once, or the list
+is wrong. A piece cuda/... is its kernels, compiled for the emulation with a check of every access to
+memory; its faults may also stand in cuda/core/block_reduce.h. A title that begins with "equivalent:" marks a fault that cannot be seen; the piece's
 page says why. Each fault is compiled and linked in front of the library in build/cpu, which must be
 up to date. Exits 1 if a fault survives, or is noticed though it is called equivalent.
 """
@@ -38,6 +39,8 @@ def flags(*packages):
 os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait in a loop
 COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp", f'-DPG_SOURCE_DIR="{ROOT}"',
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
+KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
+EMULATION = BUILD / "cuda/emulation/CMakeFiles/pg_emulation.dir"
 LINK = [str(BUILD / "libpaligemma.a"), "-lgtest", "-lgtest_main",
         *flags("--libs", "sentencepiece", "libzip")]
 
@@ -75,16 +78,21 @@ def build_and_test(piece, folder, name="", text=""):
 
     # The test knows the header alone: it is compiled again only if that is at fault.
     test = OBJECTS / f"{piece.replace('/', '_')}.o"
-    if name.endswith(".h") or not test.exists():
+    if name == f"{piece}.h" or not test.exists():
         test = folder / "test.o" if name else test
         compile_or_stop(piece, *include, "-c", str(ROOT / f"tests/{piece}_test.cpp"), "-o",
                         str(test))
-    source = folder / f"{piece}.cpp"
+    is_cuda = piece.startswith("cuda/")
+    source = folder / f"{piece}{'.cu' if is_cuda else '.cpp'}"
     if not source.exists():
-        source = ROOT / f"{piece}.cpp"
+        source = ROOT / source.relative_to(folder)
+    sources = [str(source)] if source.exists() else []
+    if is_cuda:
+        kernels = str(folder / "kernels.o")
+        compile_or_stop(piece, *include, *KERNELS, "-c", *sources, "-o", kernels)
+        sources = [kernels, *map(str, EMULATION.glob("*.o"))]
     program = folder / "test"
-    compile_or_stop(piece, *include, *([str(source)] if source.exists() else []), str(test), *LINK,
-                    "-o", str(program))
+    compile_or_stop(piece, *include, *sources, str(test), *LINK, "-o", str(program))
     try:
         return run(str(program), "--gtest_brief=1", timeout=60).returncode == 0
     except subprocess.TimeoutExpired:
@@ -98,8 +106,10 @@ def passes_without_fault(piece):
 
 def check(piece, title, old, new):
     """None if all is as it should be, otherwise what is not."""
-    files = {f"{piece}{end}": (ROOT / f"{piece}{end}").read_text()
-             for end in (".cpp", ".h") if (ROOT / f"{piece}{end}").exists()}
+    names = [f"{piece}{end}" for end in (".cpp", ".cu", ".h")]
+    if piece.startswith("cuda/"):
+        names.append("cuda/core/block_reduce.h")
+    files = {name: (ROOT / name).read_text() for name in names if (ROOT / name).exists()}
     holders = [name for name, text in files.items() if text.count(old) == 1]
     if len(holders) != 1:
         return f"{piece}: {title}: the old text must stand in one place"
