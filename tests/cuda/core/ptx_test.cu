@@ -3,6 +3,7 @@
 // what the emulation claims of it.
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -26,7 +27,12 @@ class Ptx : public test::CudaTest {
     return bits(i / 2) >> (i % 2 * 16) & 0xffff;
   }
 
-  Stream stream_;
+  void SetUp() override {
+    CudaTest::SetUp();
+    if (!IsSkipped()) stream_.emplace();  // there is none without a GPU
+  }
+
+  std::optional<Stream> stream_;
 };
 
 // ---- ldmatrix -------------------------------------------------------------------------------------
@@ -46,12 +52,12 @@ __global__ void loads_matrices(const std::uint32_t* x, std::uint32_t* y, bool tr
 }
 TEST_F(Ptx, LdmatrixSpreadsMatricesOverALane) {
   const auto x = random_bits(128, 1);
-  const auto x_there = to_device(stream_, x.view());
+  const auto x_there = to_device(*stream_, x.view());
   for (bool transposed : {false, true}) {
     DeviceBuffer<std::uint32_t, 1> y_there({128});
-    launch({1, 32, 0, stream_}, loads_matrices, x_there.view().data(), y_there.view().data(),
+    launch({1, 32, 0, *stream_}, loads_matrices, x_there.view().data(), y_there.view().data(),
            transposed);
-    const auto y = to_host(stream_, y_there.view());
+    const auto y = to_host(*stream_, y_there.view());
     for (Index lane = 0; lane < 32; ++lane) {
       for (Index m = 0; m < 4; ++m) {
         for (Index h = 0; h < 2; ++h) {
@@ -87,12 +93,12 @@ TEST_F(Ptx, MmaMultipliesTiles) {
     const auto a = test::random<bf16, 2>({16, 16}, seed),
                b = test::random<bf16, 2>({8, 16}, 99 + seed);
     const auto c = test::random<float, 2>({16, 8}, 999 + seed);
-    const auto a_there = to_device(stream_, a.view()), b_there = to_device(stream_, b.view());
-    const auto c_there = to_device(stream_, c.view());
+    const auto a_there = to_device(*stream_, a.view()), b_there = to_device(*stream_, b.view());
+    const auto c_there = to_device(*stream_, c.view());
     DeviceBuffer<float, 2> d_there({16, 8});
-    launch({1, 32, 0, stream_}, multiplies, a_there.view().data(), b_there.view().data(),
+    launch({1, 32, 0, *stream_}, multiplies, a_there.view().data(), b_there.view().data(),
            c_there.view().data(), d_there.view().data());
-    const auto d = to_host(stream_, d_there.view());
+    const auto d = to_host(*stream_, d_there.view());
     for (Index m = 0; m < 16; ++m) {
       for (Index n = 0; n < 8; ++n) {
         double sum = c.view()(m, n), magnitude = std::abs(sum);
@@ -126,11 +132,11 @@ __global__ void copies_in_groups(const std::uint32_t* x, std::uint32_t* y) {
 }
 TEST_F(Ptx, CpAsyncCopiesOrFillsWithZeros) {
   const auto x = random_bits(512, 1);
-  const auto x_there = to_device(stream_, x.view());
+  const auto x_there = to_device(*stream_, x.view());
   test::in_every_order([&] {
     DeviceBuffer<std::uint32_t, 1> y_there({512});
-    launch({1, 32, 0, stream_}, copies_in_groups, x_there.view().data(), y_there.view().data());
-    const auto y = to_host(stream_, y_there.view());
+    launch({1, 32, 0, *stream_}, copies_in_groups, x_there.view().data(), y_there.view().data());
+    const auto y = to_host(*stream_, y_there.view());
     for (Index i = 0; i < 512; ++i) EXPECT_EQ(y.view()(i), i / 4 % 2 == 0 ? x.view()(i) : 0);
   });
 }
@@ -152,11 +158,11 @@ TEST_F(Ptx, PackRoundsTiesToEvenAndKnowsOneNaN) {
   for (Index i = 0; i < 2 * kPairs; ++i) {
     x.view()(i) = __builtin_bit_cast(float, bits.view()(i));
   }
-  const auto x_there = to_device(stream_, x.view());
+  const auto x_there = to_device(*stream_, x.view());
   DeviceBuffer<std::uint32_t, 1> y_there({kPairs});
-  launch({blocks_for(kPairs, 64), 64, 0, stream_}, packs, x_there.view().data(),
+  launch({blocks_for(kPairs, 64), 64, 0, *stream_}, packs, x_there.view().data(),
          y_there.view().data());
-  const auto y = to_host(stream_, y_there.view());
+  const auto y = to_host(*stream_, y_there.view());
   for (Index i = 0; i < 2 * kPairs; ++i) {
     const float v = x.view()(i);
     const std::uint32_t expected = std::isnan(v) ? 0x7fff : narrow<bf16>(v).bits;
@@ -179,9 +185,9 @@ TEST_F(Ptx, EmulationCountsRowsInTheSameBank) {
   if (!is_emulated()) GTEST_SKIP() << "a GPU's profiler counts them";
   DeviceBuffer<std::uint32_t, 1> y({32});
   take_ldmatrix_conflicts();
-  launch({1, 32, 0, stream_}, loads_rows, y.view().data(), 72);  // 64 and a padding of 16 bytes
+  launch({1, 32, 0, *stream_}, loads_rows, y.view().data(), 72);  // 64 and a padding of 16 bytes
   EXPECT_EQ(take_ldmatrix_conflicts(), 0);
-  launch({1, 32, 0, stream_}, loads_rows, y.view().data(), 64);  // every row in the same banks
+  launch({1, 32, 0, *stream_}, loads_rows, y.view().data(), 64);  // every row in the same banks
   EXPECT_EQ(take_ldmatrix_conflicts(), 28);
 }
 
