@@ -33,10 +33,18 @@ function(pg_cuda_find_nvcc)
   endif()
 endfunction()
 
-# For a leaf that has kernels.
+# For a piece that has kernels: cuda/<path>.cu, and further files in the folder cuda/<path>/. A file
+# hopper.cu there is for that GPU alone.
 function(pg_cuda_piece path)
   pg_must_exist(${path} cuda/${path}.h tests/cuda/${path}_test.cpp)
-  set_property(GLOBAL APPEND PROPERTY PG_KERNELS cuda/${path}.cu)
+  file(GLOB kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS cuda/${path}.cu cuda/${path}/*.cu)
+  foreach(kernel IN LISTS kernels)
+    if(kernel MATCHES "/hopper\\.cu$")
+      set_property(GLOBAL APPEND PROPERTY PG_HOPPER_KERNELS ${kernel})
+    else()
+      set_property(GLOBAL APPEND PROPERTY PG_KERNELS ${kernel})
+    endif()
+  endforeach()
   set_property(GLOBAL APPEND PROPERTY PG_CUDA_TESTS tests/cuda/${path}_test.cpp)
 endfunction()
 

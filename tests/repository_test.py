@@ -66,8 +66,11 @@ def check_pieces():
     supports = " ".join(re.findall(r"pg_support_test\(([^)]*)\)", text_of("CMakeLists.txt"))).split()
     for name in tracked("cuda/*.cu"):
         path = name[len("cuda/"):-len(".cu")]
+        if path not in pieces:  # a further file, in a folder named as the piece
+            path = path.rsplit("/", 1)[0]
         if path not in pieces:
             problem(name, "belongs to no piece of CMakeLists.txt")
+            continue
         for wanted in (f"cuda/{path}.h", f"tests/cuda/{path}_test.cpp"):
             if not (ROOT / wanted).is_file():
                 problem(name, f"{wanted} is missing")

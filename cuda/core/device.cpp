@@ -1,21 +1,11 @@
 // On a GPU. emulation/device.cpp has the other one.
 #include "cuda/core/device.h"
 
-#include <cuda_runtime_api.h>
-
-#include "cuda/core/error.h"
+#include "cuda/core/check.h"
 
 namespace paligemma::cuda {
-namespace {
 
-void check(cudaError_t status, const std::string& call) {
-  if (status == cudaSuccess) return;
-  throw CudaError(call + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
-}
-
-}  // namespace
-
-Stream::Stream() {
+Stream::Stream(Math math) : math_(math) {
   check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 Stream::~Stream() {
@@ -28,6 +18,16 @@ std::string device_problem() {
   const cudaError_t status = cudaGetDeviceCount(&devices);
   if (status != cudaSuccess) return std::string("no CUDA device: ") + cudaGetErrorString(status);
   return devices == 0 ? "no CUDA device" : "";
+}
+
+int compute_capability() {
+  int device = 0, major = 0, minor = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+        "compute capability");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device),
+        "compute capability");
+  return 10 * major + minor;
 }
 
 bool is_emulated() { return false; }

@@ -12,6 +12,9 @@ namespace paligemma::cuda {
 // Why no kernel can run here, in one line; empty if one can.
 std::string device_problem();
 
+// 90 is Hopper, whose instructions hopper.h has. Emulated: 90.
+int compute_capability();
+
 // Whether kernels run on the host, as cuda/emulation/ does it.
 bool is_emulated();
 // Emulated with a check of every access to memory.

@@ -4,6 +4,8 @@
 
 #include <cuda_runtime.h>
 
+#include "cuda/core/pack.h"
+
 namespace paligemma::cuda {
 
 // The shared memory that the launch asked for, as a struct that names its layout.
@@ -35,6 +37,18 @@ __device__ inline void bar_sync(int id, unsigned threads) {
 
 __device__ inline unsigned shared_address(const void* p) {
   return static_cast<unsigned>(__cvta_generic_to_shared(p));
+}
+
+// Loads 16 bytes that no one else will read: they take no room in L1 from what is read again.
+template <class T>
+__device__ Pack<T> load_once(const Pack<T>* p) {
+  uint4 bits;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(bits.x), "=r"(bits.y), "=r"(bits.z), "=r"(bits.w)
+               : "l"(p));
+  Pack<T> pack;
+  memcpy(&pack, &bits, sizeof pack);
+  return pack;
 }
 
 // Copies 16 bytes from device to shared memory in the background; zeros where `valid` is false.

@@ -10,7 +10,10 @@
 // compiled once, and linked with either the GPU's kernels or the emulated ones.
 #pragma once
 
+#include <cstddef>
 #include <utility>
+
+#include "cuda/core/arena.h"
 
 struct CUstream_st;  // CUDA's
 
@@ -18,21 +21,38 @@ namespace paligemma::cuda {
 
 using StreamHandle = CUstream_st*;  // cudaStream_t
 
+// What may be rounded on its way into a product of matrices.
+enum class Math {
+  bf16,     // activations that meet bf16 weights, or one another in attention: tensor cores
+  float32,  // nothing, as in the reference
+};
+
 class Stream {
  public:
-  Stream();
+  explicit Stream(Math math = Math::bf16);
   ~Stream();
-  Stream(Stream&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Stream(Stream&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)),
+        math_(other.math_),
+        arena_(std::move(other.arena_)) {}
   Stream& operator=(Stream&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(math_, other.math_);
+    std::swap(arena_, other.arena_);
     return *this;
   }
 
   StreamHandle handle() const { return handle_; }
+  Math math() const { return math_; }
   void wait() const;
 
  private:
+  template <class T, int Rank>
+  friend class Scratch;
+
   StreamHandle handle_ = nullptr;
+  Math math_;
+  mutable Arena arena_;
 };
 
 }  // namespace paligemma::cuda

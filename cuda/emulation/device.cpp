@@ -5,6 +5,7 @@
 
 #include "cuda/core/error.h"
 #include "cuda/emulation/device_memory.h"
+#include "cuda/emulation/recording.h"
 #include "cuda/emulation/scheduler.h"
 #include "cuda/emulation/tensor_core.h"
 
@@ -23,19 +24,28 @@ void need_device_memory(const char* call, const void* p, std::size_t bytes) {
   }
 }
 
+// As CUDA refuses it while a stream is captured.
+void need_no_recording(const char* call) {
+  if (emulation::recording != nullptr) {
+    throw CudaError(std::string(call) + ": not while a graph is recorded");
+  }
+}
+
 }  // namespace
 
-Stream::Stream() = default;
+Stream::Stream(Math math) : math_(math) {}
 Stream::~Stream() = default;
-void Stream::wait() const {}
+void Stream::wait() const { need_no_recording("wait"); }
 
 std::string device_problem() { return ""; }
+int compute_capability() { return 90; }
 bool is_emulated() { return true; }
 bool is_checked() { return emulation::is_checked(); }
 void set_thread_order(std::uint64_t seed) { emulation::set_order(seed); }
 unsigned long take_ldmatrix_conflicts() { return emulation::take_ldmatrix_conflicts(); }
 
 void* allocate(std::size_t bytes) {
+  need_no_recording("allocate");
   void* p = emulation::allocate(bytes == 0 ? 1 : bytes);
   if (p == nullptr) throw CudaError("no memory for " + std::to_string(bytes) + " bytes");
   return p;
@@ -43,24 +53,30 @@ void* allocate(std::size_t bytes) {
 void release(void* p) noexcept { emulation::release(p); }
 
 void copy_to_device(const Stream&, void* to, const void* from, std::size_t bytes) {
+  need_no_recording("copy_to_device");
   need_device_memory("copy_to_device", to, bytes);
   std::memcpy(to, from, bytes);
   emulation::mark_written(to, bytes);
 }
 void copy_to_host(const Stream&, void* to, const void* from, std::size_t bytes) {
+  need_no_recording("copy_to_host");
   need_device_memory("copy_to_host", from, bytes);
   std::memcpy(to, from, bytes);
 }
 void copy_on_device(const Stream&, void* to, const void* from, std::size_t bytes) {
   need_device_memory("copy_on_device", from, bytes);
   need_device_memory("copy_on_device", to, bytes);
-  std::memmove(to, from, bytes);
-  emulation::mark_written(to, bytes);
+  emulation::do_or_record([=] {
+    std::memmove(to, from, bytes);
+    emulation::mark_written(to, bytes);
+  });
 }
 void fill_bytes(const Stream&, void* p, unsigned char byte, std::size_t bytes) {
   need_device_memory("fill_bytes", p, bytes);
-  std::memset(p, byte, bytes);
-  emulation::mark_written(p, bytes);
+  emulation::do_or_record([=] {
+    std::memset(p, byte, bytes);
+    emulation::mark_written(p, bytes);
+  });
 }
 
 }  // namespace paligemma::cuda

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "cuda/core/pack.h"
 #include "cuda/emulation/tensor_core.h"
 #include "tensor/numbers.h"
 
@@ -16,6 +17,11 @@ T* dynamic_shared() {
 inline void grid_sync(unsigned*, PG_SITE) { emulation::grid_barrier(where); }
 inline void bar_sync(int id, unsigned threads, PG_SITE) {
   emulation::block_barrier(id, threads, "bar.sync", where);
+}
+
+template <class T>
+Pack<T> load_once(const Pack<T>* p) {
+  return *p;
 }
 
 inline void cp_async_16(void* to, const void* from, bool valid = true, PG_SITE) {

@@ -1,0 +1,41 @@
+// Arena: device memory for what stands between the kernels of an operation, taken and given back like
+// plates from a pile. A stream has one; operations use it through Scratch.
+//
+// What is given back is taken again by the next operation on the stream, which runs behind this one.
+// Once the pile is as high as it gets, nothing is allocated any more: no allocation per token.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace paligemma::cuda {
+
+class Arena {
+ public:
+  Arena() = default;
+  ~Arena();
+  Arena(Arena&& other) noexcept
+      : chunks_(std::exchange(other.chunks_, {})), taken_(std::exchange(other.taken_, {})) {}
+  Arena& operator=(Arena&& other) noexcept {
+    std::swap(chunks_, other.chunks_);
+    std::swap(taken_, other.taken_);
+    return *this;
+  }
+
+  void* take(std::size_t bytes);  // at a multiple of 256; throws CudaError
+  void give_back();               // what was taken last
+
+ private:
+  struct Chunk {
+    void* memory;
+    std::size_t bytes, used;
+  };
+  struct Piece {
+    std::size_t chunk, bytes;
+  };
+  std::vector<Chunk> chunks_;  // never freed before the end: queued kernels may still use them
+  std::vector<Piece> taken_;
+};
+
+}  // namespace paligemma::cuda
