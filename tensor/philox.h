@@ -5,16 +5,24 @@
 // section 3.3 and table 2; the constants are theirs.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "tensor/host_device.h"
 
 namespace paligemma {
 
-using PhiloxBlock = std::array<std::uint32_t, 4>;
+template <int n>
+struct PhiloxWords {  // std::array's operator[] is not for the device
+  std::uint32_t at[n];
 
-PG_HOST_DEVICE constexpr PhiloxBlock philox(std::array<std::uint32_t, 2> key, PhiloxBlock counter) {
+  PG_HOST_DEVICE constexpr std::uint32_t& operator[](std::size_t i) { return at[i]; }
+  PG_HOST_DEVICE constexpr std::uint32_t operator[](std::size_t i) const { return at[i]; }
+  friend constexpr bool operator==(const PhiloxWords&, const PhiloxWords&) = default;
+};
+using PhiloxBlock = PhiloxWords<4>;
+
+PG_HOST_DEVICE constexpr PhiloxBlock philox(PhiloxWords<2> key, PhiloxBlock counter) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53u} * counter[0];
     const std::uint64_t product1 = std::uint64_t{0xCD9E8D57u} * counter[2];

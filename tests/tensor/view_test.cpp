@@ -164,7 +164,7 @@ TEST(Copy, CopiesRowsBetweenAnyStrides) {
 }
 
 TEST(Copy, RejectsAnotherShape) {
-  Buffer<float, 2> from({3, 2}), to({2, 3});
+  Buffer<float, 2> from({2, 3}), to({3, 3});
   EXPECT_THROW(copy(reference, from.view(), to.view()), ContractError);
 }
 
