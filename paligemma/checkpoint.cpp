@@ -140,70 +140,85 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   }
 }
 
-// Finds tensors for load_weights; their shapes have been checked.
+// The mapped numbers themselves if they can be used as they lie, a converted copy otherwise.
+template <class Stored, class Real>
+const Real* Checkpoint::numbers_as(const TensorEntry& entry) {
+  const std::byte* bytes = entry.bytes.data();
+  const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes) % alignof(Real) == 0;
+  if (std::is_same_v<Stored, Real> && is_aligned) return reinterpret_cast<const Real*>(bytes);
+
+  const auto count = static_cast<std::size_t>(entry.count());
+  auto& copy = converted_.emplace_back(count * sizeof(Real));
+  auto* out = reinterpret_cast<Real*>(copy.data());
+  for (std::size_t i = 0; i < count; ++i) {
+    Stored number;
+    std::memcpy(&number, bytes + i * sizeof number, sizeof number);
+    out[i] = narrow<Real>(widen(number));
+  }
+  return out;
+}
+
 template <class Real>
-class CheckpointSource {
- public:
-  explicit CheckpointSource(Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
-
-  View<const Real, 2> matrix(const std::string& name, const std::vector<Index>& shape) {
-    const Index columns =
-        std::accumulate(shape.begin() + 1, shape.end(), Index{1}, std::multiplies<>());
-    return {numbers(name), {shape[0], columns}};
+const Real* Checkpoint::numbers(const std::string& name) {
+  const TensorEntry& entry = tensors_.at(name);
+  switch (entry.dtype) {
+    case DType::f32:
+      return numbers_as<float, Real>(entry);
+    case DType::bf16:
+      return numbers_as<bf16, Real>(entry);
+    case DType::f16:
+      return numbers_as<f16, Real>(entry);
+    default:
+      throw ModelFileError("tensor " + name + " is not a weight");
   }
+}
 
-  View<const Real, 1> vector(const std::string& name, Index length) {
-    return {numbers(name), {length}};
+template <class Real>
+View<const Real, 2> Checkpoint::matrix(const std::string& name, const std::vector<Index>& shape) {
+  const Index columns =
+      std::accumulate(shape.begin() + 1, shape.end(), Index{1}, std::multiplies<>());
+  return {numbers<Real>(name), {shape[0], columns}};
+}
+
+template <class Real>
+View<const Real, 1> Checkpoint::vector(const std::string& name, Index length) {
+  return {numbers<Real>(name), {length}};
+}
+
+Config Checkpoint::as_stored(Config config) const {
+  if (tensors_.count(kHead) != 0) config.tied_head = false;
+  return config;
+}
+
+namespace {
+
+// For load_weights, which asks for every tensor; their shapes have been checked.
+template <class Real>
+struct HostSource {
+  Checkpoint& checkpoint;
+  auto matrix(const std::string& name, const std::vector<Index>& shape) const {
+    return checkpoint.matrix<Real>(name, shape);
   }
-
- private:
-  const Real* numbers(const std::string& name) {
-    const TensorEntry& entry = checkpoint_.tensors_.at(name);
-    switch (entry.dtype) {
-      case DType::f32:
-        return as<float>(entry);
-      case DType::bf16:
-        return as<bf16>(entry);
-      case DType::f16:
-        return as<f16>(entry);
-      default:
-        throw ModelFileError("tensor " + name + " is not a weight");
-    }
+  auto vector(const std::string& name, Index length) const {
+    return checkpoint.vector<Real>(name, length);
   }
-
-  // The mapped numbers themselves if they can be used as they lie, a converted copy otherwise.
-  template <class Stored>
-  const Real* as(const TensorEntry& entry) {
-    const std::byte* bytes = entry.bytes.data();
-    const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes) % alignof(Real) == 0;
-    if (std::is_same_v<Stored, Real> && is_aligned) return reinterpret_cast<const Real*>(bytes);
-
-    const auto count = static_cast<std::size_t>(entry.count());
-    auto& copy = checkpoint_.converted_.emplace_back(count * sizeof(Real));
-    auto* out = reinterpret_cast<Real*>(copy.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      Stored number;
-      std::memcpy(&number, bytes + i * sizeof number, sizeof number);
-      out[i] = narrow<Real>(widen(number));
-    }
-    return out;
-  }
-
-  Checkpoint& checkpoint_;
 };
+
+}  // namespace
 
 template <class Real>
 ModelWeights<HostWeights<Real>> Checkpoint::weights(const Config& config) {
-  CheckpointSource<Real> source(*this);
-  auto weights = load_weights<HostWeights<Real>>(config, source);
-  if (config.tied_head && tensors_.count(kHead) != 0) {
-    weights.text.head = source.matrix(kHead, {config.text.vocabulary, config.text.width});
-  }
-  return weights;
+  const HostSource<Real> source{*this};
+  return load_weights<HostWeights<Real>>(as_stored(config), source);
 }
 
-template ModelWeights<HostWeights<float>> Checkpoint::weights(const Config&);
-template ModelWeights<HostWeights<bf16>> Checkpoint::weights(const Config&);
-template ModelWeights<HostWeights<f16>> Checkpoint::weights(const Config&);
+#define PG_INSTANTIATE(Real)                                                                      \
+  template ModelWeights<HostWeights<Real>> Checkpoint::weights(const Config&);                    \
+  template View<const Real, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&); \
+  template View<const Real, 1> Checkpoint::vector(const std::string&, Index);
+PG_INSTANTIATE(float)
+PG_INSTANTIATE(bf16)
+PG_INSTANTIATE(f16)
+#undef PG_INSTANTIATE
 
 }  // namespace paligemma

@@ -20,7 +20,9 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +44,16 @@ class Checkpoint {
   template <class Real>
   ModelWeights<HostWeights<Real>> weights(const Config& config);
 
+  // One of them, and a forgetting of the copies that were made so far.
+  template <class Real>
+  View<const Real, 2> matrix(const std::string& name, const std::vector<Index>& shape);
+  template <class Real>
+  View<const Real, 1> vector(const std::string& name, Index length);
+  void forget_copies() { converted_.clear(); }
+
+  // The configuration, with a head of its own where one is stored although it should be the embedding.
+  Config as_stored(Config config) const;
+
   DType dtype() const { return dtype_; }  // of most parameters
   Index tensor_count() const { return static_cast<Index>(tensors_.size()); }
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
@@ -55,8 +67,25 @@ class Checkpoint {
   std::deque<std::vector<std::byte>> converted_;
 
   template <class Real>
-  friend class CheckpointSource;
+  const Real* numbers(const std::string& name);
+  template <class Stored, class Real>
+  const Real* numbers_as(const TensorEntry& entry);
 };
+
+// Hears how many of the weights' bytes are where the executor wants them.
+using LoadListener = std::function<void(std::size_t done, std::size_t all)>;
+
+// The weights where the executor reads them, and the memory they lie in if the checkpoint does not own it.
+template <class W>
+struct PlacedWeights {
+  ModelWeights<W> weights;
+  std::shared_ptr<const void> memory;
+};
+template <class Real>
+PlacedWeights<HostWeights<Real>> place_weights(Reference, Checkpoint& checkpoint,
+                                               const Config& config, const LoadListener&) {
+  return {checkpoint.weights<Real>(config), nullptr};
+}
 
 // What a tensor is called today.
 std::string current_tensor_name(std::string name);

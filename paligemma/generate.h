@@ -32,6 +32,29 @@ struct GenerateOptions {
   SamplerOptions sampler = {};
 };
 
+// What the logits of the last token say comes next.
+struct Choice {
+  TokenId id;
+  float log_probability;
+};
+template <class On, class W>
+Choice choose(const Model<On, W>& model, Session<On>& session, const SamplerOptions& options,
+              Index step) {
+  const auto logits = session.scratch.logits.view().row(0);
+  const TokenId id = sample(model.on, logits, options, static_cast<std::uint64_t>(step));
+  return {id, log_probability(model.on, logits, id)};
+}
+
+// One more token through the decoder, and what comes behind it.
+template <class On, class W>
+Choice decode(const Model<On, W>& model, TokenId id, Index prefix, Session<On>& session,
+              const SamplerOptions& options, Index step) {
+  const typename BufferOn<On, float, 2>::Shape no_rows{0, model.text.width};
+  forward(model, {&id, 1}, decltype(session.scratch.x.view())(nullptr, no_rows), prefix, session,
+          NoTap());
+  return choose(model, session, options, step);
+}
+
 // `on_token` is called with each token as soon as it is known; false from it ends the answer.
 template <class On, class W, class Rows, class Tap>
 std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& image_rows,
@@ -42,24 +65,23 @@ std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& imag
   using Clock = std::chrono::steady_clock;
   const auto T = static_cast<Index>(prompt.size());
   Session<On> session(model.text, T, T + options.max_tokens);
-  const auto logits = [&] { return session.scratch.logits.view().row(0); };
 
   std::vector<GeneratedToken> tokens;
   auto start = Clock::now();
   forward(model, prompt, image_rows, T, session, tap);
+  Choice next{};
   for (Index step = 0; step < options.max_tokens; ++step) {
-    // The taps show the prefix; of later steps only the logits.
-    if (step > 0) {
-      forward(model, {&tokens.back().id, 1}, image_rows.rows(0, 0), T, session, NoTap());
+    if (step == 0) {
+      next = choose(model, session, options.sampler, step);
+    } else {  // the taps show the prefix; of later steps only the logits
+      next = decode(model, next.id, T, session, options.sampler, step);
       tap("logits", session.scratch.logits.view());
     }
-    const TokenId id =
-        sample(model.on, logits(), options.sampler, static_cast<std::uint64_t>(step));
     const auto now = Clock::now();
-    tokens.push_back({id, log_probability(model.on, logits(), id),
+    tokens.push_back({next.id, next.log_probability,
                       std::chrono::duration<double, std::milli>(now - start).count()});
     start = now;
-    if (!on_token(tokens.back()) || options.end_tokens.count(id) != 0) break;
+    if (!on_token(tokens.back()) || options.end_tokens.count(next.id) != 0) break;
   }
   return tokens;
 }

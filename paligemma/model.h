@@ -13,6 +13,7 @@
 // Read next: paligemma/generate.h.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "gemma/logits.h"
@@ -28,6 +29,7 @@ struct Model {
   siglip::EncoderShape vision;
   gemma::DecoderShape text;
   ModelWeights<W> weights;
+  std::shared_ptr<const void> memory = nullptr;  // of the weights, if nobody else keeps it
 };
 
 // The picture as rows of the language model.
@@ -44,11 +46,16 @@ BufferOn<On, float, 2> encode_image(const Model<On, W>& model, const Pixels& pix
   return image_rows;
 }
 
+// What an executor keeps of an answer from token to token besides. It may specialise this.
+template <class On>
+struct DecodeState {};
+
 // The activations and the memory of one answer.
 template <class On>
 struct Session {
   gemma::DecoderScratch<On> scratch;
   KvCache<On> cache;
+  DecodeState<On> decode = {};
 
   // For prefixes of up to `prefix` tokens and answers that end before position `capacity`.
   Session(const gemma::DecoderShape& shape, Index prefix, Index capacity)

@@ -32,6 +32,7 @@ struct PipelineOptions {
   std::optional<std::filesystem::path> mask_decoder = {};  // default: vae-oid.npz, if beside it
   bool soft_cap = true;        // false: no caps, whatever the configuration says
   bool sliding_window = true;  // false: no windows
+  LoadListener on_load = {};   // hears how far the weights have come, if they are moved
 };
 
 // Sees every tap, docs/taps.md.
@@ -76,7 +77,7 @@ class Pipeline {
 
  private:
   template <class Real>
-  using ModelOf = Model<On, HostWeights<Real>>;
+  using ModelOf = Model<On, WeightsOn<On, Real>>;
 
   Config config_;
   Tokenizer tokenizer_;

@@ -2,6 +2,7 @@
 // zeros.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "tensor/execution.h"
@@ -37,6 +38,14 @@ struct MemoryOf {
 
 template <class On, class T, int Rank>
 using BufferOn = typename MemoryOf<On>::template BufferType<T, Rank>;
+
+// Numbers of the host to where an executor reads them.
+template <class T, int Rank>
+void copy_from_host(Reference, View<const T, Rank> from, View<T, Rank> to) {
+  PG_CHECK(from.shape() == to.shape(), "from " + shape_text(from) + ", to " + shape_text(to));
+  PG_CHECK(from.is_row_major() && to.is_row_major(), "only whole rows are copied");
+  std::copy_n(from.data(), from.count(), to.data());
+}
 
 // Rows from one place to another of the same shape.
 inline void copy(Reference, View<const float, 2> from, View<float, 2> to) {

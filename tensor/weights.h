@@ -15,6 +15,14 @@ struct HostWeights {
   using Vector = View<const Real, 1>;
 };
 
+// What an executor reads weights as. One with a memory of its own specialises this.
+template <class On, class Real>
+struct WeightsOf {
+  using Type = HostWeights<Real>;
+};
+template <class On, class Real>
+using WeightsOn = typename WeightsOf<On, Real>::Type;
+
 // One linear layer: y = x weight^T + bias.
 template <class W>
 struct LinearWeights {

@@ -1,0 +1,154 @@
+// The members of Pipeline, for the files that instantiate it: one for each executor.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "paligemma/pipeline.h"
+#include "tensor/errors.h"
+
+namespace paligemma {
+
+// What does not depend on who executes.
+namespace pipeline_parts {
+
+using Clock = std::chrono::steady_clock;
+double milliseconds_since(Clock::time_point start);
+
+Config configured(const PipelineOptions& options);
+std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options);
+std::string_view complete_part(std::string_view text);
+
+// Hands views to a TapListener as plain numbers of the host.
+template <class On>
+struct Forward {
+  const On& on;
+  const TapListener& listener;
+
+  template <class T, int Rank, Space S>
+  void operator()(const std::string& name, View<T, Rank, S> view) const {
+    if constexpr (S == Space::device) {
+      (*this)(name, to_host(on, view).view());
+    } else {
+      PG_CHECK(view.is_row_major(), name);
+      listener(name, {view.data(), static_cast<std::size_t>(view.count())}, view.shape());
+    }
+  }
+};
+
+// Calls `run` with a tap for the listener, or with none if nobody listens.
+template <class On, class Run>
+auto with_tap(const On& on, const TapListener& listener, const Run& run) {
+  if (!listener) return run(NoTap());
+  Forward<On> forward{on, listener};
+  return run(Tap(forward));
+}
+
+}  // namespace pipeline_parts
+
+template <class On>
+Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
+    : config_(pipeline_parts::configured(options)),
+      tokenizer_(options.tokenizer.value_or(checkpoint_folder(options.model) / "tokenizer.model"),
+                 config_.image_token, static_cast<TokenId>(config_.text.vocabulary)),
+      checkpoint_(options.model, config_),
+      mask_decoder_(pipeline_parts::found_mask_decoder(options)) {
+  config_.end_tokens.insert(tokenizer_.eos());
+  const auto load = [&]<class Real>(Real) {
+    auto placed = place_weights<Real>(on, checkpoint_, config_, options.on_load);
+    model_ = ModelOf<Real>{std::move(on), config_.vision, config_.text, std::move(placed.weights),
+                           std::move(placed.memory)};
+  };
+  switch (options.dtype.value_or(checkpoint_.dtype())) {
+    case DType::bf16:
+      load(bf16{});
+      break;
+    case DType::f16:
+      load(f16{});
+      break;
+    default:
+      load(float{});
+      break;
+  }
+}
+
+template <class On>
+DType Pipeline<On>::dtype() const {
+  constexpr std::array kTypes{DType::f32, DType::bf16, DType::f16};
+  return kTypes[model_.index()];
+}
+
+template <class On>
+auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& listener) const
+    -> Picture {
+  using namespace pipeline_parts;
+  const auto start = Clock::now();
+  const Index S = config_.vision.image_size;
+  Buffer<std::uint8_t, 3> squashed({S, S, 3});
+  resize(image, config_.resample, squashed.view());
+  Buffer<float, 3> normalized({S, S, 3});
+  normalize_pixels(squashed.view(), config_.pixel_scale, normalized.view());
+  const double preprocess_ms = milliseconds_since(start);
+
+  const auto encode_start = Clock::now();
+  return std::visit(
+      [&](const auto& model) {
+        BufferOn<On, float, 3> pixels({S, S, 3});
+        copy_from_host(model.on, std::as_const(normalized).view(), pixels.view());
+        auto rows = with_tap(model.on, listener, [&](const auto& tap) {
+          return encode_image(model, pixels.view(), tap);
+        });
+        wait_for(model.on);
+        return Picture{std::move(rows), preprocess_ms, milliseconds_since(encode_start)};
+      },
+      model_);
+}
+
+template <class On>
+Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
+                              const AnswerOptions& options, const TapListener& listener) const {
+  Prompt made = make_prompt(tokenizer_, prompt, static_cast<int>(config_.vision.patches()));
+  Answer answer{{}, std::move(made.ids), std::move(made.note), {}, false};
+
+  const auto T = static_cast<Index>(answer.prompt.size());
+  const Index room = config_.text.max_positions - T;
+  constexpr Index kDefaultTokens = 100;
+  if (room < 1 || options.max_tokens.value_or(1) > room) {
+    throw PromptError("the prompt's " + std::to_string(T) + " tokens and an answer of " +
+                      std::to_string(options.max_tokens.value_or(1)) + " exceed the model's " +
+                      std::to_string(config_.text.max_positions) + " positions");
+  }
+  const GenerateOptions generate_options{
+      options.max_tokens.value_or(std::min(room, kDefaultTokens)), config_.end_tokens,
+      options.sampler};
+
+  // Text appears as its tokens do.
+  std::vector<TokenId> ids;
+  std::size_t shown = 0;
+  const auto show = [&](std::string_view text) {
+    if (text.size() > shown && options.on_text) options.on_text(text.substr(shown));
+    shown = std::max(shown, text.size());
+  };
+  const auto on_token = [&](const GeneratedToken& token) {
+    answer.ended = config_.end_tokens.count(token.id) != 0;
+    if (answer.ended) return true;
+    ids.push_back(token.id);
+    answer.text = tokenizer_.decode(ids);
+    show(pipeline_parts::complete_part(answer.text));
+    return true;
+  };
+  answer.tokens = std::visit(
+      [&](const auto& model) {
+        return pipeline_parts::with_tap(model.on, listener, [&](const auto& tap) {
+          return paligemma::generate(model, picture.rows.view(), answer.prompt, generate_options,
+                                     on_token, tap);
+        });
+      },
+      model_);
+  show(answer.text);
+  return answer;
+}
+
+}  // namespace paligemma
