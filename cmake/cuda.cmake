@@ -8,7 +8,8 @@
 #
 #   ctest --preset cpu -R cuda/gemma/rms_norm       emulated/..., checked/... and gpu/cuda/gemma/rms_norm
 #
-# The tests of kernels of their own are .cu files, compiled likewise.
+# The tests of kernels of their own are .cu files, compiled likewise. Its benchmark,
+# bench/cuda/<path>_bench.cpp, is linked with the GPU's kernels alone: build/cpu/bench/cuda_<path>_bench.
 option(PG_CUDA "Compile the kernels for the GPU too, if there is an nvcc" ON)
 
 # Machine code for Hopper, and PTX for every other GPU since Ampere. It must be known before CMake
@@ -46,9 +47,19 @@ function(pg_cuda_piece path)
     endif()
   endforeach()
   set_property(GLOBAL APPEND PROPERTY PG_CUDA_TESTS tests/cuda/${path}_test.cpp)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/bench/cuda/${path}_bench.cpp)
+    set_property(GLOBAL APPEND PROPERTY PG_CUDA_BENCHES ${path})
+  endif()
 endfunction()
 
-# For tests with kernels of their own. EMULATED_ONLY: not for a GPU, which they would hang.
+# Tests of what kernels and their callers stand on. The first are C++; the others have kernels of their own,
+# of which EMULATED_ONLY are not for a GPU, which they would hang.
+function(pg_cuda_support_test)
+  foreach(path IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY PG_CUDA_TESTS tests/cuda/${path}_test.cpp)
+  endforeach()
+endfunction()
+
 function(pg_cuda_test kind)
   foreach(path IN LISTS ARGN)
     set_property(GLOBAL APPEND PROPERTY PG_${kind}_KERNEL_TESTS tests/cuda/${path}_test.cu)
@@ -61,9 +72,10 @@ function(pg_cuda_link_test kind test objects)
   string(REGEX REPLACE "^tests/(.*)_test$" "\\1" path ${path})
   string(REPLACE "/" "_" target ${kind}_${path}_test)
   add_executable(${target} ${objects})
-  target_link_libraries(${target} PRIVATE pg_cuda_${kind} paligemma_library GTest::gtest_main)
+  target_link_libraries(${target} PRIVATE pg_cuda_model pg_cuda_${kind} paligemma_library
+    GTest::gtest_main)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  set(properties TIMEOUT 60)
+  set(properties TIMEOUT 60 ENVIRONMENT "OMP_WAIT_POLICY=passive")
   if(kind STREQUAL gpu)
     list(APPEND properties LABELS gpu RESOURCE_LOCK gpu)
   endif()
@@ -71,8 +83,21 @@ function(pg_cuda_link_test kind test objects)
     PROPERTIES ${properties})
 endfunction()
 
+# The benchmark of one piece's kernels. Its main is bench/support/cuda_bench.cpp's.
+function(pg_cuda_bench path)
+  string(REPLACE "/" "_" target cuda_${path}_bench)
+  add_executable(${target} ${PROJECT_SOURCE_DIR}/bench/cuda/${path}_bench.cpp)
+  pg_compile(${target})
+  target_link_libraries(${target} PRIVATE pg_cuda_bench_support)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endfunction()
+
 # After all pieces. One folder for each compiler of .cu files: CMake keeps a source's language so.
 function(pg_cuda)
+  # What calls the kernels includes no CUDA: it is compiled once, and linked with either.
+  add_library(pg_cuda_model STATIC cuda/paligemma/pipeline.cpp)
+  pg_compile(pg_cuda_model)
+  target_link_libraries(pg_cuda_model PUBLIC paligemma_library)
   add_subdirectory(cuda/emulation)
   if(PG_NVCC)
     add_subdirectory(cuda)

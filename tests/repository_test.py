@@ -26,7 +26,7 @@ ALLOWED = {  # a folder and what it may include
     "paligemma": {"tensor", "siglip", "gemma", "processing", "paligemma"},
     "world": {"tensor", "processing", "world"},
     "cuda": {"tensor", "siglip", "gemma", "processing", "paligemma", "cuda"},
-    "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "world", "cli", "commit.h"},
+    "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "world", "cuda", "cli", "commit.h"},
 }
 MAX_LINES = 300
 problems = []
@@ -74,6 +74,9 @@ def check_pieces():
         for wanted in (f"cuda/{path}.h", f"tests/cuda/{path}_test.cpp"):
             if not (ROOT / wanted).is_file():
                 problem(name, f"{wanted} is missing")
+    for name in tracked("bench/cuda/*_bench.cpp"):
+        if not (ROOT / f"{name[len('bench/'):-len('_bench.cpp')]}.h").is_file():
+            problem(name, "belongs to no piece that has kernels")
     folders = "|".join(folder for folder in ALLOWED if folder not in ("cli", "cuda"))
     for name in tracked("bench/*_bench.cpp", "docs/*.md", "diagrams/*.svg", "tests/mutations/*.txt"):
         match = re.match(rf"(?:bench|docs|diagrams|tests/mutations)/((?:{folders})/\w+?)"

@@ -20,6 +20,20 @@ std::string device_problem() {
   return devices == 0 ? "no CUDA device" : "";
 }
 
+std::vector<DeviceInfo> devices() {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
+  std::vector<DeviceInfo> all;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties");
+    all.push_back(
+        {properties.name, properties.totalGlobalMem, 10 * properties.major + properties.minor});
+  }
+  return all;
+}
+void use_device(int number) { check(cudaSetDevice(number), "cudaSetDevice"); }
+
 int compute_capability() {
   int device = 0, major = 0, minor = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
@@ -28,6 +42,13 @@ int compute_capability() {
   check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device),
         "compute capability");
   return 10 * major + minor;
+}
+
+int multiprocessors() {
+  int device = 0, count = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
+  return count;
 }
 
 bool is_emulated() { return false; }

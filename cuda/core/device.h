@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cuda/core/stream.h"
 
@@ -12,8 +13,18 @@ namespace paligemma::cuda {
 // Why no kernel can run here, in one line; empty if one can.
 std::string device_problem();
 
-// 90 is Hopper, whose instructions hopper.h has. Emulated: 90.
+struct DeviceInfo {
+  std::string name;
+  std::size_t bytes;  // of memory
+  int capability;     // 90 for 9.0
+};
+std::vector<DeviceInfo> devices();
+void use_device(int number);  // by this thread, from now on
+
+// Of the device in use. 90 is Hopper, whose instructions hopper.h has. Emulated: 90.
 int compute_capability();
+// How many blocks run at once if each fills one. Emulated: 2, so that whatever loops over blocks does.
+int multiprocessors();
 
 // Whether kernels run on the host, as cuda/emulation/ does it.
 bool is_emulated();

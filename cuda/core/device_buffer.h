@@ -59,6 +59,16 @@ Buffer<std::remove_const_t<T>, Rank> to_host(const Stream& stream, DeviceView<T,
   return host;
 }
 
+// Into a buffer that is there already (tensor/buffer.h has the host's).
+template <class T, int Rank>
+void copy_from_host(const Stream& stream, View<const T, Rank> from, DeviceView<T, Rank> to) {
+  PG_CHECK(from.shape() == to.shape(), "from " + shape_text(from) + ", to " + shape_text(to));
+  PG_CHECK(from.is_row_major() && to.is_row_major(), "only whole rows are copied");
+  copy_to_device(stream, to.data(), from.data(),
+                 static_cast<std::size_t>(from.count()) * sizeof(T));
+  stream.wait();
+}
+
 // Rows from one place on the device to another of the same shape (tensor/buffer.h has the host's).
 inline void copy(const Stream& stream, DeviceView<const float, 2> from, DeviceView<float, 2> to) {
   PG_CHECK(from.shape() == to.shape(), "from " + shape_text(from) + ", to " + shape_text(to));

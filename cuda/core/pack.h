@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "tensor/host_device.h"
+
 namespace paligemma::cuda {
 
 template <class T, int n>
@@ -19,15 +21,15 @@ template <class T>
 using Pack = Group<T, 16 / sizeof(T)>;
 
 template <int n, class T>
-const Group<T, n>* as_groups(const T* p) {
+PG_HOST_DEVICE const Group<T, n>* as_groups(const T* p) {
   return reinterpret_cast<const Group<T, n>*>(p);
 }
 template <class T>
-const Pack<T>* as_packs(const T* p) {
+PG_HOST_DEVICE const Pack<T>* as_packs(const T* p) {
   return reinterpret_cast<const Pack<T>*>(p);
 }
 template <class T>
-Pack<T>* as_packs(T* p) {
+PG_HOST_DEVICE Pack<T>* as_packs(T* p) {
   return reinterpret_cast<Pack<T>*>(p);
 }
 

@@ -51,6 +51,11 @@ __device__ Pack<T> load_once(const Pack<T>* p) {
   return pack;
 }
 
+// Asks for the 128 bytes of device memory around p to be in L2 when they are read.
+__device__ inline void prefetch_l2(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+}
+
 // Copies 16 bytes from device to shared memory in the background; zeros where `valid` is false.
 __device__ inline void cp_async_16(void* to, const void* from, bool valid = true) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),

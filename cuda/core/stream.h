@@ -44,6 +44,7 @@ class Stream {
 
   StreamHandle handle() const { return handle_; }
   Math math() const { return math_; }
+  void use(Math math) { math_ = math; }
   void wait() const;
 
  private:
@@ -54,5 +55,7 @@ class Stream {
   Math math_;
   mutable Arena arena_;
 };
+
+inline void wait_for(const Stream& stream) { stream.wait(); }
 
 }  // namespace paligemma::cuda

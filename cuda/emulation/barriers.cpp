@@ -15,6 +15,8 @@ void wait(State state, const char* operation, const Site& where) {
   self->where = where;
 }
 
+bool same_operation(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
+
 // Lets the live ones of `lanes` go on if all have come.
 void meet(Block& b, unsigned warp, unsigned lanes) {
   Warp& w = b.warps[warp];
@@ -24,7 +26,7 @@ void meet(Block& b, unsigned warp, unsigned lanes) {
   const Thread& first = t[__builtin_ctz(lanes)];
   void* slots[32];
   for_lanes(lanes, [&](int i) {
-    if (t[i].mask != first.mask || std::strcmp(t[i].operation, first.operation) != 0) {
+    if (t[i].mask != first.mask || !same_operation(t[i].operation, first.operation)) {
       fail("lanes %u and %d of warp %u disagree: %s with mask %08x (%s) and %s with mask %08x (%s)",
            first.lane, i, warp, first.operation, first.mask, describe(first.where).c_str(),
            t[i].operation, t[i].mask, describe(t[i].where).c_str());
@@ -32,7 +34,7 @@ void meet(Block& b, unsigned warp, unsigned lanes) {
     slots[i] = t[i].slot;
   });
   first.act(slots, lanes);
-  if (std::strcmp(first.operation, "__syncwarp") == 0) synchronise(b, 1u << warp);
+  if (same_operation(first.operation, "__syncwarp")) synchronise(b, 1u << warp);
   for_lanes(lanes, [&](int i) { t[i].state = State::ready; });
   w.waiting &= ~lanes;
 }

@@ -44,6 +44,8 @@ struct Thread {
   unsigned copy_group;
   std::vector<Product> products;
   unsigned product_group;
+  bool has_unfenced_copies;  // they have ended, but wgmma might not see them yet
+  bool may_multiply;         // there was a wgmma.fence since the last group of products
   Fiber fiber;
 };
 
@@ -85,6 +87,7 @@ struct Block {
   Warp warps[32];
   Barrier barriers[16];
   unsigned live;
+  unsigned unfenced;  // threads that have unfenced copies
   std::unique_ptr<char, void (*)(void*)> shared{nullptr, std::free};
   std::size_t shared_room = 0;
   Shadow shadow;  // of `shared`

@@ -41,6 +41,10 @@ void copy_wait(unsigned groups_left) {
     perform(c);
     touch(c.to, c.bytes, Touch::copy_ends, {nullptr, c.where});
   });
+  if (first_left != copies.begin() && !self->has_unfenced_copies) {
+    self->has_unfenced_copies = true;
+    ++self->block->unfenced;
+  }
   copies.erase(copies.begin(), first_left);
 }
 

@@ -38,7 +38,11 @@ Stream::~Stream() = default;
 void Stream::wait() const { need_no_recording("wait"); }
 
 std::string device_problem() { return ""; }
+std::vector<DeviceInfo> devices() { return {{"emulation", 0, 90}}; }
+void use_device(int) {}
+
 int compute_capability() { return 90; }
+int multiprocessors() { return 2; }
 bool is_emulated() { return true; }
 bool is_checked() { return emulation::is_checked(); }
 void set_thread_order(std::uint64_t seed) { emulation::set_order(seed); }

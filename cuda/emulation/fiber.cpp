@@ -74,7 +74,7 @@ void switch_fibers(Fiber& from, Fiber& to, bool for_ever) {
 
 char* fiber_stack(std::size_t i) {
   static std::vector<char*> stacks;
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   while (stacks.size() <= i) {
     void* p = mmap(nullptr, kFiberStackBytes + page, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -24,6 +24,8 @@ Pack<T> load_once(const Pack<T>* p) {
   return *p;
 }
 
+inline void prefetch_l2(const void*) {}
+
 inline void cp_async_16(void* to, const void* from, bool valid = true, PG_SITE) {
   emulation::copy_async(to, from, 16, valid ? 16 : 0, where);
 }

@@ -67,6 +67,7 @@ void start_threads(Block& b, std::size_t first_stack) {
     t.index = {i % size.x, i / size.x % size.y, i / size.x / size.y};
     t.copies.clear(), t.products.clear();
     t.copy_group = t.product_group = 0;
+    t.has_unfenced_copies = t.may_multiply = false;
     // Stacks that began at the same offset from a page would compete for the same few places of a
     // cache.
     start_fiber(t.fiber, fiber_stack(first_stack + i), kFiberStackBytes - i * 320 % 4096,
@@ -78,6 +79,7 @@ void start(Block& b, unsigned linear, std::size_t first_stack) {
   const dim3& grid = current.grid;
   b.index = {linear % grid.x, linear / grid.x % grid.y, linear / grid.x / grid.y};
   b.live = current.block.x * current.block.y * current.block.z;
+  b.unfenced = 0;
   b.generation = ++host.generation;
   for (unsigned w = 0; w < 32; ++w) {
     const unsigned lanes = b.live > w * 32 ? std::min(b.live - w * 32, 32u) : 0;

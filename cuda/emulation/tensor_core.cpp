@@ -112,15 +112,30 @@ std::uint64_t wgmma_tile(const void* tile, const Site& where) {
   return at / 16;  // adding 2 to it moves on by 16 columns, as on the GPU
 }
 
+void fence_proxy_async() {
+  if (self->has_unfenced_copies) --self->block->unfenced;
+  self->has_unfenced_copies = false;
+}
+
+void wgmma_fence() { self->may_multiply = true; }
+
 // Each lane computes its own part of the result, as late as it may: when it waits. With w the warp
 // in the warpgroup, g = lane / 4 and t = lane % 4 * 2, it has
 //   d[4j], d[4j+1]: row 16w+g, columns 8j+t, 8j+t+1;  d[4j+2], d[4j+3]: row 16w+g+8
 void wgmma_bf16(float* d, int columns, std::uint64_t a, std::uint64_t b, const Site& where) {
   __syncwarp(~0u, where);
+  if (self->block->unfenced > 0) {
+    fail("wgmma (%s): %u threads have no fence_proxy_async behind the cp.async they waited for",
+         describe(where).c_str(), self->block->unfenced);
+  }
+  if (!self->may_multiply) fail("wgmma (%s) needs a wgmma_fence", describe(where).c_str());
   self->products.push_back({d, columns, a, b, self->product_group, where});
 }
 
-void wgmma_commit() { ++self->product_group; }
+void wgmma_commit() {
+  ++self->product_group;
+  self->may_multiply = false;
+}
 
 namespace {
 

@@ -18,6 +18,8 @@ void ldmatrix(unsigned* registers, unsigned count, bool transposed, const void* 
 void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const Site&);
 
 std::uint64_t wgmma_tile(const void* tile, const Site&);
+void fence_proxy_async();
+void wgmma_fence();
 void wgmma_bf16(float* d, int columns, std::uint64_t a, std::uint64_t b, const Site&);
 void wgmma_commit();
 void wgmma_wait(unsigned groups_left);

@@ -35,6 +35,24 @@ inline Tolerance float_sum_of(Index n, double magnitude = 0) {
   return {relative, relative * magnitude};
 }
 
+// A sum of `n` products of numbers up to 1 in magnitude, of which one factor was rounded to bf16: by up
+// to 2^-9, half its spacing below 1. The errors have both signs, so they grow like sqrt(n); if the
+// numbers are uniform, their root mean square is a sixth of what is allowed for each.
+inline Tolerance bf16_products_of(Index n) {
+  return {0, 1.5 * std::sqrt(static_cast<double>(n)) * 0x1p-9};
+}
+
+// A mean of numbers of at most `magnitude` whose weights are rounded to bf16: by at most 2^-8 of each, up
+// or down.
+constexpr Tolerance weights_in_bf16(double magnitude) { return {0, 0x1p-8 * magnitude}; }
+
+// The same with the numbers rounded as well, and weights exp(score) of scores that are `scale` times a
+// sum of n products of two rounded numbers of at most 1: an error of 2^-8 each, of either sign.
+inline Tolerance attention_in_bf16(Index n, double scale, double magnitude) {
+  const double score = scale * std::sqrt(static_cast<double>(n)) * 0x1p-8;
+  return {0, (0x1p-8 + 0x1p-8 + score) * magnitude};
+}
+
 // For comparing two results with each other when each is within `t` of the truth.
 constexpr Tolerance twice(Tolerance t) { return {2 * t.relative, 2 * t.absolute}; }
 

@@ -132,6 +132,34 @@ TEST_F(Faults, CpAsyncFromAMisalignedAddress) {
   EXPECT_SAYS("no multiple of 16", 32, 0, misaligned_copy, x(), y());
 }
 
+// A tile of 88 rows of 128 bytes, copied and multiplied with itself.
+struct WgmmaTile {
+  bf16 at[88][64];
+};
+__global__ void forgets_a_fence(const float* x, float* y, bool proxy_fence, bool register_fence,
+                                int offset) {
+  WgmmaTile& tile = *dynamic_shared<WgmmaTile>();
+  for (unsigned i = threadIdx.x; i < 88 * 8; i += 128) cp_async_16(&tile.at[0][i * 8], x);
+  cp_async_commit();
+  cp_async_wait<0>();
+  if (proxy_fence) fence_proxy_async();
+  __syncthreads();
+  float sum[44] = {};
+  if (register_fence) wgmma_fence();
+  const auto rows = wgmma_tile(&tile.at[offset][0]);
+  wgmma_64x88(sum, rows, rows);
+  wgmma_commit();
+  wgmma_wait<0>(sum);
+  y[threadIdx.x % 64] = sum[0];
+}
+TEST_F(Faults, WgmmaWithoutItsFencesOrOfATileThatIsMisaligned) {
+  constexpr unsigned kBytes = sizeof(WgmmaTile);
+  EXPECT_SAYS("128 threads have no fence_proxy_async", 128, kBytes, forgets_a_fence, x(), y(),
+              false, true, 0);
+  EXPECT_SAYS("needs a wgmma_fence", 128, kBytes, forgets_a_fence, x(), y(), true, false, 0);
+  EXPECT_SAYS("not at a multiple of 1024", 128, kBytes, forgets_a_fence, x(), y(), true, true, 1);
+}
+
 TEST_F(Faults, CopiesBeyondTheEndOfDeviceMemory) {
   std::vector<float> host(65);
   EXPECT_THROW(copy_to_host(stream_, host.data(), y(), 65 * sizeof(float)), CudaError);

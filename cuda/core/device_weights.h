@@ -1,0 +1,23 @@
+// Weights in device memory, each number a `Real`: what a Stream reads (tensor/weights.h).
+#pragma once
+
+#include "cuda/core/stream.h"
+#include "tensor/weights.h"
+
+namespace paligemma {
+namespace cuda {
+
+template <class Real>
+struct DeviceWeights {
+  using Matrix = DeviceView<const Real, 2>;
+  using Vector = DeviceView<const Real, 1>;
+};
+
+}  // namespace cuda
+
+template <class Real>
+struct WeightsOf<cuda::Stream, Real> {
+  using Type = cuda::DeviceWeights<Real>;
+};
+
+}  // namespace paligemma
