@@ -1,7 +1,9 @@
 #include <cmath>
 
+#include "cuda/core/device.h"
 #include "cuda/core/gpu.h"
 #include "cuda/core/pack.h"
+#include "cuda/core/scratch.h"
 #include "cuda/gemma/token_embedding.h"
 
 namespace paligemma::cuda {
@@ -73,6 +75,21 @@ void token_embedding(const Stream& stream, DeviceView<const TokenId, 1> ids,
   }
 }
 
+template <class Table>
+void token_embedding(const Stream& stream, View<const TokenId, 1> ids,
+                     DeviceView<const Table, 2> table, DeviceView<float, 2> y,
+                     TokenEmbeddingKernel kernel) {
+  const Index V = table.size(0);
+  PG_CHECK(ids.is_row_major(), "strided view");
+  for (Index t = 0; t < ids.size(0); ++t) {
+    PG_CHECK(0 <= ids(t) && ids(t) < V,
+             "id " + std::to_string(ids(t)) + " of " + std::to_string(V));
+  }
+  const Scratch<TokenId, 1> there(stream, ids.shape());
+  copy_to_device(stream, there.view().data(), ids.data(), ids.count() * sizeof(TokenId));
+  token_embedding(stream, DeviceView<const TokenId, 1>(there.view()), table, y, kernel);
+}
+
 template void token_embedding(const Stream&, DeviceView<const TokenId, 1>,
                               DeviceView<const float, 2>, DeviceView<float, 2>,
                               TokenEmbeddingKernel);
@@ -80,6 +97,13 @@ template void token_embedding(const Stream&, DeviceView<const TokenId, 1>,
                               DeviceView<const bf16, 2>, DeviceView<float, 2>,
                               TokenEmbeddingKernel);
 template void token_embedding(const Stream&, DeviceView<const TokenId, 1>, DeviceView<const f16, 2>,
+                              DeviceView<float, 2>, TokenEmbeddingKernel);
+
+template void token_embedding(const Stream&, View<const TokenId, 1>, DeviceView<const float, 2>,
+                              DeviceView<float, 2>, TokenEmbeddingKernel);
+template void token_embedding(const Stream&, View<const TokenId, 1>, DeviceView<const bf16, 2>,
+                              DeviceView<float, 2>, TokenEmbeddingKernel);
+template void token_embedding(const Stream&, View<const TokenId, 1>, DeviceView<const f16, 2>,
                               DeviceView<float, 2>, TokenEmbeddingKernel);
 
 }  // namespace paligemma::cuda

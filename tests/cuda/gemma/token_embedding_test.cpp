@@ -55,6 +55,22 @@ TYPED_TEST(CudaTokenEmbeddingOf, BestMatchesReference) {
   }
 }
 
+TYPED_TEST(CudaTokenEmbeddingOf, BestTakesTablesThatStartAnywhere) {
+  const auto ids = ids_of({2, 0});
+  const auto whole = random<TypeParam, 2>({1, 25}, 1);
+  Buffer<float, 2> expected({2, 8});
+  token_embedding(reference, ids.view(), View<const TypeParam, 2>(whole.view().data() + 1, {3, 8}),
+                  expected.view());
+  const cuda::Stream stream;
+  const auto ids_there = to_device(stream, ids.view());
+  const auto there = to_device(stream, whole.view());
+  const DeviceView<const TypeParam, 2> table_there(there.view().data() + 1, {3, 8});
+  cuda::DeviceBuffer<float, 2> y_there({2, 8});
+  token_embedding(stream, ids_there.view(), table_there, y_there.view());
+  const auto y = to_host(stream, y_there.view());
+  EXPECT_TRUE(close(y.view(), expected.view(), kExact));
+}
+
 TYPED_TEST(CudaTokenEmbeddingOf, MakesNaNOfIdsThatAreNoRow) {
   const auto ids = ids_of({-1, 2, 3});
   const auto table = random<TypeParam, 2>({3, 8}, 1);
@@ -70,6 +86,34 @@ TYPED_TEST(CudaTokenEmbeddingOf, MakesNaNOfIdsThatAreNoRow) {
     EXPECT_FALSE(std::isnan(y.view()(1, 7)));
     EXPECT_TRUE(std::isnan(y.view()(2, 7)));
   }
+}
+
+// The prompt's: the tokenizer leaves them on the host, where they can be looked at.
+TYPED_TEST(CudaTokenEmbeddingOf, TakesIdsOfTheHost) {
+  auto ids = ids_of({10, 0, 3});
+  const auto table = random<TypeParam, 2>({11, 40}, 1);
+  Buffer<float, 2> expected({3, 40});
+  token_embedding(reference, ids.view(), table.view(), expected.view());
+  const cuda::Stream stream;
+  const auto table_there = to_device(stream, table.view());
+  cuda::DeviceBuffer<float, 2> y_there({3, 40});
+  token_embedding(stream, ids.view(), table_there.view(), y_there.view());
+  ids.view()(0) = 1;  // too late to matter
+  const auto y = to_host(stream, y_there.view());
+  EXPECT_TRUE(close(y.view(), expected.view(), kExact));
+}
+
+TYPED_TEST(CudaTokenEmbeddingOf, RejectsIdsOfTheHostThatAreNoRow) {
+  const auto table = random<TypeParam, 2>({3, 8}, 1);
+  const cuda::Stream stream;
+  const auto table_there = to_device(stream, table.view());
+  cuda::DeviceBuffer<float, 2> y({2, 8});
+  for (const TokenId id : {-1, 3}) {
+    EXPECT_THROW(token_embedding(stream, ids_of({2, id}).view(), table_there.view(), y.view()),
+                 ContractError);
+  }
+  EXPECT_NO_THROW(token_embedding(stream, ids_of({2, 0}).view(), table_there.view(), y.view()));
+  stream.wait();
 }
 
 TYPED_TEST(CudaTokenEmbeddingOf, RejectsWhatItCannotTake) {
