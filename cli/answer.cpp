@@ -10,9 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
 #include "cli/objects.h"
+#include "cuda/paligemma/pipeline.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
 #include "tensor/errors.h"
@@ -47,17 +49,21 @@ std::string without_special(const Tokenizer& tokenizer, const Answer& answer) {
 }
 
 // A model, a picture, and everything that is said about them.
+template <class On>
 class Asker {
  public:
-  explicit Asker(const Options& options)
+  Asker(On on, const Options& options, Device device)
       : options_(options),
+        device_(std::move(device)),
         found_(find_model(options)),
+        progress_(options.verbosity >= 1),
         start_(Clock::now()),
-        pipeline_(reference, with_model(options.pipeline(), found_.path)),
+        pipeline_(std::move(on), with_model(options.pipeline(), found_.path)),
         load_ms_(milliseconds_since(start_)),
-        dump_(options.dump),
-        progress_(options.verbosity >= 1, pipeline_.config().vision.layers,
-                  pipeline_.config().text.layers) {
+        dump_(options.dump) {
+    progress_.clear();
+    progress_.expect(pipeline_.config().vision.layers, pipeline_.config().text.layers);
+    if (!device_.note.empty()) notes_.push_back(device_.note);
     if (!found_.note.empty()) notes_.push_back(found_.note);
     if (!pipeline_.trained()) {
       notes_.push_back("the model " + found_.id +
@@ -71,8 +77,8 @@ class Asker {
     picture_.emplace(pipeline_.encode(image_->view(), listener()));
     progress_.clear();
     if (options_.verbosity >= 2) {
-      std::fprintf(stderr,
-                   "device: cpu, executor: reference, weights: %s, threads: %d, seed: %jd\n",
+      std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
+                   device_.text.c_str(), kOnHost ? "reference" : "cuda",
                    std::string(name_of(pipeline_.dtype())).c_str(), omp_get_max_threads(),
                    std::intmax_t{options_.seed});
     }
@@ -129,12 +135,17 @@ class Asker {
   }
 
  private:
-  static PipelineOptions with_model(PipelineOptions options, std::filesystem::path model) {
+  static constexpr bool kOnHost = std::is_base_of_v<Reference, On>;
+
+  PipelineOptions with_model(PipelineOptions options, std::filesystem::path model) {
     options.model = std::move(model);
+    options.on_load = [this](std::size_t done, std::size_t all) { progress_.loaded(done, all); };
     return options;
   }
 
+  // A GPU would have to wait and copy for each tap, so there they are for --dump alone.
   TapListener listener() {
+    if (!kOnHost && options_.dump.empty()) return {};
     return [this](const std::string& name, std::span<const float> numbers,
                   std::span<const Index> shape) {
       progress_(name);
@@ -178,7 +189,7 @@ class Asker {
               {"params", parameter_count(config)},
               {"dtype", name_of(pipeline_.dtype())},
               {"trained", pipeline_.trained()}}},
-            {"device", "cpu"},
+            {"device", device_.id},
             {"image", {{"path", image_path_}, {"width", width}, {"height", height}}},
             {"prompt", prompt},
             {"prompt_tokens", answer.prompt.size()},
@@ -213,22 +224,24 @@ class Asker {
   }
 
   const Options& options_;
+  Device device_;
   ModelFolder found_;
+  Progress progress_;
   Clock::time_point start_;
-  Pipeline<Reference> pipeline_;
+  Pipeline<On> pipeline_;
   double load_ms_;
   Clock::time_point encoded_;
   double projector_ms_ = 0;
   Dump dump_;
-  Progress progress_;
   std::vector<std::string> notes_;
   std::optional<RgbImage> image_;
   std::string image_path_;
-  std::optional<Pipeline<Reference>::Picture> picture_;
+  std::optional<typename Pipeline<On>::Picture> picture_;
 };
 
 // Prompts line by line. A prompt or picture that is refused is said so, and the next one is read.
-void ask_line_by_line(Asker& asker) {
+template <class On>
+void ask_line_by_line(Asker<On>& asker) {
   const bool at_terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   if (at_terminal) std::fputs("One prompt a line; /image FILE, /quit, or Ctrl-D.\n", stderr);
   asker.print_notes();
@@ -262,20 +275,19 @@ int run_answer(const Options& options) {
   if (options.images[0] == "-" && !options.prompt) {
     throw UsageError("standard input is the picture, so give the prompt with -p");
   }
-  if (options.device.starts_with("cuda")) {
-    throw std::runtime_error("no CUDA device: this program was built without CUDA");
-  }
   if (!options.output.empty()) check_writable(options.output);
   if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
 
-  Asker asker(options);
-  asker.look_at(options.images[0]);
-  if (options.prompt) {
-    asker.ask(*options.prompt);
-  } else {
-    ask_line_by_line(asker);
-  }
-  return 0;
+  return with_executor(options, [&](auto on, const Device& device) {
+    Asker asker(std::move(on), options, device);
+    asker.look_at(options.images[0]);
+    if (options.prompt) {
+      asker.ask(*options.prompt);
+    } else {
+      ask_line_by_line(asker);
+    }
+    return 0;
+  });
 }
 
 }  // namespace paligemma::cli

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/model_folder.h"
+#include "cuda/paligemma/pipeline.h"
 #include "processing/segmentation.h"
 #include "tensor/errors.h"
 #include "world/render.h"
@@ -88,7 +90,8 @@ void add_masks(const MaskDecoder& decoder, const Examination& examination, const
   }
 }
 
-Scores examine(const Pipeline<Reference>& pipeline, const Examination& examination,
+template <class On>
+Scores examine(const Pipeline<On>& pipeline, const Examination& examination,
                const Baseline& baseline) {
   Scores scores;
   scores.scenes = 1;
@@ -105,11 +108,12 @@ Scores examine(const Pipeline<Reference>& pipeline, const Examination& examinati
   return scores;
 }
 
-Scores examine_all(const Pipeline<Reference>& pipeline, const std::vector<Examination>& all) {
+template <class On>
+Scores examine_all(const Pipeline<On>& pipeline, const std::vector<Examination>& all) {
   const Baseline baseline(kBaselineScenes);
   std::vector<Scores> scores(all.size());
   std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (std::is_base_of_v <Reference, On>)  // one stream
   for (std::size_t i = 0; i < all.size(); ++i) {
     try {
       scores[i] = examine(pipeline, all[i], baseline);
@@ -182,14 +186,16 @@ int run_eval(const Options& options) {
   if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = find_model(options).path;
-  const Pipeline<Reference> pipeline(reference, pipeline_options);
-  const json result = as_json(options.split, examine_all(pipeline, all));
-  if (options.json) {
-    std::cout << result.dump() << "\n";
-  } else {
-    print(result);
-  }
-  return 0;
+  return with_executor(options, [&](auto on, const Device&) {
+    const Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
+    const json result = as_json(options.split, examine_all(pipeline, all));
+    if (options.json) {
+      std::cout << result.dump() << "\n";
+    } else {
+      print(result);
+    }
+    return 0;
+  });
 }
 
 }  // namespace paligemma::cli

@@ -57,17 +57,26 @@ void Dump::finish() {
   logit_rows_ = 0;
 }
 
-Progress::Progress(bool wanted, Index vision_layers, Index text_layers)
-    : wanted_(wanted && isatty(STDERR_FILENO)),
-      vision_layers_(vision_layers),
-      text_layers_(text_layers) {}
+Progress::Progress(bool wanted) : wanted_(wanted && isatty(STDERR_FILENO)) {}
+
+void Progress::expect(Index vision_layers, Index text_layers) {
+  vision_layers_ = vision_layers;
+  text_layers_ = text_layers;
+}
+
+void Progress::show(const char* phase, Index done, Index all) {
+  std::fprintf(stderr, "\r%s %td/%td ", phase, done, all);
+  shown_ = true;
+}
+
+void Progress::loaded(std::size_t done, std::size_t all) {
+  constexpr std::size_t kMegabyte = 1'000'000;
+  if (wanted_)
+    show("load MB", static_cast<Index>(done / kMegabyte), static_cast<Index>(all / kMegabyte));
+}
 
 void Progress::operator()(const std::string& tap) {
   if (!wanted_) return;
-  const auto show = [&](const char* phase, Index done, Index all) {
-    std::fprintf(stderr, "\r%s %td/%td ", phase, done, all);
-    shown_ = true;
-  };
   const Index vision = finished_block(tap, "img/encoder"), text = finished_block(tap, "llm");
   if (vision >= 0) show("vit", vision + 1, vision_layers_);
   if (text >= 0) show("prefill", text + 1, text_layers_);

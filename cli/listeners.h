@@ -29,14 +29,18 @@ class Dump {
 // "vit 12/27", overwritten in place on stderr, if that is a terminal.
 class Progress {
  public:
-  Progress(bool wanted, Index vision_layers, Index text_layers);
+  explicit Progress(bool wanted);
+  void expect(Index vision_layers, Index text_layers);
+  void loaded(std::size_t done, std::size_t all);  // bytes of weights
   void operator()(const std::string& tap);
   void clear();
 
  private:
   bool shown_ = false;
   bool wanted_;
-  Index vision_layers_, text_layers_;
+  Index vision_layers_ = 0, text_layers_ = 0;
+
+  void show(const char* phase, Index done, Index all);
 };
 
 }  // namespace paligemma::cli

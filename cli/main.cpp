@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/options.h"
 #include "cli/spelling.h"
 #include "commit.h"
@@ -119,11 +120,11 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (options.version) {
-    std::cout << "paligemma " PG_VERSION " (commit " PG_COMMIT "), executors: reference\n";
+    std::cout << "paligemma " PG_VERSION " (commit " PG_COMMIT "), executors: reference, cuda\n";
     return 0;
   }
   if (options.list_devices) {
-    std::cout << "cpu\n";
+    std::cout << device_list();
     return 0;
   }
   check(options);

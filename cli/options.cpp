@@ -32,7 +32,7 @@ Commands add_options(CLI::App& app, Options& o) {
   app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)")
       ->group("Common");
   app.add_option("-t,--threads", o.threads, "Threads (default: all cores)")->group("Common");
-  app.add_option("--device", o.device, "auto, cpu or cuda[:N]")->group("Common");
+  app.add_option("--device", o.device, "auto, cpu, cuda[:N] or emulated")->group("Common");
   app.add_flag("--list-devices", o.list_devices, "List the devices")->group("Common");
   app.add_flag("--version", o.version, "Show version, commit and executors")->group("Common");
   app.add_flag("--help-all", o.help_all, "Show this help and every alias")->group("Common");
@@ -164,7 +164,7 @@ void check(const Options& o) {
   const std::string number = o.device.substr(o.device.find(':') + 1);
   const bool numbered = o.device.starts_with("cuda:") && !number.empty() &&
                         number.find_first_not_of("0123456789") == number.npos;
-  if (!numbered) one_of("--device", o.device, {"auto", "cpu", "cuda", "cuda:N"});
+  if (!numbered) one_of("--device", o.device, {"auto", "cpu", "cuda", "cuda:N", "emulated"});
 }
 
 PipelineOptions Options::pipeline() const {

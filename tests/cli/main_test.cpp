@@ -270,16 +270,5 @@ TEST(Help, EndsWithExamplesAndNamesEveryCommand) {
   EXPECT_NE(ran.out.find("Examples:"), std::string::npos);
 }
 
-TEST(Devices, AreListed) { EXPECT_EQ(run_program({"--list-devices"}).out, "cpu\n"); }
-
-TEST(Devices, CpuAndAutoAnswerAndCudaSaysThatItIsMissing) {
-  const Ran plain = run_program(kQuestion);
-  EXPECT_EQ(run_program(with(kQuestion, {"--device", "cpu"})).out, plain.out);
-  EXPECT_EQ(run_program(with(kQuestion, {"--device", "auto"})).out, plain.out);
-  EXPECT_EQ(run_program(with(kQuestion, {"--reference"})).out, plain.out);
-  EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--device", "cuda"})), 1, {"CUDA"}));
-  EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--device", "cuda:1"})), 1, {"CUDA"}));
-}
-
 }  // namespace
 }  // namespace paligemma

@@ -1,55 +1,26 @@
 // The default model says, token for token, what transformers' PaliGemma says with it
 // (tools/tiny/make_tokens.py), about pictures drawn here.
+#include "tests/support/tiny_model.h"
+
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
-#include "paligemma/pipeline.h"
 #include "tests/support/run_program.h"
-#include "world/render.h"
 
 namespace paligemma {
 namespace {
 
 const std::filesystem::path kRoot = PG_SOURCE_DIR;
 
-struct Exchange {
-  std::string prompt;
-  std::vector<TokenId> ids;
-};
-
-// By the number of the scene in the test split.
-const std::map<int, std::vector<Exchange>>& exchanges() {
-  static const auto all = [] {
-    std::map<int, std::vector<Exchange>> found;
-    std::ifstream file(kRoot / "tests/golden/tiny/tokens.json");
-    for (const auto& answer : nlohmann::json::parse(file)) {
-      found[answer["scene"]].push_back({answer["prompt"], answer["ids"]});
-    }
-    return found;
-  }();
-  return all;
-}
-
-template <class On>
-void says_what_transformers_says(On on, int scene) {
-  static const Pipeline<On> pipeline(on, {.model = kRoot / "models/tiny"});
-  const auto image =
-      world::render(world::random_scene(world::Split::test, static_cast<std::uint64_t>(scene)));
-  const auto picture = pipeline.encode(image.view());
-  for (const Exchange& exchange : exchanges().at(scene)) {
-    const Answer answer = pipeline.generate(picture, exchange.prompt, {});
-    std::vector<TokenId> said;
-    for (const GeneratedToken& token : answer.tokens) said.push_back(token.id);
-    EXPECT_EQ(said, exchange.ids) << exchange.prompt << " -> " << answer.text;
-  }
-}
+using namespace test;
 
 class TinyModel : public ::testing::TestWithParam<int> {};
 
-TEST_P(TinyModel, SaysWhatTransformersSays) { says_what_transformers_says(reference, GetParam()); }
+TEST_P(TinyModel, SaysWhatTransformersSays) {
+  static const Pipeline<Reference> pipeline(reference, {.model = kTinyModel});
+  says_what_transformers_says(pipeline, GetParam());
+}
 
 INSTANTIATE_TEST_SUITE_P(Scene, TinyModel, ::testing::Range(0, 64));
 

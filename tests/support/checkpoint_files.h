@@ -10,11 +10,12 @@
 #include "processing/tokenizer.h"
 #include "tests/support/run_program.h"
 #include "tests/support/safetensors_writer.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma::test {
 
-inline const std::string kGolden = PG_SOURCE_DIR "/tests/golden/paligemma1";
-inline const std::string kGolden2 = PG_SOURCE_DIR "/tests/golden/paligemma2";
+inline const std::string kGolden = source_dir() + "/tests/golden/paligemma1";
+inline const std::string kGolden2 = source_dir() + "/tests/golden/paligemma2";
 inline const std::string kPicture = kGolden + "/picture.png";
 
 struct StoredTensor {

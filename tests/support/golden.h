@@ -13,6 +13,7 @@
 #include "processing/image_file.h"
 #include "processing/tokenizer.h"
 #include "tensor/safetensors.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma::test {
 
@@ -60,7 +61,7 @@ struct Golden {
   std::map<std::string, Tap> taps;
 
   explicit Golden(int version)
-      : folder(PG_SOURCE_DIR "/tests/golden/paligemma" + std::to_string(version)) {
+      : folder(source_dir() + "/tests/golden/paligemma" + std::to_string(version)) {
     const SafetensorsFile file(folder / "golden.safetensors");
     prompt = file.metadata().at("prompt");
     const auto ids = [&](const char* name) {

@@ -49,7 +49,8 @@ inline std::string contents_of(int file) {
 
 inline std::vector<std::string> environment_with(std::map<std::string, std::string> variables) {
   variables.try_emplace("HOME", "/nonexistent");
-  variables.try_emplace("OMP_NUM_THREADS", "1");  // tests run side by side
+  variables.try_emplace("OMP_NUM_THREADS", "1");      // tests run side by side
+  variables.try_emplace("CUDA_VISIBLE_DEVICES", "");  // and know what `auto` is, with or without a GPU
   for (char** variable = environ; *variable; ++variable) {
     const std::string text = *variable, name = text.substr(0, text.find('='));
     const bool hidden = name.starts_with("HF_") || name.starts_with("PALIGEMMA_");
@@ -103,6 +104,12 @@ inline Ran run_command(std::vector<std::string> words, const Surroundings& aroun
 
 inline Ran run_program(std::vector<std::string> arguments, const Surroundings& around = {}) {
   arguments.insert(arguments.begin(), PG_PROGRAM);
+  return run_command(std::move(arguments), around);
+}
+
+// The same program with emulated kernels.
+inline Ran run_emulated(std::vector<std::string> arguments, const Surroundings& around = {}) {
+  arguments.insert(arguments.begin(), PG_PROGRAM "_emulated");
   return run_command(std::move(arguments), around);
 }
 

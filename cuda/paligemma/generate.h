@@ -1,0 +1,117 @@
+// The answer on the GPU, token by token. What it must do is paligemma/generate.h's; here one token is
+// one graph (cuda/core/graph.h) that knows by itself where it stands: position, token and step are in
+// device memory, and its last kernel moves them on. The host hears of each token, and no more.
+//
+//   token -> embedding -> decoder blocks, five kernels each -> norm -> logits -> sample -> token
+//
+// The first token after the prefix is computed without a graph, so that everything that it needs is
+// allocated; then the same calls are recorded, and replayed for the rest of the answer.
+#pragma once
+
+#include <optional>
+
+#include "cuda/core/device_buffer.h"
+#include "cuda/core/device_weights.h"
+#include "cuda/core/graph.h"
+#include "cuda/gemma/decoder_block.h"
+#include "cuda/gemma/prefix_lm_mask.h"
+#include "cuda/gemma/rms_norm.h"
+#include "cuda/gemma/sampler.h"
+#include "cuda/gemma/soft_cap.h"
+#include "cuda/gemma/token_embedding.h"
+#include "cuda/tensor/linear.h"
+#include "paligemma/generate.h"
+
+namespace paligemma {
+
+template <>
+struct DecodeState<cuda::Stream> {
+  cuda::DeviceBuffer<Index, 1> position{{1}};
+  cuda::DeviceBuffer<TokenId, 1> token{{1}};
+  cuda::DeviceBuffer<std::uint64_t, 1> step{{1}};
+  cuda::DeviceBuffer<cuda::Sampled, 1> sampled{{1}};
+  cuda::DeviceBuffer<KeyRange, 1> visible_full{{1}}, visible_window{{1}};
+  std::optional<cuda::Graph> graph = {};
+  bool ran = false;
+
+  // What stands there when the last token is done.
+  TokenId next_token = -1;
+  Index next_position = -1;
+  Index next_step = -1;
+};
+
+namespace cuda {
+
+// token = sampled.id, and position and step one further.
+void advance(const Stream& stream, DeviceView<const Sampled, 1> sampled,
+             DeviceView<TokenId, 1> token, DeviceView<Index, 1> position,
+             DeviceView<std::uint64_t, 1> step);
+
+// Queues one token. Everything that differs from one to the next is read from session.decode.
+template <class Real>
+void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
+                  Session<Stream>& session, const SamplerOptions& options) {
+  const Stream& on = model.on;
+  const gemma::DecoderShape& shape = model.text;
+  const auto& w = model.weights.text;
+  auto& s = session.scratch;
+  auto& state = session.decode;
+  const auto x = s.x.view().rows(0, 1), normed = s.normed.view().rows(0, 1);
+
+  token_embedding(on, std::as_const(state.token).view(), w.embedding, x);
+  Index window = kNoWindow;  // of the layers that have one
+  for (Index layer_window : shape.window) window = std::min(window, layer_window);
+  const auto position = std::as_const(state.position).view();
+  prefix_lm_mask(on, position, prefix, kNoWindow, state.visible_full.view());
+  if (window != kNoWindow)
+    prefix_lm_mask(on, position, prefix, window, state.visible_window.view());
+
+  const DecodeStep step{position, std::as_const(state.visible_full).view(),
+                        std::as_const(state.visible_window).view(), prefix};
+  for (Index layer = 0; layer < shape.layers; ++layer) {
+    decode_block(on, w.blocks[static_cast<std::size_t>(layer)], shape, layer, step, s,
+                 session.cache);
+  }
+  rms_norm(on, DeviceView<const float, 2>(x), w.final_norm, shape.norm_eps, normed);
+  gemma::logits(on, w, shape, 0, s);
+  sample(on, s.logits.view().row(0), options, std::as_const(state.step).view(),
+         state.sampled.view());
+  advance(on, std::as_const(state.sampled).view(), state.token.view(), state.position.view(),
+          state.step.view());
+}
+
+// As paligemma/generate.h's. Prefix and options must be those of the session's first token.
+template <class Real>
+Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index prefix,
+              Session<Stream>& session, const SamplerOptions& options, Index step) {
+  const Stream& on = model.on;
+  auto& state = session.decode;
+  const Index position = session.cache.length();
+  if (id != state.next_token || position != state.next_position || step != state.next_step) {
+    const auto number = static_cast<std::uint64_t>(step);
+    copy_to_device(on, state.position.view().data(), &position, sizeof position);
+    copy_to_device(on, state.token.view().data(), &id, sizeof id);
+    copy_to_device(on, state.step.view().data(), &number, sizeof number);
+    on.wait();
+  }
+  session.cache.advance(1);
+  if (!state.ran) {
+    queue_decode(model, prefix, session, options);
+    state.ran = true;
+  } else {
+    if (!state.graph) {
+      state.graph.emplace(on, [&] { queue_decode(model, prefix, session, options); });
+    }
+    state.graph->launch(on);
+  }
+
+  Sampled sampled;
+  copy_to_host(on, &sampled, state.sampled.view().data(), sizeof sampled);
+  on.wait();
+  throw_if_refused(sampled);
+  state.next_token = sampled.id, state.next_position = position + 1, state.next_step = step + 1;
+  return {sampled.id, sampled.log_probability};
+}
+
+}  // namespace cuda
+}  // namespace paligemma

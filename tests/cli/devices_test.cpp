@@ -1,0 +1,84 @@
+// --device, --reference and --list-devices. CUDA_VISIBLE_DEVICES hides whatever GPU there is.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/run_program.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+const std::vector<std::string> kQuestion{"--image", PG_SOURCE_DIR "/examples/pictures/scene.png",
+                                         "-p", "answer en what color is the square?"};
+
+std::vector<std::string> with(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+TEST(Devices, AreListed) {
+  EXPECT_TRUE(run_program({"--list-devices"}).out.starts_with("cpu\n"));
+  const Ran emulated = run_emulated({"--list-devices"});
+  EXPECT_TRUE(emulated.out.starts_with("cpu\nemulated ")) << emulated;
+  EXPECT_EQ(count_lines(emulated.out), 2u) << emulated;
+}
+
+TEST(Devices, WithoutAGpuAutoIsTheCpu) {
+  const Ran plain = run_program(with(kQuestion, {"--device", "cpu", "--json"}));
+  EXPECT_EQ(nlohmann::json::parse(plain.out)["device"], "cpu") << plain;
+  const Ran chosen = run_program(with(kQuestion, {"--json"}));
+  EXPECT_EQ(nlohmann::json::parse(chosen.out)["device"], "cpu") << chosen;
+  EXPECT_EQ(chosen.err, "");
+}
+
+TEST(Devices, AGpuThatIsNotThereIsOneLine) {
+  for (const char* device : {"cuda", "cuda:1", "cuda:99999999999999999999"}) {
+    EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--device", device})), 1, {"CUDA"})) << device;
+    EXPECT_TRUE(refuses(run_emulated(with(kQuestion, {"--device", device})), 1, {"nvcc"}))
+        << device;
+  }
+}
+
+TEST(Devices, TheReferenceIsOnTheCpu) {
+  EXPECT_EQ(run_program(with(kQuestion, {"--reference"})).out, run_program(kQuestion).out);
+  EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--reference", "--device", "cuda"})), 2,
+                      {"--reference", "cuda"}));
+}
+
+TEST(Devices, EmulatedKernelsGiveTheSameAnswer) {
+  const Ran ran = run_emulated(with(kQuestion, {"--device", "emulated", "--json", "-v"}));
+  ASSERT_EQ(ran.exit_code, 0) << ran;
+  const auto object = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(object["device"], "emulated");
+  EXPECT_EQ(object["text"], "blue");
+  EXPECT_NE(ran.err.find("executor: cuda"), std::string::npos) << ran;
+}
+
+TEST(Devices, EmulatedKernelsDumpTheSameTaps) {
+  TemporaryFolder folder;
+  run_program(with(kQuestion, {"--dump", folder / "cpu"}));
+  run_emulated(with(kQuestion, {"--device", "emulated", "--dump", folder / "cuda"}));
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "cpu")) {
+    if (!entry.is_regular_file()) continue;
+    const auto there = std::filesystem::path(folder / "cuda") /
+                       std::filesystem::relative(entry.path(), folder / "cpu");
+    ASSERT_TRUE(std::filesystem::exists(there)) << there;
+    EXPECT_EQ(std::filesystem::file_size(there), entry.file_size()) << there;
+    ++files;
+  }
+  EXPECT_GT(files, 20u);
+}
+
+TEST(Devices, EvalTakesThemToo) {
+  const std::vector<std::string> eval{"eval", "--scenes", "2", "--json"};
+  const Ran cpu = run_program(eval),
+            emulated = run_emulated(with(eval, {"--device", "emulated", "--dtype", "f32"}));
+  ASSERT_EQ(emulated.exit_code, 0) << emulated;
+  EXPECT_EQ(emulated.out, cpu.out);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,107 @@
+// The whole model on a Stream. The recorded run of transformers and the default model's answers with
+// float weights, where nothing is rounded, then with bf16.
+#include "cuda/paligemma/pipeline.h"
+
+#include <cstdio>
+
+#include "tests/support/cuda_test.h"
+#include "tests/support/golden.h"
+#include "tests/support/logits.h"
+#include "tests/support/tiny_model.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+struct GoldenRun {
+  Recorder recorder;
+  Answer answer;
+};
+
+template <class On>
+GoldenRun run_golden(On on, const Golden& golden, DType dtype, bool with_taps) {
+  const Pipeline<On> pipeline(std::move(on), {.model = golden.folder, .dtype = dtype});
+  GoldenRun run;
+  const TapListener listener = with_taps ? TapListener(std::ref(run.recorder)) : TapListener();
+  const auto picture = pipeline.encode(read_image(golden.folder / "picture.png").view(), listener);
+  run.answer = pipeline.generate(picture, golden.prompt, {.max_tokens = 32}, listener);
+  return run;
+}
+
+class CudaPipelineOf : public CudaTest, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(PaliGemma, CudaPipelineOf, ::testing::Values(1, 2));
+
+TEST_P(CudaPipelineOf, EveryTapIsWithinItsTolerance) {
+  const Golden golden(GetParam());
+  const GoldenRun run = run_golden(cuda::Stream(), golden, DType::f32, true);
+  for (const auto& [name, expected] : golden.taps) {
+    const auto found = run.recorder.taps.find(name);
+    ASSERT_NE(found, run.recorder.taps.end()) << name << " was never tapped";
+    ASSERT_EQ(found->second.shape, expected.shape) << name;
+    EXPECT_LE(largest_difference(found->second.numbers, expected.numbers), expected.tolerance)
+        << name;
+  }
+  EXPECT_EQ(ids_of(run.answer), golden.generated_ids);
+}
+
+// Without taps composites are fused.
+TEST_P(CudaPipelineOf, EveryGreedyTokenIsTheSame) {
+  const Golden golden(GetParam());
+  const GoldenRun run = run_golden(cuda::Stream(), golden, DType::f32, false);
+  EXPECT_EQ(ids_of(run.answer), golden.generated_ids);
+}
+
+// Where every access is looked at, two scenes are enough.
+int scenes(int all) {
+#ifdef __SANITIZE_ADDRESS__
+  return 2;
+#else
+  return cuda::is_checked() ? 2 : all;
+#endif
+}
+
+// Everything that transformers was asked.
+class CudaTinyModel : public CudaTest, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Scene, CudaTinyModel, ::testing::Range(0, scenes(64)));
+
+TEST_P(CudaTinyModel, SaysWhatTransformersSays) {
+  static const Pipeline<cuda::Stream> pipeline(cuda::Stream(),
+                                               {.model = kTinyModel, .dtype = DType::f32});
+  says_what_transformers_says(pipeline, GetParam());
+}
+
+// What bf16 activations may do to the default model's logits: eight blocks, each of which rounds what enters its
+// products by up to 2^-8, move them by about 0.1.
+constexpr double kLogitError = 0.25;
+
+// With its own bf16 weights: the reference rounds nothing else. Wherever that is surer than twice the error, the
+// token is the same; behind a closer one answers may go different ways.
+class CudaTinyModelWithBf16 : public CudaTest, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Scene, CudaTinyModelWithBf16, ::testing::Range(0, scenes(16)));
+
+TEST_P(CudaTinyModelWithBf16, OnlyCloseTokensDiffer) {
+  static const Pipeline<Reference> expected(reference, {.model = kTinyModel});
+  static const Pipeline<cuda::Stream> pipeline(cuda::Stream(), {.model = kTinyModel});
+  const auto image = scene_picture(GetParam());
+  const auto there = expected.encode(image.view());
+  const auto here = pipeline.encode(image.view());
+  for (const Exchange& exchange : exchanges().at(GetParam())) {
+    Recorder want, got;
+    const auto ids = ids_of(expected.generate(there, exchange.prompt, {}, std::ref(want)));
+    const auto said = ids_of(pipeline.generate(here, exchange.prompt, {}, std::ref(got)));
+    for (std::size_t i = 0; i < std::min(ids.size(), said.size()); ++i) {
+      const auto row = want.taps.at("logits").row(static_cast<Index>(i));
+      const auto logits = got.taps.at("logits").row(static_cast<Index>(i));
+      EXPECT_LE(largest_difference(logits, row), kLogitError) << exchange.prompt << ", token " << i;
+      if (said[i] == ids[i]) continue;
+      EXPECT_LE(lead(row), 2 * kLogitError) << exchange.prompt << ", token " << i;
+      std::printf("[ bf16 ] %s: token %zu differs, lead %.4f\n", exchange.prompt.c_str(), i,
+                  lead(row));
+      break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace paligemma
