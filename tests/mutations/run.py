@@ -1,31 +1,40 @@
 #!/usr/bin/env python3
 """Applies deliberate faults one at a time and reports those that no test of the piece notices.
 
-    tests/mutations/run.py                       every list
+    tests/mutations/run.py                       every list, every barrier
     tests/mutations/run.py gemma/rms_norm ...    these pieces
     tests/mutations/run.py --since main~3        pieces whose files changed since that commit
+    tests/mutations/run.py --barriers [...]      no lists, only the barriers of kernels
 
 A list, tests/mutations/<piece>.txt, holds one fault per paragraph: a title; `- old text`; `+ new
-text`; both may have several lines. The old text stands in <piece>.cpp, .cu or .h, once, or the list
-is wrong. A piece cuda/... is its kernels, compiled for the emulation with a check of every access to
-memory; its faults may also stand in cuda/core/block_reduce.h. A title that begins with "equivalent:" marks a fault that cannot be seen; the piece's
-page says why. Each fault is compiled and linked in front of the library in build/cpu, which must be
-up to date. Exits 1 if a fault survives, or is noticed though it is called equivalent.
+text`; both may have several lines. The old text stands once in the piece's files, or the list is
+wrong. A title that begins with "equivalent:" marks a fault that cannot be seen; the piece's page
+says why. Each fault is compiled and linked in front of the library in build/cpu, which must be up
+to date.
+
+A piece cuda/... is its kernels, compiled for the emulation with a check of every access to memory.
+They need no list for their barriers: each is left out once. All of them are compiled at once,
+behind a switch; a barrier in a header that pieces share is needed if a test of one of them fails.
+
+Exits 1 if a fault survives, or is noticed though it is called equivalent.
 """
 import argparse
 import concurrent.futures
+import functools
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LISTS = ROOT / "tests/mutations"
 BUILD = ROOT / "build/cpu"
-OBJECTS = pathlib.Path(tempfile.mkdtemp(prefix="mutations-"))  # each piece's test, compiled once
+OBJECTS = pathlib.Path(tempfile.mkdtemp(prefix="mutations-"))  # compiled once for many faults
 
 
 def run(*command, **options):
@@ -40,9 +49,49 @@ os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait 
 COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp", f'-DPG_SOURCE_DIR="{ROOT}"',
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
-EMULATION = BUILD / "cuda/emulation/CMakeFiles/pg_emulation.dir"
-LINK = [str(BUILD / "libpaligemma.a"), "-lgtest", "-lgtest_main",
-        *flags("--libs", "sentencepiece", "libzip")]
+EMULATION = BUILD / "cuda/emulation/CMakeFiles"
+LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), str(BUILD / "libpaligemma.a"), "-lgtest",
+        "-lgtest_main", *flags("--libs", "sentencepiece", "libzip")]
+
+# What makes threads of a block wait, for one another or for a copy.
+WAIT = r"__syncthreads|__syncwarp|bar_sync|grid_sync|(?:cp_async|wgmma)_wait<[^;]*?>"
+BARRIER = re.compile(rf"\b(?:{WAIT})\((?:[^()]|\([^()]*\))*\)")
+# left_out(i): whether the barrier i is.
+SWITCH = """#include <cstdlib>
+bool left_out(int i) {
+  static const int which = std::atoi(std::getenv("PG_LEFT_OUT"));
+  return i == which;
+}
+"""
+
+
+def is_cuda(piece):
+    return piece.startswith("cuda/")
+
+
+def files_of(*patterns):
+    return sorted(str(path.relative_to(ROOT)) for p in patterns for path in ROOT.glob(p))
+
+
+@functools.cache
+def includes(name):
+    """The file and the kernels' headers that it includes, but none that only nvcc reads."""
+    text = (ROOT / name).read_text()
+    if "#include <cuda_runtime.h>" in text:
+        return frozenset()
+    found = re.findall(r'^#include "(cuda/(?!emulation/).*)"', text, re.MULTILINE)
+    return frozenset({name}).union(*map(includes, found))
+
+
+def kernels_of(piece):
+    return files_of(f"{piece}.cu", f"{piece}/*.cu")
+
+
+@functools.cache
+def sources_of(piece):
+    """Where a fault may stand."""
+    own = files_of(f"{piece}.cpp", f"{piece}.h", *([f"{piece}/*.h"] if is_cuda(piece) else []))
+    return sorted({*own}.union(*map(includes, kernels_of(piece))))
 
 
 def read_list(path):
@@ -69,86 +118,164 @@ def compile_or_stop(piece, *arguments):
         raise SystemExit(f"{piece}: does not compile:\n{built.stderr[:2000]}")
 
 
-def build_and_test(piece, folder, name="", text=""):
-    """Whether the piece's tests pass with `text` in front of the tree's file `name`."""
-    if name:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    include = [f"-I{folder}", f"-I{ROOT}"]
-
-    # The test knows the header alone: it is compiled again only if that is at fault.
-    test = OBJECTS / f"{piece.replace('/', '_')}.o"
-    if name == f"{piece}.h" or not test.exists():
-        test = folder / "test.o" if name else test
-        compile_or_stop(piece, *include, "-c", str(ROOT / f"tests/{piece}_test.cpp"), "-o",
-                        str(test))
-    is_cuda = piece.startswith("cuda/")
-    source = folder / f"{piece}{'.cu' if is_cuda else '.cpp'}"
-    if not source.exists():
-        source = ROOT / source.relative_to(folder)
-    sources = [str(source)] if source.exists() else []
-    if is_cuda:
-        kernels = str(folder / "kernels.o")
-        compile_or_stop(piece, *include, *KERNELS, "-c", *sources, "-o", kernels)
-        sources = [kernels, *map(str, EMULATION.glob("*.o"))]
-    program = folder / "test"
-    compile_or_stop(piece, *include, *sources, str(test), *LINK, "-o", str(program))
+def passes(program, left_out=-1):
+    environment = {**os.environ, "PG_LEFT_OUT": str(left_out)}
+    command = [str(program), "--gtest_brief=1", "--gtest_fail_fast"]
     try:
-        return run(str(program), "--gtest_brief=1", timeout=60).returncode == 0
+        return run(*command, env=environment, timeout=60).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
 
+def test_object(piece, folder, changed):
+    """The test, compiled: anew if the header changed, the one file of the piece that it knows."""
+    source = f"tests/{piece}_test.cpp"
+    if is_cuda(piece):
+        test = EMULATION / f"{re.sub('[/.]', '_', source)}.dir/__/__/{source}.o"
+    else:
+        test = OBJECTS / f"{piece.replace('/', '_')}.o"
+    if f"{piece}.h" in changed or not test.exists():
+        test = (folder if f"{piece}.h" in changed else OBJECTS) / f"{piece.replace('/', '_')}.o"
+        include = [f"-I{folder}", f"-I{ROOT}"]
+        compile_or_stop(piece, *include, "-c", str(ROOT / source), "-o", str(test))
+    return str(test)
+
+
+def product_objects(piece, folder, changed):
+    """What stands in front of the library: the piece; of kernels, all there are."""
+    if not is_cuda(piece):
+        names = files_of(f"{piece}.cpp")
+        return [str(folder / name if name in changed else ROOT / name) for name in names]
+    objects = [str(path) for path in (EMULATION / "pg_emulation.dir").rglob("*.o")]
+    for name in files_of("cuda/**/*.cu"):
+        built = EMULATION / f"pg_kernels_checked.dir/__/{name.removeprefix('cuda/')}.o"
+        if name in kernels_of(piece) and (includes(name) & changed.keys() or not built.exists()):
+            built = folder / f"{name.replace('/', '_')}.o"
+            source = folder / name if name in changed else ROOT / name
+            compile_or_stop(piece, f"-I{folder}", f"-I{ROOT}", *KERNELS, "-c", str(source), "-o",
+                            str(built))
+        if built.exists():
+            objects.append(str(built))
+    return objects
+
+
+def build(piece, folder, changed, *more):
+    """The piece's test, where `changed` {name: text} stands in the place of the tree's files."""
+    for name, text in changed.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    program = folder / "test"
+    compile_or_stop(piece, f"-I{folder}", f"-I{ROOT}", *product_objects(piece, folder, changed),
+                    test_object(piece, folder, changed), *more, *LINK, "-o", str(program))
+    return program
+
+
 def passes_without_fault(piece):
     with tempfile.TemporaryDirectory() as folder:
-        return build_and_test(piece, pathlib.Path(folder))
+        return passes(build(piece, pathlib.Path(folder), {}))
 
 
 def check(piece, title, old, new):
     """None if all is as it should be, otherwise what is not."""
-    names = [f"{piece}{end}" for end in (".cpp", ".cu", ".h")]
-    if piece.startswith("cuda/"):
-        names.append("cuda/core/block_reduce.h")
-    files = {name: (ROOT / name).read_text() for name in names if (ROOT / name).exists()}
+    files = {name: (ROOT / name).read_text() for name in sources_of(piece)}
     holders = [name for name, text in files.items() if text.count(old) == 1]
     if len(holders) != 1:
         return f"{piece}: {title}: the old text must stand in one place"
     with tempfile.TemporaryDirectory() as folder:
-        mutant = files[holders[0]].replace(old, new)
-        survives = build_and_test(piece, pathlib.Path(folder), holders[0], mutant)
+        mutant = {holders[0]: files[holders[0]].replace(old, new)}
+        survives = passes(build(piece, pathlib.Path(folder), mutant))
     if survives != title.startswith("equivalent:"):
         return f"{piece}: {title}: " + ("survives" if survives else "is noticed")
     return None
 
 
+@functools.cache
+def barriers_in(name):
+    """Where in the file each is."""
+    text = (ROOT / name).read_text()
+    found = BARRIER.finditer(text)
+    return [m for m in found if "//" not in text[text.rfind("\n", 0, m.start()) + 1:m.start()]]
+
+
+class Barriers:
+    """All barriers of the kernels, and the tests in which each can be left out."""
+
+    def __init__(self):
+        pieces = [piece for piece in all_pieces() if is_cuda(piece)]
+        self.files = {piece: [n for n in sources_of(piece) if barriers_in(n)] for piece in pieces}
+        self.all = [(n, m) for n in sorted({*sum(self.files.values(), [])}) for m in barriers_in(n)]
+        self.programs = {}
+        self.locks = {piece: threading.Lock() for piece in pieces}
+
+    def switched(self, name):
+        """The file's text with each barrier behind a switch."""
+        text, end = f'bool left_out(int i);\n#line 1 "{ROOT / name}"\n', 0
+        for i, (holder, m) in enumerate(self.all):
+            if holder == name:
+                text += m.string[end:m.start()] + f"(left_out({i}) ? void() : {m[0]})"
+                end = m.end()
+        return text + barriers_in(name)[0].string[end:]
+
+    def program(self, piece):
+        with self.locks[piece]:
+            if piece not in self.programs:
+                folder = OBJECTS / "barriers" / piece
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "switch.cpp").write_text(SWITCH)
+                changed = {name: self.switched(name) for name in self.files[piece]}
+                self.programs[piece] = build(piece, folder, changed, str(folder / "switch.cpp"))
+                if not passes(self.programs[piece]):
+                    raise SystemExit(f"{piece}: its tests fail with every barrier in its place")
+            return self.programs[piece]
+
+    def check(self, i, pieces):
+        """None if a test fails without barrier i. Tests of `pieces` are asked first."""
+        name, match = self.all[i]
+        users = [piece for piece, files in self.files.items() if name in files]
+        users.sort(key=lambda piece: piece not in pieces)
+        if any(not passes(self.program(piece), i) for piece in users):
+            return None
+        line = match.string.count("\n", 0, match.start()) + 1
+        return f"{name}:{line}: no test needs {match[0]}"
+
+
 def changed_since(commit):
-    names = run("git", "diff", "--name-only", commit, cwd=ROOT).stdout.splitlines()
-    return {piece for piece in all_pieces() if any(piece in name for name in names)}
+    return run("git", "diff", "--name-only", commit, cwd=ROOT).stdout.splitlines()
 
 
 def all_pieces():
-    return sorted(str(path.relative_to(LISTS).with_suffix("")) for path in LISTS.rglob("*.txt"))
+    lists = {str(path.relative_to(LISTS).with_suffix("")) for path in LISTS.rglob("*.txt")}
+    tests = files_of("tests/cuda/**/*_test.cpp")
+    return sorted(lists | {name.removeprefix("tests/").removesuffix("_test.cpp") for name in tests})
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("pieces", nargs="*")
     parser.add_argument("--since")
+    parser.add_argument("--barriers", action="store_true")
     parser.add_argument("-j", type=int, default=2)
     arguments = parser.parse_args()
-    pieces = arguments.pieces or all_pieces()
+    pieces, changed = arguments.pieces or all_pieces(), []
     if arguments.since:
-        pieces = sorted(changed_since(arguments.since))
+        changed = changed_since(arguments.since)
+        pieces = [piece for piece in pieces if any(piece in name for name in changed)]
 
-    faults = [(piece, *fault) for piece in pieces for fault in read_list(LISTS / f"{piece}.txt")]
+    barriers = Barriers()
+    asked = {*changed}.union(*(barriers.files.get(piece, []) for piece in pieces))
+    left_out = [i for i, (name, _) in enumerate(barriers.all) if name in asked]
+    listed = [] if arguments.barriers else [p for p in pieces if (LISTS / f"{p}.txt").exists()]
+    faults = [(piece, *fault) for piece in listed for fault in read_list(LISTS / f"{piece}.txt")]
     with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
         # A test that fails anyway would make every fault look noticed.
-        for piece, passes in zip(pieces, pool.map(passes_without_fault, pieces)):
-            if not passes:
+        for piece, passed in zip(listed, pool.map(passes_without_fault, listed)):
+            if not passed:
                 raise SystemExit(f"{piece}: its tests fail without any fault")
-        problems = [p for p in pool.map(lambda fault: check(*fault), faults) if p]
-    print("\n".join(problems + [f"{len(faults)} faults in {len(pieces)} pieces, "
-                                f"{len(problems)} problems"]))
+        found = [*pool.map(lambda fault: check(*fault), faults),
+                 *pool.map(lambda i: barriers.check(i, pieces), left_out)]
+    problems = [problem for problem in found if problem]
+    print("\n".join(problems + [f"{len(faults)} faults and {len(left_out)} barriers in "
+                                f"{len(pieces)} pieces, {len(problems)} problems"]))
     return 1 if problems else 0
 
 

@@ -47,6 +47,20 @@ TEST_F(CudaGeglu, BestMatchesReference) {
   for (Index F : {1, 7, 255, 257, 16384}) expect_matches_reference(2, F, GegluKernel::best);
 }
 
+TEST_F(CudaGeglu, BestTakesRowsThatStartAnywhere) {
+  const auto gate = random<float, 2>({1, 8}, 1), whole = random<float, 2>({1, 9}, 2);
+  const View<const float, 2> up(whole.view().data() + 1, {1, 8});
+  Buffer<float, 2> expected({1, 8});
+  geglu(reference, GeluForm::tanh, gate.view(), up, expected.view());
+  const cuda::Stream stream;
+  const auto gate_there = to_device(stream, gate.view()), there = to_device(stream, whole.view());
+  const DeviceView<const float, 2> up_there(there.view().data() + 1, {1, 8});
+  cuda::DeviceBuffer<float, 2> y_there({1, 8});
+  geglu(stream, GeluForm::tanh, gate_there.view(), up_there, y_there.view());
+  const auto y = to_host(stream, y_there.view());
+  EXPECT_TRUE(close(y.view(), expected.view(), kGeglu));
+}
+
 TEST_F(CudaGeglu, MayWriteOverEither) {
   const auto gate = random<float, 2>({3, 8}, 1), up = random<float, 2>({3, 8}, 2);
   Buffer<float, 2> expected({3, 8});

@@ -40,6 +40,16 @@ TEST_F(CudaSoftCap, BestMatchesReference) {
   for (Index V : {1, 7, 255, 257, 1856}) expect_matches_reference(V, SoftCapKernel::best);
 }
 
+TEST_F(CudaSoftCap, BestTakesScoresThatStartAnywhere) {
+  auto expected = random<float, 2>({1, 9}, 1);
+  const cuda::Stream stream;
+  auto there = to_device(stream, expected.view());
+  soft_cap(stream, 30, DeviceView<float, 2>(there.view().data() + 1, {1, 8}));
+  soft_cap(reference, 30, View<float, 2>(expected.view().data() + 1, {1, 8}));
+  const auto y = to_host(stream, there.view());
+  EXPECT_TRUE(close(y.view(), expected.view(), kSoftCap));
+}
+
 TEST_F(CudaSoftCap, RejectsWhatItCannotTake) {
   const cuda::Stream stream;
   cuda::DeviceBuffer<float, 2> x({1, 7});

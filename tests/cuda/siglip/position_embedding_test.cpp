@@ -46,6 +46,20 @@ TYPED_TEST(CudaPositionEmbeddingOf, BestMatchesReference) {
   }
 }
 
+TYPED_TEST(CudaPositionEmbeddingOf, BestTakesTablesThatStartAnywhere) {
+  const auto whole = random<TypeParam, 2>({1, 9}, 1);
+  auto x = random<float, 2>({1, 8}, 2);
+  const cuda::Stream stream;
+  const auto there = to_device(stream, whole.view());
+  auto x_there = to_device(stream, x.view());
+  position_embedding(stream, DeviceView<const TypeParam, 2>(there.view().data() + 1, {1, 8}),
+                     x_there.view());
+  position_embedding(reference, View<const TypeParam, 2>(whole.view().data() + 1, {1, 8}),
+                     x.view());
+  const auto y = to_host(stream, x_there.view());
+  EXPECT_TRUE(close(y.view(), x.view(), kExact));
+}
+
 TYPED_TEST(CudaPositionEmbeddingOf, RejectsWhatItCannotTake) {
   const cuda::Stream stream;
   const cuda::DeviceBuffer<TypeParam, 2> table({2, 7}), other({7, 2});

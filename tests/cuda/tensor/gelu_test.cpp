@@ -48,6 +48,20 @@ TEST_F(CudaGelu, BestMatchesReference) {
   for (Index F : {1, 7, 255, 257, 4304}) expect_matches_reference(3, F, GeluKernel::best);
 }
 
+TEST_F(CudaGelu, BestTakesRowsThatStartAnywhere) {
+  const auto whole = random<float, 2>({1, 9}, 1);
+  const View<const float, 2> x(whole.view().data() + 1, {1, 8});
+  Buffer<float, 2> expected({1, 8});
+  gelu(reference, GeluForm::tanh, x, expected.view());
+  const cuda::Stream stream;
+  const auto there = to_device(stream, whole.view());
+  cuda::DeviceBuffer<float, 2> y_there({1, 8});
+  gelu(stream, GeluForm::tanh, DeviceView<const float, 2>(there.view().data() + 1, {1, 8}),
+       y_there.view());
+  const auto y = to_host(stream, y_there.view());
+  EXPECT_TRUE(close(y.view(), expected.view(), kGelu));
+}
+
 TEST_F(CudaGelu, PassesLargeNumbersAndStopsLargeNegativeOnes) {
   const auto x = rows_of({{100, -100, 0, 1e30}});
   const cuda::Stream stream;
