@@ -44,7 +44,7 @@ class Checkpoint {
   template <class Real>
   ModelWeights<HostWeights<Real>> weights(const Config& config);
 
-  // One of them, and a forgetting of the copies that were made so far.
+  // One of them, as weights() has it. forget_copies() ends the views into copies made so far.
   template <class Real>
   View<const Real, 2> matrix(const std::string& name, const std::vector<Index>& shape);
   template <class Real>

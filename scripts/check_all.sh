@@ -9,7 +9,15 @@ cd "$(dirname "$0")/.."
 tests/mutations/run.py
 scripts/fuzz.sh 300
 
+# Fibers where there is no x86-64, and a processor that is none.
+cmake --preset cpu -B build/ucontext -DPG_CUDA=OFF -DPG_BENCHMARKS=OFF \
+  -DCMAKE_CXX_FLAGS=-DPG_FIBERS_BY_UCONTEXT
+cmake --build build/ucontext
+ctest --test-dir build/ucontext --output-on-failure --parallel "$(nproc)" -R '^(emulated|checked)/'
+
 scripts/install.sh g++-aarch64-linux-gnu
+git ls-files cuda/emulation/'*.cpp' 'cuda/*.cu' |
+  xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -x c++ -std=c++20 -fsyntax-only -I.
 git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'processing/*.cpp' \
   'world/*.cpp' |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -std=c++20 -fopenmp -fsyntax-only -I. \

@@ -14,10 +14,20 @@ Stream::~Stream() {
 void Stream::wait() const { check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize"); }
 
 std::string device_problem() {
-  int devices = 0;
-  const cudaError_t status = cudaGetDeviceCount(&devices);
-  if (status != cudaSuccess) return std::string("no CUDA device: ") + cudaGetErrorString(status);
-  return devices == 0 ? "no CUDA device" : "";
+  int count = 0, driver = 0, runtime = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess) return count == 0 ? "no CUDA device" : "";
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  if (driver == 0) return "no CUDA device: there is no NVIDIA driver";
+  if (status != cudaErrorInsufficientDriver) {
+    return std::string("no CUDA device: ") + cudaGetErrorString(status);
+  }
+  const auto version = [](int v) {
+    return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);
+  };
+  return "the NVIDIA driver is too old: it is for CUDA " + version(driver) + ", the kernels for " +
+         version(runtime);
 }
 
 std::vector<DeviceInfo> devices() {

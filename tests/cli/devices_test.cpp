@@ -73,7 +73,7 @@ TEST(Devices, EmulatedKernelsDumpTheSameTaps) {
 }
 
 TEST(Devices, EvalTakesThemToo) {
-  const std::vector<std::string> eval{"eval", "--scenes", "2", "--json"};
+  const std::vector<std::string> eval{"eval", "--scenes", "1", "--json"};
   const Ran cpu = run_program(eval),
             emulated = run_emulated(with(eval, {"--device", "emulated", "--dtype", "f32"}));
   ASSERT_EQ(emulated.exit_code, 0) << emulated;

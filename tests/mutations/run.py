@@ -5,6 +5,7 @@
     tests/mutations/run.py gemma/rms_norm ...    these pieces
     tests/mutations/run.py --since main~3        pieces whose files changed since that commit
     tests/mutations/run.py --barriers [...]      no lists, only the barriers of kernels
+    tests/mutations/run.py --minutes 6           barriers first, then lists by chance, until time is up
 
 A list, tests/mutations/<piece>.txt, holds one fault per paragraph: a title; `- old text`; `+ new
 text`; both may have several lines. The old text stands once in the piece's files, or the list is
@@ -23,6 +24,7 @@ import concurrent.futures
 import functools
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
@@ -30,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LISTS = ROOT / "tests/mutations"
@@ -52,6 +55,8 @@ KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
 LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), str(BUILD / "libpaligemma.a"), "-lgtest",
         "-lgtest_main", *flags("--libs", "sentencepiece", "libzip")]
+
+NO_TIME = "not tried, time was up"
 
 # What makes threads of a block wait, for one another or for a copy.
 WAIT = r"__syncthreads|__syncwarp|bar_sync|grid_sync|(?:cp_async|wgmma)_wait<[^;]*?>"
@@ -254,8 +259,10 @@ def main():
     parser.add_argument("pieces", nargs="*")
     parser.add_argument("--since")
     parser.add_argument("--barriers", action="store_true")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("-j", type=int, default=2)
     arguments = parser.parse_args()
+    end = time.monotonic() + 60 * arguments.minutes
     pieces, changed = arguments.pieces or all_pieces(), []
     if arguments.since:
         changed = changed_since(arguments.since)
@@ -265,17 +272,23 @@ def main():
     asked = {*changed}.union(*(barriers.files.get(piece, []) for piece in pieces))
     left_out = [i for i, (name, _) in enumerate(barriers.all) if name in asked]
     listed = [] if arguments.barriers else [p for p in pieces if (LISTS / f"{p}.txt").exists()]
+    if arguments.minutes < float("inf"):
+        random.shuffle(listed)
     faults = [(piece, *fault) for piece in listed for fault in read_list(LISTS / f"{piece}.txt")]
+    sound = functools.cache(passes_without_fault)  # or every fault would look noticed
+
+    def check_in_time(fault):
+        if time.monotonic() > end:
+            return NO_TIME
+        return check(*fault) if sound(fault[0]) else f"{fault[0]}: its tests fail without any fault"
+
     with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
-        # A test that fails anyway would make every fault look noticed.
-        for piece, passed in zip(listed, pool.map(passes_without_fault, listed)):
-            if not passed:
-                raise SystemExit(f"{piece}: its tests fail without any fault")
-        found = [*pool.map(lambda fault: check(*fault), faults),
-                 *pool.map(lambda i: barriers.check(i, pieces), left_out)]
-    problems = [problem for problem in found if problem]
-    print("\n".join(problems + [f"{len(faults)} faults and {len(left_out)} barriers in "
-                                f"{len(pieces)} pieces, {len(problems)} problems"]))
+        found = [*pool.map(lambda i: barriers.check(i, pieces), left_out),
+                 *pool.map(check_in_time, faults)]
+    problems = sorted({problem for problem in found if problem and problem != NO_TIME})
+    print("\n".join(problems + [
+        f"{len(faults) - found.count(NO_TIME)} of {len(faults)} faults and {len(left_out)} barriers "
+        f"in {len(pieces)} pieces, {len(problems)} problems"]))
     return 1 if problems else 0
 
 

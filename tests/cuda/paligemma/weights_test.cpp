@@ -16,8 +16,8 @@ class CudaWeights : public CudaTest {};
 template <class Real>
 void expect_uploaded() {
   const Config config = read_config(kGolden2);
-  Checkpoint checkpoint(kGolden2, config);
-  const auto expected = checkpoint.weights<Real>(config);
+  Checkpoint host(kGolden2, config), checkpoint(kGolden2, config);
+  const auto expected = host.weights<Real>(config);
   cuda::Stream stream;
   const auto placed = cuda::place_weights<Real>(stream, checkpoint, config, {});
   const auto same = [&](auto there, auto here) {
