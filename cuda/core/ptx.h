@@ -1,5 +1,5 @@
 // What a kernel needs of the GPU and CUDA C++ has no short name for. emulation/ptx.h has the same
-// names and arguments; docs/cuda/emulation.md says what each does.
+// names and arguments. What an instruction does in full: NVIDIA's "PTX ISA".
 #pragma once
 
 #include <cuda_runtime.h>

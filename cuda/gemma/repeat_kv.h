@@ -1,5 +1,5 @@
 // repeat_kv on the GPU. The contract is gemma/repeat_kv.h's; views are row-major. The definition, to
-// be read and tested: kernels of attention call kv_head_of and copy nothing.
+// be read and tested: kernels of attention read the shared head where it is.
 #pragma once
 
 #include "cuda/core/stream.h"

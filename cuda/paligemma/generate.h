@@ -2,7 +2,7 @@
 // one graph (cuda/core/graph.h) that knows by itself where it stands: position, token and step are in
 // device memory, and its last kernel moves them on. The host hears of each token, and no more.
 //
-//   token -> embedding -> decoder blocks, five kernels each -> norm -> logits -> sample -> token
+//   token -> embedding -> decoder blocks, six kernels each -> norm -> logits -> sample -> token
 //
 // The first token after the prefix is computed without a graph, so that everything that it needs is
 // allocated; then the same calls are recorded, and replayed for the rest of the answer.
