@@ -13,7 +13,7 @@ std::string tenths(int capability) {
 
 // Why it cannot be used; empty if it can.
 std::string problem_with(int number) {
-  if (const std::string problem = cuda::device_problem(); !problem.empty()) return problem;
+  if (std::string problem = cuda::device_problem(); !problem.empty()) return problem;
   const auto devices = cuda::devices();
   const std::string id = "cuda:" + std::to_string(number);
   if (number >= static_cast<int>(devices.size())) {
@@ -34,7 +34,7 @@ Device cuda_device(int number) {
 }  // namespace
 
 Device choose_device(const Options& options) {
-  const Device cpu{"cpu", "cpu"};
+  Device cpu{"cpu", "cpu"};
   if (options.reference || options.device == "cpu") {
     if (options.reference && options.device != "cpu" && options.device != "auto") {
       throw UsageError("--reference runs on the CPU, not on --device " + options.device);

@@ -212,13 +212,14 @@ ModelWeights<HostWeights<Real>> Checkpoint::weights(const Config& config) {
   return load_weights<HostWeights<Real>>(as_stored(config), source);
 }
 
-#define PG_INSTANTIATE(Real)                                                                      \
-  template ModelWeights<HostWeights<Real>> Checkpoint::weights(const Config&);                    \
-  template View<const Real, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&); \
-  template View<const Real, 1> Checkpoint::vector(const std::string&, Index);
-PG_INSTANTIATE(float)
-PG_INSTANTIATE(bf16)
-PG_INSTANTIATE(f16)
-#undef PG_INSTANTIATE
+template ModelWeights<HostWeights<float>> Checkpoint::weights(const Config&);
+template ModelWeights<HostWeights<bf16>> Checkpoint::weights(const Config&);
+template ModelWeights<HostWeights<f16>> Checkpoint::weights(const Config&);
+template View<const float, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&);
+template View<const bf16, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&);
+template View<const f16, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&);
+template View<const float, 1> Checkpoint::vector(const std::string&, Index);
+template View<const bf16, 1> Checkpoint::vector(const std::string&, Index);
+template View<const f16, 1> Checkpoint::vector(const std::string&, Index);
 
 }  // namespace paligemma

@@ -61,6 +61,14 @@ int multiprocessors() {
   return count;
 }
 
+std::size_t most_shared_bytes() {
+  int device = 0, bytes = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "shared memory of a block");
+  return static_cast<std::size_t>(bytes);
+}
+
 bool is_emulated() { return false; }
 bool is_checked() { return false; }
 void set_thread_order(std::uint64_t) {}

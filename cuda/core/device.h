@@ -25,6 +25,8 @@ void use_device(int number);  // by this thread, from now on
 int compute_capability();
 // How many blocks run at once if each fills one. Emulated: 2, so that whatever loops over blocks does.
 int multiprocessors();
+// Of shared memory, that one block may ask for: 227 KiB on Hopper, 163 on an A100, 99 on many others.
+std::size_t most_shared_bytes();
 
 // Whether kernels run on the host, as cuda/emulation/ does it.
 bool is_emulated();

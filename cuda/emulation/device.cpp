@@ -43,6 +43,7 @@ void use_device(int) {}
 
 int compute_capability() { return 90; }
 int multiprocessors() { return 2; }
+std::size_t most_shared_bytes() { return emulation::kMostSharedBytes; }
 bool is_emulated() { return true; }
 bool is_checked() { return emulation::is_checked(); }
 void set_thread_order(std::uint64_t seed) { emulation::set_order(seed); }

@@ -8,7 +8,8 @@
 
 namespace paligemma::emulation {
 
-inline constexpr std::size_t kGuardBytes = 256;  // before and behind each piece
+inline constexpr std::size_t kMostBytes = std::size_t{1} << 40;  // no GPU has more
+inline constexpr std::size_t kGuardBytes = 256;                  // before and behind each piece
 
 struct Allocation {
   std::uintptr_t begin;

@@ -56,6 +56,7 @@ void mark_written(const void* p, std::size_t bytes) {
 }
 
 void* allocate(std::size_t bytes) {
+  if (bytes > kMostBytes) return nullptr;
   const std::size_t room = (bytes + 255) / 256 * 256 + 2 * kGuardBytes;
   auto* p = static_cast<char*>(std::aligned_alloc(256, room));
   if (p == nullptr) return nullptr;

@@ -22,8 +22,6 @@ std::string host_failure;
 
 namespace {
 
-constexpr std::size_t kMaxShared = 227 * 1024;  // of a Hopper GPU
-
 struct Host {  // the side that runs the fibers
   void (*body)(void*) = nullptr;
   void* arguments = nullptr;
@@ -165,7 +163,7 @@ void run_cooperative(std::vector<Block>& blocks, std::size_t n, std::size_t thre
 void refuse_what_no_gpu_can_launch(const Configuration& c, std::size_t blocks,
                                    std::size_t threads) {
   if (blocks > 0 && c.grid.x <= 0x7fff'ffff && c.grid.y <= 65535 && c.grid.z <= 65535 &&
-      threads > 0 && threads <= 1024 && c.block.z <= 64 && c.shared_bytes <= kMaxShared) {
+      threads > 0 && threads <= 1024 && c.block.z <= 64 && c.shared_bytes <= kMostSharedBytes) {
     return;
   }
   throw Error(std::string("no GPU can launch this (") + describe(c.where).c_str() +

@@ -33,6 +33,8 @@ struct Error : cuda::CudaError {
 // Ends the launch with an Error that also names the running thread and the launch.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
+inline constexpr std::size_t kMostSharedBytes = 227 * 1024;  // of a block on a Hopper GPU
+
 struct Configuration {
   dim3 grid, block;
   std::size_t shared_bytes;

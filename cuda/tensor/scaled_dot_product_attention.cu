@@ -1,3 +1,4 @@
+#include "cuda/core/device.h"
 #include "cuda/tensor/scaled_dot_product_attention.h"
 #include "cuda/tensor/scaled_dot_product_attention/attention.h"
 
@@ -54,7 +55,8 @@ AttentionKernel best_for(const Stream& stream, const Attention& a) {
   if (stream.math() == Math::bf16 && a.H <= kMostTensorCoreHeadSize) {
     return AttentionKernel::tensor_core;
   }
-  return a.H <= kMostOnlineHeadSize ? AttentionKernel::online : AttentionKernel::block_per_query;
+  const bool fits = a.H <= kMostOnlineHeadSize && online_shared_bytes(a.H) <= most_shared_bytes();
+  return fits ? AttentionKernel::online : AttentionKernel::block_per_query;
 }
 
 }  // namespace

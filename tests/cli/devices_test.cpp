@@ -74,8 +74,9 @@ TEST(Devices, EmulatedKernelsDumpTheSameTaps) {
 
 TEST(Devices, EvalTakesThemToo) {
   const std::vector<std::string> eval{"eval", "--scenes", "1", "--json"};
-  const Ran cpu = run_program(eval),
-            emulated = run_emulated(with(eval, {"--device", "emulated", "--dtype", "f32"}));
+  const Ran cpu = run_program(eval);
+  const Ran emulated =
+      run_emulated(with(eval, {"--device", "emulated", "--dtype", "f32"}), {.seconds = 100});
   ASSERT_EQ(emulated.exit_code, 0) << emulated;
   EXPECT_EQ(emulated.out, cpu.out);
 }

@@ -49,8 +49,9 @@ inline std::string contents_of(int file) {
 
 inline std::vector<std::string> environment_with(std::map<std::string, std::string> variables) {
   variables.try_emplace("HOME", "/nonexistent");
-  variables.try_emplace("OMP_NUM_THREADS", "1");      // tests run side by side
-  variables.try_emplace("CUDA_VISIBLE_DEVICES", "");  // and know what `auto` is, with or without a GPU
+  variables.try_emplace("OMP_NUM_THREADS", "1");  // tests run side by side
+  variables.try_emplace("CUDA_VISIBLE_DEVICES",
+                        "");  // and know what `auto` is, with or without a GPU
   for (char** variable = environ; *variable; ++variable) {
     const std::string text = *variable, name = text.substr(0, text.find('='));
     const bool hidden = name.starts_with("HF_") || name.starts_with("PALIGEMMA_");

@@ -10,7 +10,7 @@ constexpr int kThreads = kSide * kSide;  // each loads four numbers of either ti
 static_assert(kThreads * kEach == kTile * kTileI);
 
 // A tile stands transposed, so that what a thread needs of one feature are neighbours; the padding
-// puts the columns that a warp stores into different banks.
+// leaves two, not four, of the numbers that a warp stores at once to a bank.
 struct Tile {
   Group<float, kEach> at[kTileI][kSide + 1];
 

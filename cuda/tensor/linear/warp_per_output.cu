@@ -7,13 +7,15 @@ namespace {
 constexpr int kRows = 2;  // of weights, for a warp
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarpSize;
+constexpr int kBlocksEach = 3;  // on a multiprocessor, at least: up to 168 registers for a thread
 
 // Kernel 3, warp_per_output. With a few tokens there are but a few operations per weight, so what
 // counts is to ask memory for enough at once: a warp owns two rows of weights and reads them straight
 // into registers, four packs of 16 bytes of each row under way in every lane. The tokens, which all
-// warps share, come from L1.
+// warps share, come from L1. Without kBlocksEach nvcc saves registers, and lets each pack wait for the
+// one before it.
 template <bool Packed, int Tokens, class Weight>
-__global__ void __launch_bounds__(kThreads) linear_warp_per_output(Product<Weight> p) {
+__global__ void __launch_bounds__(kThreads, kBlocksEach) linear_warp_per_output(Product<Weight> p) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const Index o0 = (Index{blockIdx.x} * kWarps + threadIdx.x / kWarpSize) * kRows;
   const Index t0 = Index{blockIdx.y} * Tokens;

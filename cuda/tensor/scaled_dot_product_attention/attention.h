@@ -72,6 +72,7 @@ void run_tensor_core(const Stream& stream, const Attention& a);
 void run_split_keys(const Stream& stream, const Attention& a);
 
 inline constexpr int kMostOnlineHeadSize = 400;      // four tiles of 32 rows fill shared memory
+std::size_t online_shared_bytes(int H);              // on Hopper; others have less
 inline constexpr int kMostTensorCoreHeadSize = 256;  // the sums of 16 rows fill the registers
 
 }  // namespace paligemma::cuda

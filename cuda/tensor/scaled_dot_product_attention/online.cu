@@ -139,11 +139,12 @@ __global__ void __launch_bounds__(kThreads) attention_online(Attention a) {
 
 }  // namespace
 
+std::size_t online_shared_bytes(int H) { return Tiles::floats(H) * sizeof(float); }
+
 void run_online(const Stream& stream, const Attention& a) {
   const unsigned blocks = blocks_for(Index{a.T} * a.group(), kRows);
-  launch(
-      {{blocks, static_cast<unsigned>(a.K)}, kThreads, Tiles::floats(a.H) * sizeof(float), stream},
-      attention_online, a);
+  launch({{blocks, static_cast<unsigned>(a.K)}, kThreads, online_shared_bytes(a.H), stream},
+         attention_online, a);
 }
 
 }  // namespace paligemma::cuda

@@ -82,12 +82,17 @@ __global__ void __launch_bounds__(kThreads) attention_split_keys(Attention a, Pa
     if (begin > 0) load_key(begin);
 #pragma unroll
     for (int j = 0; j < kHeads; ++j) {
+      if (j >= heads) continue;
+      const float* const q = a.q.at(t, n + j);
+      Group<float, kWide> some[kSteps];
+#pragma unroll
+      for (int i = 0; i < kSteps; ++i) {  // without a branch, so that none waits for another
+        const int h = feature(begin, i);
+        some[i] = *as_groups<kWide>(q + (h < a.H ? h : 0));  // beyond H, k is 0
+      }
 #pragma unroll
       for (int i = 0; i < kSteps; ++i) {
-        const int h = feature(begin, i);
-        if (j >= heads || h >= a.H) continue;
-        const auto q = *as_groups<kWide>(a.q.at(t, n + j) + h);
-        for (int w = 0; w < kWide; ++w) dot[j] += q.at[w] * k[i].at[w];
+        for (int w = 0; w < kWide; ++w) dot[j] += some[i].at[w] * k[i].at[w];
       }
     }
   }

@@ -211,6 +211,17 @@ TEST_F(CudaGraph, RefusesToCopyFromOrToTheHostWhileRecording) {
       CudaError);
 }
 
+// What the program prints in one line.
+TEST_F(CudaArena, MoreMemoryThanThereIsSaysHowMuch) {
+  try {
+    DeviceBuffer<float, 1> buffer({Index{1} << 48});
+    FAIL() << "a petabyte";
+  } catch (const CudaError& error) {
+    EXPECT_NE(std::string(error.what()).find("1125899906842624 bytes"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(CudaGraph, PassesOnWhatItsQueueThrows) {
   const Stream stream;
   DeviceBuffer<float, 2> x({2, 4});

@@ -139,7 +139,7 @@ struct WgmmaTile {
 __global__ void forgets_a_fence(const float* x, float* y, bool proxy_fence, bool register_fence,
                                 int offset) {
   WgmmaTile& tile = *dynamic_shared<WgmmaTile>();
-  for (unsigned i = threadIdx.x; i < 88 * 8; i += 128) cp_async_16(&tile.at[0][i * 8], x);
+  for (unsigned i = threadIdx.x; i < 88 * 8; i += 128) cp_async_16(&tile.at[i / 8][i % 8 * 8], x);
   cp_async_commit();
   cp_async_wait<0>();
   if (proxy_fence) fence_proxy_async();
