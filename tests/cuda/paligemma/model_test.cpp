@@ -25,8 +25,9 @@ INSTANTIATE_TEST_SUITE_P(PaliGemma, CudaModelOf, ::testing::Values(1, 2));
 // What bf16 activations may change: logits differ by at most this part of the largest. Each product
 // rounds its inputs by up to 2^-8 of themselves. The golden models are random and their attention is sharp, so
 // that every block of the decoder makes of an error one that is up to half as large again: 0.5 % behind
-// the vision tower, 1.5 % behind the first block, 2 to 8 % of the row's size behind the last.
-constexpr double kBf16LogitError = 0.1;
+// the vision tower, 1.5 % behind the first block, 2 to 8 % of the row's size behind the last. The worst
+// logit seen is off by 9 %; the order of sums, which a GPU chooses for itself, moves that.
+constexpr double kBf16LogitError = 0.15;
 
 // A model with the golden weights as bf16, and the picture as it sees it.
 template <class On>
