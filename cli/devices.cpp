@@ -11,24 +11,24 @@ std::string tenths(int capability) {
   return std::to_string(capability / 10) + "." + std::to_string(capability % 10);
 }
 
-// Why it cannot be used; empty if it can.
-std::string problem_with(int number) {
-  if (std::string problem = cuda::device_problem(); !problem.empty()) return problem;
+// A GPU, or why it cannot be used.
+struct Found {
+  Device device;
+  std::string problem;  // empty if it can
+};
+Found find_cuda(int number) {
+  if (std::string problem = cuda::device_problem(); !problem.empty()) return {{}, problem};
   const auto devices = cuda::devices();
   const std::string id = "cuda:" + std::to_string(number);
   if (number >= static_cast<int>(devices.size())) {
-    return "there is no " + id + ", see --list-devices";
+    return {{}, "there is no " + id + ", see --list-devices"};
   }
-  const auto& device = devices[static_cast<std::size_t>(number)];
-  if (device.capability >= kOldestCapability) return "";
-  return id + " (" + device.name + ") has compute capability " + tenths(device.capability) +
-         "; the kernels need " + tenths(kOldestCapability);
-}
-
-Device cuda_device(int number) {
-  const std::string id = "cuda:" + std::to_string(number);
-  const std::string name = cuda::devices()[static_cast<std::size_t>(number)].name;
-  return {id, id + " (" + name + ")", number};
+  const auto& [name, bytes, capability] = devices[static_cast<std::size_t>(number)];
+  const std::string text = id + " (" + name + ")";
+  if (capability >= kOldestCapability) return {{id, text, number}, ""};
+  return {{},
+          text + " has compute capability " + tenths(capability) + "; the kernels need " +
+              tenths(kOldestCapability)};
 }
 
 }  // namespace
@@ -49,31 +49,31 @@ Device choose_device(const Options& options) {
     return {"emulated", "emulated (kernels on the CPU)", 0};
   }
   if (options.device == "auto") {
-    if (cuda::is_emulated() || !problem_with(0).empty()) return cpu;
-    Device device = cuda_device(0);
-    device.note = "running on " + device.text;
-    return device;
+    if (cuda::is_emulated()) return cpu;
+    Found found = find_cuda(0);
+    if (!found.problem.empty()) return cpu;
+    found.device.note = "running on " + found.device.text;
+    return found.device;
   }
   if (cuda::is_emulated()) {
     throw std::runtime_error(
-        "no CUDA device: this program was built without nvcc; --device emulated runs the kernels "
-        "on "
-        "the CPU");
+        "no CUDA device: this program was built without nvcc; "
+        "--device emulated runs the kernels on the CPU");
   }
   const auto colon = options.device.find(':');
   const std::string digits = colon == std::string::npos ? "0" : options.device.substr(colon + 1);
   const int number = digits.size() > 4 ? 9999 : std::stoi(digits);  // nobody has so many
-  const std::string problem = problem_with(number);
-  if (!problem.empty()) throw std::runtime_error(problem);
-  return cuda_device(number);
+  Found found = find_cuda(number);
+  if (!found.problem.empty()) throw std::runtime_error(found.problem);
+  return found.device;
 }
 
 std::string device_list() {
   std::string list = "cpu\n";
-  if (cuda::is_emulated())
+  if (cuda::is_emulated()) {
     return list + "emulated  kernels on the CPU, to test and to debug them\n";
-  const std::string problem = cuda::device_problem();
-  if (!problem.empty()) return list;
+  }
+  if (!cuda::device_problem().empty()) return list;
   int number = 0;
   for (const auto& device : cuda::devices()) {
     char line[200];

@@ -49,9 +49,8 @@ Choice choose(const Model<On, W>& model, Session<On>& session, const SamplerOpti
 template <class On, class W>
 Choice decode(const Model<On, W>& model, TokenId id, Index prefix, Session<On>& session,
               const SamplerOptions& options, Index step) {
-  const typename BufferOn<On, float, 2>::Shape no_rows{0, model.text.width};
-  forward(model, {&id, 1}, decltype(session.scratch.x.view())(nullptr, no_rows), prefix, session,
-          NoTap());
+  const auto no_picture = session.scratch.x.view().rows(0, 0);
+  forward(model, {&id, 1}, no_picture, prefix, session, NoTap());
   return choose(model, session, options, step);
 }
 

@@ -44,29 +44,26 @@ std::vector<DeviceInfo> devices() {
 }
 void use_device(int number) { check(cudaSetDevice(number), "cudaSetDevice"); }
 
+namespace {
+
+// Of the device in use.
+int attribute(cudaDeviceAttr which, const char* name) {
+  int device = 0, value = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&value, which, device), name);
+  return value;
+}
+
+}  // namespace
+
 int compute_capability() {
-  int device = 0, major = 0, minor = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-        "compute capability");
-  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device),
-        "compute capability");
-  return 10 * major + minor;
+  return 10 * attribute(cudaDevAttrComputeCapabilityMajor, "compute capability") +
+         attribute(cudaDevAttrComputeCapabilityMinor, "compute capability");
 }
-
-int multiprocessors() {
-  int device = 0, count = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
-  return count;
-}
-
+int multiprocessors() { return attribute(cudaDevAttrMultiProcessorCount, "multiprocessors"); }
 std::size_t most_shared_bytes() {
-  int device = 0, bytes = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-        "shared memory of a block");
-  return static_cast<std::size_t>(bytes);
+  return static_cast<std::size_t>(
+      attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, "shared memory of a block"));
 }
 
 bool is_emulated() { return false; }

@@ -4,6 +4,7 @@
 #include "cuda/core/pack.h"
 #include "cuda/core/row_dots.h"
 #include "cuda/gemma/decoder_block.h"
+#include "cuda/gemma/rope/frequency.h"
 
 namespace paligemma::cuda {
 namespace {
@@ -84,11 +85,9 @@ __global__ void __launch_bounds__(kQkvThreads, kQkvBlocksEach)
     const bool is_v = head >= w.N + w.K;
     float cos = 1.0f, sin = 0.0f;
     if (!is_v) {
-      // theta^(-2j/H) in double, rounded once, as in cuda/gemma/rope.cu. It takes longer than anything
-      // else here, so it is done once per pair, by all lanes alike, while the first weights come.
-      const double exponent = -2.0 * static_cast<double>(j) / static_cast<double>(w.H);
-      const auto frequency = static_cast<float>(pow(static_cast<double>(theta), exponent));
-      const float angle = static_cast<float>(p) * frequency;
+      // The power takes longer than anything else here, so it is computed once per pair, by all lanes
+      // alike, while the first weights come.
+      const float angle = static_cast<float>(p) * frequency_of(j, w.H, theta);
       cos = cosf(angle);
       sin = sinf(angle);
     }

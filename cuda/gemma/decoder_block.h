@@ -58,7 +58,6 @@ struct DecodeStep {
   DeviceView<const Index, 1> position;           // of one
   DeviceView<const KeyRange, 1> visible_full;    // of one, for layers without a window
   DeviceView<const KeyRange, 1> visible_window;  // of one, for those with; else never read
-  Index prefix = 0;  // as in gemma::Step; a position behind it sees the same whatever it is
 };
 
 // Row 0 of s.x becomes what the block makes of it; keys and values go to `position` of the cache.

@@ -1,17 +1,12 @@
 #include "cuda/core/gpu.h"
 #include "cuda/gemma/rope.h"
+#include "cuda/gemma/rope/frequency.h"
 
 namespace paligemma::cuda {
 namespace {
 
 constexpr int kThreads = 128;  // the pairs of a head of 256
 constexpr int kRun = 8;        // tokens that share a frequency in kernel 3
-
-// theta^(-2j/H) in double, rounded once: as in the original, and as the reference has it.
-__device__ float frequency_of(int j, int H, float theta) {
-  const double exponent = -2.0 * static_cast<double>(j) / static_cast<double>(H);
-  return static_cast<float>(pow(static_cast<double>(theta), exponent));
-}
 
 __device__ void turn(float* head, int j, int H, float cos, float sin) {
   const float lower = head[j], upper = head[j + H / 2];

@@ -32,9 +32,8 @@ struct DecodeState<cuda::Stream> {
   cuda::DeviceBuffer<cuda::Sampled, 1> sampled{{1}};
   cuda::DeviceBuffer<KeyRange, 1> visible_full{{1}}, visible_window{{1}};
   std::optional<cuda::Graph> graph = {};
-  bool ran = false;
 
-  // What stands there when the last token is done.
+  // What stands there when the last token is done; -1 before the first.
   TokenId next_token = -1;
   Index next_position = -1;
   Index next_step = -1;
@@ -67,7 +66,7 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
     prefix_lm_mask(on, position, prefix, window, state.visible_window.view());
 
   const DecodeStep step{position, std::as_const(state.visible_full).view(),
-                        std::as_const(state.visible_window).view(), prefix};
+                        std::as_const(state.visible_window).view()};
   for (Index layer = 0; layer < shape.layers; ++layer) {
     decode_block(on, w.blocks[static_cast<std::size_t>(layer)], shape, layer, step, s,
                  session.cache);
@@ -95,9 +94,8 @@ Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index
     on.wait();
   }
   session.cache.advance(1);
-  if (!state.ran) {
+  if (state.next_position < 0) {
     queue_decode(model, prefix, session, options);
-    state.ran = true;
   } else {
     if (!state.graph) {
       state.graph.emplace(on, [&] { queue_decode(model, prefix, session, options); });

@@ -24,18 +24,14 @@ __global__ void __launch_bounds__(kThreads) linear_by_warpgroups(Work work, Weig
   const int steps = min(work.steps, (work.I - first_i + kTileI - 1) / kTileI);
   float sum[kTileTokens / 2] = {};
 
-  const auto fill_stage = [&](int step) {
+  const auto fill_step = [&](int step) {
     if (step < steps) {
-      Stage& to = stages[step % kStages];
       const int i = first_i + step * kTileI;
-      fill<kThreads>(
-          to.weights, [&](int r) { return weights.row(o0, r, work.I); }, i, work.I);
-      fill<kThreads>(
-          to.tokens, [&](int r) { return work.x + min(t0 + r, work.T - 1) * work.I; }, i, work.I);
+      fill_stage<kThreads>(stages[step % kStages], work, weights, t0, o0, i);
     }
     cp_async_commit();  // if empty, too: so the group of a step is known by counting
   };
-  for (int step = 0; step < kAhead; ++step) fill_stage(step);
+  for (int step = 0; step < kAhead; ++step) fill_step(step);
   for (int step = 0; step < steps; ++step) {
     cp_async_wait<kAhead - 1>();  // this thread's copies of this stage
     fence_proxy_async();          // and wgmma may see them
@@ -48,8 +44,8 @@ __global__ void __launch_bounds__(kThreads) linear_by_warpgroups(Work work, Weig
       wgmma_64x88(sum, wgmma_columns(rows, i), wgmma_columns(tokens, i));
     }
     wgmma_commit();
-    fill_stage(step + kAhead);  // where the product before the last was
-    wgmma_wait<1>(sum);         // all but this product
+    fill_step(step + kAhead);  // where the product before the last was
+    wgmma_wait<1>(sum);        // all but this product
   }
   wgmma_wait<0>(sum);
 

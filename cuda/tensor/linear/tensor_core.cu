@@ -54,22 +54,18 @@ __global__ void __launch_bounds__(kThreads) linear_by_tensor_cores(Work work, We
   const int steps = min(work.steps, (work.I - first_i + kTileI - 1) / kTileI);
   Sums sum = {};
 
-  const auto fill_stage = [&](int step) {
+  const auto fill_step = [&](int step) {
     if (step < steps) {
-      Stage& to = stages[step % kStages];
       const int i = first_i + step * kTileI;
-      fill<kThreads>(
-          to.weights, [&](int r) { return weights.row(o0, r, work.I); }, i, work.I);
-      fill<kThreads>(
-          to.tokens, [&](int r) { return work.x + min(t0 + r, work.T - 1) * work.I; }, i, work.I);
+      fill_stage<kThreads>(stages[step % kStages], work, weights, t0, o0, i);
     }
     cp_async_commit();  // if empty, too: so the group of a step is known by counting
   };
-  for (int step = 0; step < kStages - 1; ++step) fill_stage(step);
+  for (int step = 0; step < kStages - 1; ++step) fill_step(step);
   for (int step = 0; step < steps; ++step) {
     cp_async_wait<kStages - 2>();  // this thread's copies of this stage
     __syncthreads();               // all threads' copies; and all are done with the stage before
-    fill_stage(step + kStages - 1);
+    fill_step(step + kStages - 1);
     multiply(stages[step % kStages], sum);
   }
 

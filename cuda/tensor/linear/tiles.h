@@ -89,6 +89,16 @@ struct Work {
   int steps;  // of a part of the features; a block's part is blockIdx.z
 };
 
+// Starts the copies of one stage: `weights` from output o0, tokens from t0, features from first_i on.
+template <int Threads, class Weights>
+__device__ void fill_stage(Stage& to, const Work& work, const Weights& weights, Index t0, Index o0,
+                           int first_i) {
+  fill<Threads>(
+      to.weights, [&](int r) { return weights.row(o0, r, work.I); }, first_i, work.I);
+  fill<Threads>(
+      to.tokens, [&](int r) { return work.x + min(t0 + r, work.T - 1) * work.I; }, first_i, work.I);
+}
+
 // Blocks with the same weights run next to each other, so that these come from L2 but for the first.
 template <class Weights>
 dim3 grid_for(Index T, const Weights& weights, int parts) {

@@ -294,8 +294,8 @@ void expect_decodes(const gemma::DecoderShape& shape, Index layer, Math math, Wa
   const auto queue = [&] {
     prefix_lm_mask(stream, position.view(), kPrefix, kNoWindow, full.view());
     prefix_lm_mask(stream, position.view(), kPrefix, shape.window[layer], window.view());
-    decode_block(stream, block.weights, shape, layer,
-                 {position.view(), full.view(), window.view(), kPrefix}, s_there, cache_there);
+    decode_block(stream, block.weights, shape, layer, {position.view(), full.view(), window.view()},
+                 s_there, cache_there);
   };
   std::optional<cuda::Graph> graph;
   for (Index t = kPrefix; t < T; ++t) {
