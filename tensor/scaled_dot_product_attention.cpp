@@ -8,9 +8,8 @@
 
 namespace paligemma {
 
-void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const float, 3> k,
-                                  View<const float, 3> v, View<const KeyRange, 1> visible,
-                                  AttentionRule rule, View<float, 3> out) {
+void check_attention(View<const float, 3> q, View<const float, 3> k, View<const float, 3> v,
+                     View<const KeyRange, 1> visible, View<const float, 3> out) {
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
   const std::string shapes = "q " + shape_text(q) + ", k " + shape_text(k) + ", v " + shape_text(v);
   PG_CHECK(k.size(2) == H && v.shape() == k.shape(), shapes);
@@ -18,15 +17,23 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
   PG_CHECK(out.shape() == q.shape(), shapes + ", out " + shape_text(out));
   PG_CHECK(q.stride()[2] == 1 && k.stride()[2] == 1 && out.stride()[2] == 1,
            shapes + ": the numbers of a head must be contiguous");
-  const bool masked = visible.size(0) > 0;
-  PG_CHECK(!masked || visible.size(0) == T, shapes + ", visible " + shape_text(visible));
-  const auto keys_of = [=](Index t) { return masked ? visible(t) : KeyRange{0, S}; };
-  for (Index t = 0; t < T; ++t) {
-    const KeyRange keys = keys_of(t);
+  PG_CHECK(visible.size(0) == 0 || visible.size(0) == T,
+           shapes + ", visible " + shape_text(visible));
+  for (Index t = 0; t < visible.size(0); ++t) {
+    const KeyRange keys = visible(t);
     PG_CHECK(0 <= keys.begin && keys.begin < keys.end && keys.end <= S,
              "query " + std::to_string(t) + " sees keys " + std::to_string(keys.begin) + " to " +
                  std::to_string(keys.end) + " of " + std::to_string(S));
   }
+  PG_CHECK(T == 0 || S > 0, shapes + ": there must be a key to see");
+}
+
+void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const float, 3> k,
+                                  View<const float, 3> v, View<const KeyRange, 1> visible,
+                                  AttentionRule rule, View<float, 3> out) {
+  check_attention(q, k, v, visible, out);
+  const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
+  const auto keys_of = [=](Index t) { return visible.size(0) > 0 ? visible(t) : KeyRange{0, S}; };
 
 #pragma omp parallel
   {

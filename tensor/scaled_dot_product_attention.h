@@ -49,6 +49,10 @@ PG_HOST_DEVICE constexpr Index kv_head_of(Index n, Index N, Index K) { return n 
 // Squeezes any number into (-cap, cap), leaving small ones almost as they are.
 PG_HOST_DEVICE inline float soft_capped(float x, float cap) { return cap * std::tanh(x / cap); }
 
+// Throws ContractError if the shapes or ranges do not fit together, as above.
+void check_attention(View<const float, 3> q, View<const float, 3> k, View<const float, 3> v,
+                     View<const KeyRange, 1> visible, View<const float, 3> out);
+
 void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const float, 3> k,
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
                                   AttentionRule rule, View<float, 3> out);

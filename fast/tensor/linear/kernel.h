@@ -1,56 +1,16 @@
 // The two ways of a product, for the registers of whatever processor the including file is compiled for.
 #pragma once
 
-#include "fast/core/lanes.h"
+#include "fast/core/tiles.h"
 #include "fast/tensor/linear/kernels.h"
 
 namespace paligemma {
 namespace {
 
-constexpr int kPanelRegisters = 2;
-constexpr int kPanel = kPanelRegisters * kLanes;    // outputs that are computed at once
-constexpr int kTileTokens = kLanes == 16 ? 12 : 6;  // so that all sums stay in registers
-constexpr Index kFeatures = 512;  // of a panel: 32 or 64 KiB of floats, in L1 or L2
+constexpr Index kFeatures = 512;  // of a panel: 16 to 64 KiB of floats, in L1 or L2
 constexpr Index kFewTokens = 4;
 
 // ---- many tokens -----------------------------------------------------------------------------------
-
-// panel[i][k] = weight row k, feature i, widened; zeros for rows that are not there.
-template <class Weight>
-void pack(const Weight* weight, Index stride, int rows, int features, float* panel) {
-  for (int k = 0; k < kPanel; ++k) {
-    for (int i = 0; i < features; ++i) {
-      panel[i * kPanel + k] = k < rows ? widen(weight[k * stride + i]) : 0.0f;
-    }
-  }
-}
-
-// y = x times the panel, for `Tokens` rows; `outputs` of a panel's columns are stored. The sums begin as
-// `start` has them: the bias, or what stands in y already.
-template <int Tokens>
-void tile(const float* x, Index x_stride, const float* panel, int features, float* y,
-          Index y_stride, int outputs, const float* bias) {
-  Lanes sum[Tokens][kPanelRegisters];
-  for (int t = 0; t < Tokens; ++t) {
-    float start[kPanel];
-    const float* from = bias != nullptr ? bias : y + t * y_stride;
-    for (int k = 0; k < kPanel; ++k) start[k] = k < outputs || bias != nullptr ? from[k] : 0.0f;
-    for (int r = 0; r < kPanelRegisters; ++r) sum[t][r] = load<Lanes>(start + r * kLanes);
-  }
-  for (int i = 0; i < features; ++i) {
-    Lanes w[kPanelRegisters];
-    for (int r = 0; r < kPanelRegisters; ++r) w[r] = load<Lanes>(panel + i * kPanel + r * kLanes);
-    for (int t = 0; t < Tokens; ++t) {
-      const Lanes token = broadcast(x[t * x_stride + i]);
-      for (int r = 0; r < kPanelRegisters; ++r) sum[t][r] += token * w[r];
-    }
-  }
-  for (int t = 0; t < Tokens; ++t) {
-    float end[kPanel];
-    for (int r = 0; r < kPanelRegisters; ++r) store(end + r * kLanes, sum[t][r]);
-    for (int k = 0; k < outputs; ++k) y[t * y_stride + k] = end[k];
-  }
-}
 
 template <class Weight>
 void by_panels(const LinearWork<Weight>& w) {
@@ -66,17 +26,10 @@ void by_panels(const LinearWork<Weight>& w) {
       for (int k = 0; w.bias != nullptr && k < outputs; ++k) bias[k] = widen(w.bias[o + k]);
       for (Index i = 0; i < w.I; i += kFeatures) {
         const int features = static_cast<int>(w.I - i < kFeatures ? w.I - i : kFeatures);
-        pack(w.weight + o * w.I + i, w.I, outputs, features, panel);
-        const float* start = i == 0 ? bias : nullptr;
-        Index t = 0;
-        for (; t + kTileTokens <= w.T; t += kTileTokens) {
-          tile<kTileTokens>(w.x + t * w.I + i, w.I, panel, features, w.y + t * w.y_stride + o,
-                            w.y_stride, outputs, start);
-        }
-        for (; t < w.T; ++t) {
-          tile<1>(w.x + t * w.I + i, w.I, panel, features, w.y + t * w.y_stride + o, w.y_stride,
-                  outputs, start);
-        }
+        pack_rows(w.weight + o * w.I + i, w.I, outputs, features, panel);
+        multiply_rows({w.x + i, w.I, panel, kPanel, features, w.y + o, w.y_stride, outputs,
+                       i == 0 ? Begin::bias : Begin::stored, bias},
+                      w.T);
       }
     }
   }

@@ -1,0 +1,82 @@
+#include "fast/tensor/linear.h"
+
+#include "tests/support/instruction_sets.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+class FastLinear : public OnEveryInstructionSet {
+ protected:
+  template <class Weight>
+  static void expect_matches_reference(Index T, Index O, Index I) {
+    SCOPED_TRACE("T = " + std::to_string(T) + ", O = " + std::to_string(O) +
+                 ", I = " + std::to_string(I));
+    const auto x = random<float, 2>({T, I}, 1);
+    const auto weight = random<Weight, 2>({O, I}, 2);
+    const auto bias = random<Weight, 1>({O}, 3);
+    Buffer<float, 2> expected({T, O}), y({T, O});
+    const Tolerance sums = twice(float_sum_of(I, static_cast<double>(I) / 4 + 2));
+    linear(reference, x.view(), weight.view(), expected.view());
+    linear(fast, x.view(), weight.view(), y.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), sums));
+    linear(reference, x.view(), weight.view(), bias.view(), expected.view());
+    linear(fast, x.view(), weight.view(), bias.view(), y.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), sums));
+  }
+  template <class Weight>
+  static void expect_matches_reference_in_all_sizes() {
+    for (Index T : {1, 4, 5, 7, 13, 25}) {
+      for (Index O : {1, 7, 33}) {
+        for (Index I : {1, 7, 255, 257, 513}) expect_matches_reference<Weight>(T, O, I);
+      }
+    }
+    expect_matches_reference<Weight>(3, 5, 4304);
+    expect_matches_reference<Weight>(14, 17, 4304);
+    expect_matches_reference<Weight>(9, 72, 1152);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, FastLinear, kInstructionSets, instruction_set_name);
+
+TEST_P(FastLinear, MatchesReferenceWithFloatWeights) {
+  expect_matches_reference_in_all_sizes<float>();
+}
+TEST_P(FastLinear, MatchesReferenceWithBf16Weights) {
+  expect_matches_reference_in_all_sizes<bf16>();
+}
+TEST_P(FastLinear, MatchesReferenceWithF16Weights) { expect_matches_reference_in_all_sizes<f16>(); }
+
+TEST_P(FastLinear, MayWriteIntoAWindow) {
+  for (Index T : {2, 9}) {
+    const auto x = random<float, 2>({T, 7}, 1);
+    const auto weight = random<float, 2>({2, 7}, 2);
+    Buffer<float, 2> wide({T, 4}), y({T, 2});
+    linear(fast, x.view(), weight.view(), View<float, 2>(&wide.view()(0, 1), {T, 2}, {4, 1}));
+    linear(fast, x.view(), weight.view(), y.view());
+    for (Index t = 0; t < T; ++t) {
+      EXPECT_EQ(wide.view()(t, 0), 0);
+      EXPECT_EQ(wide.view()(t, 1), y.view()(t, 0));
+      EXPECT_EQ(wide.view()(t, 2), y.view()(t, 1));
+      EXPECT_EQ(wide.view()(t, 3), 0);
+    }
+  }
+}
+
+TEST_P(FastLinear, TakesNoTokens) {
+  const Buffer<float, 2> x({0, 7}), weight({3, 7});
+  Buffer<float, 2> y({0, 3});
+  EXPECT_NO_THROW(linear(fast, x.view(), weight.view(), y.view()));
+}
+
+TEST_P(FastLinear, RejectsWrongShapes) {
+  const Buffer<float, 2> x({2, 7}), weight({3, 7}), narrow({3, 6});
+  const Buffer<float, 1> short_bias({2});
+  Buffer<float, 2> y({2, 3}), short_y({1, 3});
+  EXPECT_THROW(linear(fast, x.view(), narrow.view(), y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), weight.view(), short_y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), weight.view(), short_bias.view(), y.view()), ContractError);
+}
+
+}  // namespace
+}  // namespace paligemma
