@@ -5,6 +5,7 @@
 #   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm
 #   docs/gemma/rms_norm.md             its page                must exist
 #   diagrams/gemma/rms_norm.svg        its diagram             must exist for a leaf
+#   fast/tensor/linear.{h,cpp}         its fast version        and a file for each instruction set
 #   cuda/gemma/rms_norm.{h,cu}         its kernels             cmake/cuda.cmake
 #
 # The objects of all pieces together are the library `paligemma`, which the tests link.
@@ -19,6 +20,9 @@ function(pg_piece kind path)
   if(kind STREQUAL leaf)
     pg_must_exist(${path} bench/${path}_bench.cpp diagrams/${path}.svg)
   endif()
+  if(EXISTS ${PROJECT_SOURCE_DIR}/fast/${path}.h)
+    pg_fast_piece(${path})
+  endif()
   if(EXISTS ${PROJECT_SOURCE_DIR}/cuda/${path}.h)
     pg_cuda_piece(${path})
   endif()
@@ -27,6 +31,24 @@ function(pg_piece kind path)
     pg_bench(${path})
   endif()
 endfunction()
+
+# fast/<path>.cpp chooses at run time among fast/<path>/{portable,avx2,avx512}.cpp.
+function(pg_fast_piece path)
+  string(REPLACE "/" "_" target fast_${path})
+  set(sources fast/${path}.cpp)
+  foreach(set portable avx2 avx512)
+    set(source fast/${path}/${set}.cpp)
+    if(EXISTS ${PROJECT_SOURCE_DIR}/${source} AND
+       (set STREQUAL portable OR CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64"))
+      list(APPEND sources ${source})
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${PG_FLAGS_OF_${set}}")
+    endif()
+  endforeach()
+  pg_objects(${target} ${sources})
+  pg_test(fast/${path})
+endfunction()
+set(PG_FLAGS_OF_avx2 -mavx2 -mfma -mf16c)
+set(PG_FLAGS_OF_avx512 ${PG_FLAGS_OF_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
 
 function(pg_must_exist path)
   foreach(file IN LISTS ARGN)
@@ -50,8 +72,8 @@ function(pg_support_test)
   endforeach()
 endfunction()
 
-function(pg_objects target source)
-  add_library(${target} OBJECT ${source})
+function(pg_objects target)
+  add_library(${target} OBJECT ${ARGN})
   pg_compile(${target})
   target_link_libraries(${target} PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
     PRIVATE PkgConfig::sentencepiece PkgConfig::stb PkgConfig::libzip)
