@@ -15,6 +15,7 @@
 #include "cli/model_folder.h"
 #include "cli/objects.h"
 #include "cuda/paligemma/pipeline.h"
+#include "fast/paligemma/pipeline.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
 #include "tensor/errors.h"
@@ -78,7 +79,7 @@ class Asker {
     progress_.clear();
     if (options_.verbosity >= 2) {
       std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
-                   device_.text.c_str(), kOnHost ? "reference" : "cuda",
+                   device_.text.c_str(), device_.executor.c_str(),
                    std::string(name_of(pipeline_.dtype())).c_str(), omp_get_max_threads(),
                    std::intmax_t{options_.seed});
     }

@@ -11,6 +11,8 @@ namespace paligemma::cli {
 int run_answer(const Options& options);  // the prompt, or line by line if there is none
 int run_scene(const Options& options);
 int run_eval(const Options& options);
+int run_bench(const Options& options);
+int run_quantize(const Options& options);
 int run_inspect(const Options& options);
 int run_tokenize(const Options& options);
 int run_completion_bash(const CLI::App& app);

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "fast/core/kernels.h"
+
 namespace paligemma::cli {
 namespace {
 
@@ -35,6 +37,9 @@ Found find_cuda(int number) {
 
 Device choose_device(const Options& options) {
   Device cpu{"cpu", "cpu"};
+  cpu.executor = options.reference ? "reference"
+                                   : "fast (" + std::string(kernels().name) + ": " +
+                                         std::string(kernels().products) + ")";
   if (options.reference || options.device == "cpu") {
     if (options.reference && options.device != "cpu" && options.device != "auto") {
       throw UsageError("--reference runs on the CPU, not on --device " + options.device);

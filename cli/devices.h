@@ -9,10 +9,11 @@
 namespace paligemma::cli {
 
 struct Device {
-  std::string id;         // "cpu", "cuda:0", "emulated"
-  std::string text;       // "cuda:0 (NVIDIA H200)"
-  int cuda = -1;          // its number; -1 if it is the CPU
-  std::string note = "";  // that it was chosen unasked
+  std::string id;                 // "cpu", "cuda:0", "emulated"
+  std::string text;               // "cuda:0 (NVIDIA H200)"
+  int cuda = -1;                  // its number; -1 if it is the CPU
+  std::string executor = "cuda";  // "fast" or "reference" on the CPU
+  std::string note = "";          // that it was chosen unasked
 };
 
 // Throws std::runtime_error, in one line, if there is no such device or it cannot run the kernels.
@@ -25,7 +26,7 @@ std::string device_list();
 template <class Ask>
 int with_executor(const Options& options, const Ask& ask) {
   Device device = choose_device(options);
-  if (device.cuda < 0) return ask(reference, device);
+  if (device.cuda < 0) return options.reference ? ask(reference, device) : ask(fast, device);
   cuda::use_device(device.cuda);
   return ask(cuda::Stream(), device);
 }

@@ -12,6 +12,7 @@
 #include "cli/devices.h"
 #include "cli/model_folder.h"
 #include "cuda/paligemma/pipeline.h"
+#include "fast/paligemma/pipeline.h"
 #include "processing/segmentation.h"
 #include "tensor/errors.h"
 #include "world/render.h"

@@ -120,7 +120,8 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (options.version) {
-    std::cout << "paligemma " PG_VERSION " (commit " PG_COMMIT "), executors: reference, cuda\n";
+    std::cout << "paligemma " PG_VERSION " (commit " PG_COMMIT
+                 "), executors: reference, fast, cuda\n";
     return 0;
   }
   if (options.list_devices) {
@@ -131,6 +132,8 @@ int run(const std::vector<std::string>& arguments) {
   if (*commands.completion_bash) return run_completion_bash(app);
   if (*commands.scene) return run_scene(options);
   if (*commands.eval) return run_eval(options);
+  if (*commands.bench) return run_bench(options);
+  if (*commands.quantize) return run_quantize(options);
   if (*commands.inspect) return run_inspect(options);
   fill_in_prompt(commands, options);
   if (!options.prompt_file.empty()) options.prompt = read_prompt_file(options.prompt_file);

@@ -44,7 +44,8 @@ Commands add_options(CLI::App& app, Options& o) {
       ->group(model);
   app.add_option("--mask-decoder", o.mask_decoder, "vae-oid.npz, if not beside the model")
       ->group(model);
-  app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16 or f16")->group(model);
+  app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16, f16, int8 or int4")
+      ->group(model);
   app.add_option("--softcap", o.softcap, "config or off")->group(model);
   app.add_option("--sliding-window", o.sliding_window, "config or off")->group(model);
   app.add_option("--resize", o.resize, "config, bilinear or bicubic")->group(model);
@@ -116,6 +117,11 @@ Commands add_options(CLI::App& app, Options& o) {
   c.eval = command("eval", "Score the model on scenes of the tiny world");
   c.eval->add_option("--split", o.split, "test, held-out, val, train or other");
   c.eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");
+  c.bench = command("bench", "Time the model, beside what this machine can do at most");
+  c.bench->add_option("--rounds", o.rounds, "Rounds, of which the median is given (default: 5)");
+  c.quantize = command("quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
+  c.quantize->add_option("model", o.model, "Checkpoint");
+  c.quantize->add_option("out", o.output, "Folder to write");
   c.inspect = command("inspect", "Show what a checkpoint holds");
   c.inspect->add_option("model", o.model, "Checkpoint");
   c.tokenize = command("tokenize", "Show a text's tokens");
@@ -132,6 +138,7 @@ void check(const Options& o) {
   require(o.images.size() <= 1, "several pictures: not there yet");
   require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,
           "--scenes must be from 1 to 16777216");
+  require(o.rounds >= 1 && o.rounds <= 1000, "--rounds must be from 1 to 1000");
   require(o.max_tokens.value_or(1) >= 1, "--max-tokens must be at least 1");
   require(o.max_tokens.value_or(1) <= 1 << 24, "--max-tokens is too large");
   require(o.threads.value_or(1) >= 1 && o.threads.value_or(1) <= 1024,
@@ -157,7 +164,7 @@ void check(const Options& o) {
   };
   one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
   one_of("--do-sample", o.do_sample, {"", "true", "false"});
-  one_of("--dtype", o.dtype, {"auto", "f32", "bf16", "f16"});
+  one_of("--dtype", o.dtype, {"auto", "f32", "bf16", "f16", "int8", "int4"});
   one_of("--softcap", o.softcap, {"config", "off"});
   one_of("--sliding-window", o.sliding_window, {"config", "off"});
   one_of("--resize", o.resize, {"config", "bilinear", "bicubic"});
@@ -174,6 +181,8 @@ PipelineOptions Options::pipeline() const {
   if (dtype == "f32") p.dtype = DType::f32;
   if (dtype == "bf16") p.dtype = DType::bf16;
   if (dtype == "f16") p.dtype = DType::f16;
+  if (dtype == "int8") p.dtype = DType::int8;
+  if (dtype == "int4") p.dtype = DType::int4;
   if (resize == "bilinear") p.resample = ResampleFilter::bilinear;
   if (resize == "bicubic") p.resample = ResampleFilter::bicubic;
   p.soft_cap = softcap == "config";

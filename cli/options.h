@@ -41,6 +41,7 @@ struct Options {
   std::string split = "test";
   std::optional<std::int64_t> scenes;
   bool masks = false;
+  std::int64_t rounds = 5;  // of `bench`
   // What to show.
   std::string output, dump;
   bool json = false, perf = false, skip_special_tokens = false;
@@ -55,8 +56,8 @@ struct Options {
 
 // The commands that ask the model something, besides the general form without a command.
 struct Commands {
-  CLI::App *caption, *answer, *detect, *segment, *ocr, *scene, *eval, *inspect, *tokenize,
-      *completion_bash;
+  CLI::App *caption, *answer, *detect, *segment, *ocr, *scene, *eval, *bench, *quantize, *inspect,
+      *tokenize, *completion_bash;
 };
 
 Commands add_options(CLI::App& app, Options& options);

@@ -5,7 +5,7 @@
 #   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm
 #   docs/gemma/rms_norm.md             its page                must exist
 #   diagrams/gemma/rms_norm.svg        its diagram             must exist for a leaf
-#   fast/tensor/linear.{h,cpp}         its fast version        and a file for each instruction set
+#   fast/gemma/rms_norm.{h,cpp}        its fast version        tests/fast/gemma/rms_norm_test.cpp
 #   cuda/gemma/rms_norm.{h,cu}         its kernels             cmake/cuda.cmake
 #
 # The objects of all pieces together are the library `paligemma`, which the tests link.
@@ -32,23 +32,49 @@ function(pg_piece kind path)
   endif()
 endfunction()
 
-# fast/<path>.cpp chooses at run time among fast/<path>/{portable,avx2,avx512}.cpp.
+# fast/<path>.h, with a source unless it is a template, and its test.
 function(pg_fast_piece path)
-  string(REPLACE "/" "_" target fast_${path})
-  set(sources fast/${path}.cpp)
-  foreach(set portable avx2 avx512)
-    set(source fast/${path}/${set}.cpp)
-    if(EXISTS ${PROJECT_SOURCE_DIR}/${source} AND
-       (set STREQUAL portable OR CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64"))
-      list(APPEND sources ${source})
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${PG_FLAGS_OF_${set}}")
+  if(EXISTS ${PROJECT_SOURCE_DIR}/fast/${path}.cpp)
+    string(REPLACE "/" "_" target fast_${path})
+    pg_objects(${target} fast/${path}.cpp)
+  endif()
+  if(EXISTS ${PROJECT_SOURCE_DIR}/tests/fast/${path}_test.cpp)
+    pg_fast_test(${path})
+  endif()
+endfunction()
+
+# Tests of fast versions also run AVX-512 as written out in C++.
+function(pg_fast_test)
+  foreach(path IN LISTS ARGN)
+    pg_test(fast/${path})
+    if(PG_TESTS)
+      string(REPLACE "/" "_" target fast_${path}_test)
+      target_link_libraries(${target} PRIVATE fast_emulated_avx512)
     endif()
   endforeach()
-  pg_objects(${target} ${sources})
-  pg_test(fast/${path})
 endfunction()
-set(PG_FLAGS_OF_avx2 -mavx2 -mfma -mf16c)
-set(PG_FLAGS_OF_avx512 ${PG_FLAGS_OF_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+
+# The same kernels, compiled for each instruction set; which one runs is chosen at run time.
+function(pg_fast_kernels)
+  set(avx2 -mavx2 -mfma -mf16c)
+  set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
+  set(avx512_bf16 ${avx512} -mavx512bf16)
+  set(sets portable)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(APPEND sets avx2 avx512 avx512_bf16)
+  endif()
+  foreach(set IN LISTS sets)
+    pg_objects(fast_kernels_${set} fast/kernels/${set}.cpp)
+    target_compile_options(fast_kernels_${set} PRIVATE -ffp-contract=fast ${${set}}
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # in its own header (g++ 12, bug 105593)
+  endforeach()
+  if(PG_TESTS)
+    add_library(fast_emulated_avx512 OBJECT tests/fast/emulated_avx512.cpp)
+    pg_compile(fast_emulated_avx512)
+    target_compile_options(fast_emulated_avx512 PRIVATE -ffp-contract=fast -Wno-psabi)
+    target_link_libraries(fast_emulated_avx512 PUBLIC OpenMP::OpenMP_CXX)
+  endif()
+endfunction()
 
 function(pg_must_exist path)
   foreach(file IN LISTS ARGN)

@@ -4,18 +4,47 @@
 
 namespace paligemma {
 
+namespace {
+
+// How long a row of D numbers is.
+template <class Real>
+Index row_length(View<const Real, 2>, Index D) {
+  return D;
+}
+template <Quantized Block>
+Index row_length(View<const Block, 2>, Index D) {
+  return blocks_of(D);
+}
+
+// One row of the table, times the scale.
+template <class Real>
+void write_row(View<const Real, 1> row, float scale, View<float, 1> y) {
+  for (Index d = 0; d < y.size(0); ++d) y(d) = scale * widen(row(d));
+}
+template <class Block>
+requires requires(Block block) { block.scale; }
+void write_row(View<const Block, 1> row, float scale, View<float, 1> y) {
+  float weights[kBlock];
+  for (Index d = 0; d < y.size(0); ++d) {
+    if (d % kBlock == 0) dequantize(row(d / kBlock), weights);
+    y(d) = scale * weights[d % kBlock];
+  }
+}
+
+}  // namespace
+
 template <class Table>
 void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table,
                      View<float, 2> y) {
-  const Index T = ids.size(0), V = table.size(0), D = table.size(1);
-  PG_CHECK(y.size(0) == T && y.size(1) == D,
+  const Index T = ids.size(0), V = table.size(0), D = y.size(1);
+  PG_CHECK(y.size(0) == T && table.size(1) == row_length(table, D),
            "ids " + shape_text(ids) + ", table " + shape_text(table) + ", y " + shape_text(y));
 
   const float scale = std::sqrt(static_cast<float>(D));
   for (Index t = 0; t < T; ++t) {
     const Index id = ids(t);
     PG_CHECK(0 <= id && id < V, "id " + std::to_string(id) + " of " + std::to_string(V));
-    for (Index d = 0; d < D; ++d) y(t, d) = scale * widen(table(id, d));
+    write_row(table.row(id), scale, y.row(t));
   }
 }
 
@@ -24,6 +53,10 @@ template void token_embedding(Reference, View<const TokenId, 1>, View<const floa
 template void token_embedding(Reference, View<const TokenId, 1>, View<const bf16, 2>,
                               View<float, 2>);
 template void token_embedding(Reference, View<const TokenId, 1>, View<const f16, 2>,
+                              View<float, 2>);
+template void token_embedding(Reference, View<const TokenId, 1>, View<const Int8Block, 2>,
+                              View<float, 2>);
+template void token_embedding(Reference, View<const TokenId, 1>, View<const Int4Block, 2>,
                               View<float, 2>);
 
 }  // namespace paligemma

@@ -15,13 +15,14 @@
 
 #include "tensor/execution.h"
 #include "tensor/numbers.h"
+#include "tensor/quantized_linear.h"
 #include "tensor/view.h"
 
 namespace paligemma {
 
 using TokenId = int;  // as in processing/tokenizer.h
 
-// Table is float, bf16 or f16.
+// Table is float, bf16, f16 or a block of quantised weights.
 template <class Table>
 void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table,
                      View<float, 2> y);

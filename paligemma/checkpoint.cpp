@@ -64,6 +64,26 @@ std::vector<fs::path> weight_files(const fs::path& path) {
   return {files.begin(), files.end()};
 }
 
+// Blocks of quantised weights lie in a file as bytes, [O, blocks, bytes of a block]. Where a matrix is
+// expected, they are one.
+void recognize_blocks(const std::vector<ExpectedTensor>& expected,
+                      std::map<std::string, TensorEntry>& found) {
+  for (const ExpectedTensor& tensor : expected) {
+    const auto entry = found.find(tensor.name);
+    if (entry == found.end() || entry->second.dtype != DType::u8 || !is_text_matrix(tensor))
+      continue;
+    const std::vector<Index>& shape = tensor.shape;
+    const auto is = [&](std::size_t block) {
+      const std::vector<Index> bytes{shape[0], blocks_of(shape[1]), static_cast<Index>(block)};
+      return entry->second.shape == bytes;
+    };
+    const bool int8 = is(sizeof(Int8Block));
+    if (!int8 && !is(sizeof(Int4Block))) continue;
+    entry->second.dtype = int8 ? DType::int8 : DType::int4;
+    entry->second.shape = shape;
+  }
+}
+
 void check_against(const std::vector<ExpectedTensor>& expected,
                    const std::map<std::string, TensorEntry>& found, const std::string& where) {
   std::set<std::string> wanted;
@@ -76,7 +96,8 @@ void check_against(const std::vector<ExpectedTensor>& expected,
                            ", config.json makes it " + shape_text(shape));
     }
     const DType dtype = entry->second.dtype;
-    if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::f16) {
+    if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::f16 &&
+        !is_quantized(dtype)) {
       throw ModelFileError(where + ": tensor " + name + " is " + std::string(name_of(dtype)) +
                            ", weights are f32, bf16 or f16");
     }
@@ -131,6 +152,7 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
       expected.push_back({kHead, {config.text.vocabulary, config.text.width}});
     }
   }
+  recognize_blocks(expected, tensors_);
   check_against(expected, tensors_, path.string());
 
   std::map<DType, Index> parameters;
@@ -169,7 +191,8 @@ const Real* Checkpoint::numbers(const std::string& name) {
     case DType::f16:
       return numbers_as<f16, Real>(entry);
     default:
-      throw ModelFileError("tensor " + name + " is not a weight");
+      throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.dtype)) +
+                           ": quantised weights are used as they are, leave out --dtype");
   }
 }
 
@@ -183,6 +206,30 @@ View<const Real, 2> Checkpoint::matrix(const std::string& name, const std::vecto
 template <class Real>
 View<const Real, 1> Checkpoint::vector(const std::string& name, Index length) {
   return {numbers<Real>(name), {length}};
+}
+
+std::vector<std::span<const std::byte>> Checkpoint::memory() const {
+  std::vector<std::span<const std::byte>> found;
+  for (const auto& copy : converted_) found.emplace_back(copy);
+  for (const SafetensorsFile& file : files_) {
+    if (converted_.empty()) found.push_back(file.bytes());
+  }
+  return found;
+}
+
+void Checkpoint::touch(const LoadListener& listener) const {
+  std::size_t all = 0, done = 0;
+  for (const SafetensorsFile& file : files_) all += file.bytes().size();
+  for (const SafetensorsFile& file : files_) {
+    const auto bytes = file.bytes();
+    constexpr std::size_t kPiece = std::size_t{256} << 20;
+    for (std::size_t begin = 0; begin < bytes.size(); begin += kPiece) {
+      const std::size_t count = std::min(kPiece, bytes.size() - begin);
+      touch_pages(bytes.subspan(begin, count));
+      done += count;
+      if (listener) listener(done, all);
+    }
+  }
 }
 
 Config Checkpoint::as_stored(Config config) const {

@@ -34,6 +34,11 @@
 
 namespace paligemma {
 
+// Hears how many of the weights' bytes are where the executor wants them.
+using LoadListener = std::function<void(std::size_t done, std::size_t all)>;
+
+inline bool is_quantized(DType dtype) { return dtype == DType::int8 || dtype == DType::int4; }
+
 class Checkpoint {
  public:
   // `path` is a checkpoint's folder, or one safetensors file in it.
@@ -44,11 +49,25 @@ class Checkpoint {
   template <class Real>
   ModelWeights<HostWeights<Real>> weights(const Config& config);
 
+  // The same with the language model's matrices quantised: views into the mapped files if they hold blocks
+  // of this type, blocks made here otherwise, which the listener hears about.
+  template <Quantized Block>
+  ModelWeights<QuantizedWeights<Block>> quantized_weights(const Config& config,
+                                                          const LoadListener& listener);
+
+  // Reads every page of the files once, so that nobody waits for one later. All threads do.
+  void touch(const LoadListener& listener) const;
+
+  // Where the weights lie: the copies and blocks made so far if there are any, the mapped files otherwise.
+  std::vector<std::span<const std::byte>> memory() const;
+
   // One of them, as weights() has it. forget_copies() ends the views into copies made so far.
   template <class Real>
   View<const Real, 2> matrix(const std::string& name, const std::vector<Index>& shape);
   template <class Real>
   View<const Real, 1> vector(const std::string& name, Index length);
+  template <Quantized Block>
+  View<const Block, 2> blocks(const std::string& name, const std::vector<Index>& shape);
   void forget_copies() { converted_.clear(); }
 
   // The configuration, with a head of its own where one is stored although it should be the embedding.
@@ -72,9 +91,6 @@ class Checkpoint {
   const Real* numbers_as(const TensorEntry& entry);
 };
 
-// Hears how many of the weights' bytes are where the executor wants them.
-using LoadListener = std::function<void(std::size_t done, std::size_t all)>;
-
 // The weights where the executor reads them, and the memory they lie in if the checkpoint does not own it.
 template <class W>
 struct PlacedWeights {
@@ -82,9 +98,15 @@ struct PlacedWeights {
   std::shared_ptr<const void> memory;
 };
 template <class Real>
-PlacedWeights<HostWeights<Real>> place_weights(Reference, Checkpoint& checkpoint,
-                                               const Config& config, const LoadListener&) {
-  return {checkpoint.weights<Real>(config), nullptr};
+PlacedWeights<WeightsOn<Reference, Real>> place_weights(Reference, Checkpoint& checkpoint,
+                                                        const Config& config,
+                                                        const LoadListener& listener) {
+  if constexpr (Quantized<Real>) {
+    return {checkpoint.quantized_weights<Real>(config, listener), nullptr};
+  } else {
+    checkpoint.touch(listener);
+    return {checkpoint.weights<Real>(config), nullptr};
+  }
 }
 
 // What a tensor is called today.

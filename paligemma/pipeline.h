@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
 #include "paligemma/checkpoint.h"
@@ -83,7 +84,13 @@ class Pipeline {
   Tokenizer tokenizer_;
   Checkpoint checkpoint_;
   std::optional<MaskDecoder> mask_decoder_;
-  std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>> model_;
+  static constexpr bool kQuantized =
+      std::is_base_of_v<Reference, On>;  // a Stream has no such kernels
+  std::conditional_t<kQuantized,
+                     std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>, ModelOf<Int8Block>,
+                                  ModelOf<Int4Block>>,
+                     std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>>>
+      model_;
 };
 
 extern template class Pipeline<Reference>;

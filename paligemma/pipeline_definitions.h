@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <stdexcept>
 #include <utility>
 
 #include "paligemma/pipeline.h"
@@ -61,12 +62,25 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
     model_ = ModelOf<Real>{std::move(on), config_.vision, config_.text, std::move(placed.weights),
                            std::move(placed.memory)};
   };
+  const auto load_quantized = [&]<class Block>(Block block) {
+    if constexpr (kQuantized) {
+      load(block);
+    } else {
+      throw std::runtime_error("quantised weights are for the CPU alone: give --device cpu");
+    }
+  };
   switch (options.dtype.value_or(checkpoint_.dtype())) {
     case DType::bf16:
       load(bf16{});
       break;
     case DType::f16:
       load(f16{});
+      break;
+    case DType::int8:
+      load_quantized(Int8Block{});
+      break;
+    case DType::int4:
+      load_quantized(Int4Block{});
       break;
     default:
       load(float{});
@@ -76,7 +90,7 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
 
 template <class On>
 DType Pipeline<On>::dtype() const {
-  constexpr std::array kTypes{DType::f32, DType::bf16, DType::f16};
+  constexpr std::array kTypes{DType::f32, DType::bf16, DType::f16, DType::int8, DType::int4};
   return kTypes[model_.index()];
 }
 

@@ -28,6 +28,11 @@ std::vector<ExpectedTensor> expected_tensors(const Config& config) {
   return std::move(recorder.asked);
 }
 
+bool is_text_matrix(const ExpectedTensor& tensor) {
+  return tensor.shape.size() == 2 &&
+         (tensor.name.starts_with("language_model.") || tensor.name == "lm_head.weight");
+}
+
 Index parameter_count(const Config& config) {
   Index count = 0;
   for (const auto& [name, shape] : expected_tensors(config)) {

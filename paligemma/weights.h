@@ -25,8 +25,8 @@ namespace paligemma {
 
 template <class W>
 struct ModelWeights {
-  siglip::EncoderWeights<W> vision;
-  LinearWeights<W> projector;  // [D of the text, D of the pictures]
+  siglip::EncoderWeights<typename W::Vision> vision;
+  LinearWeights<typename W::Vision> projector;  // [D of the text, D of the pictures]
   gemma::DecoderWeights<W> text;
 };
 
@@ -100,16 +100,21 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
   return w;
 }
 
-template <class W, class Source>
-ModelWeights<W> load_weights(const Config& config, Source& source) {
+// The language model's weights may come from a source of their own, if they are of another type.
+template <class W, class Vision, class Text>
+ModelWeights<W> load_weights(const Config& config, Vision& vision, Text& text) {
   const Index D = config.text.width;
   ModelWeights<W> w;
-  w.vision = load_encoder<W>(config.vision, source);
+  w.vision = load_encoder<typename W::Vision>(config.vision, vision);
   w.projector.weight =
-      source.matrix("multi_modal_projector.linear.weight", {D, config.vision.width});
-  w.projector.bias = source.vector("multi_modal_projector.linear.bias", D);
-  w.text = load_decoder<W>(config.text, config.tied_head, source);
+      vision.matrix("multi_modal_projector.linear.weight", {D, config.vision.width});
+  w.projector.bias = vision.vector("multi_modal_projector.linear.bias", D);
+  w.text = load_decoder<W>(config.text, config.tied_head, text);
   return w;
+}
+template <class W, class Source>
+ModelWeights<W> load_weights(const Config& config, Source& source) {
+  return load_weights<W>(config, source, source);
 }
 
 // What a checkpoint of this configuration must hold, in the order above.
@@ -118,6 +123,9 @@ struct ExpectedTensor {
   std::vector<Index> shape;
 };
 std::vector<ExpectedTensor> expected_tensors(const Config& config);
+
+// A matrix of the language model: what is quantised.
+bool is_text_matrix(const ExpectedTensor& tensor);
 
 // The sum of their sizes; a tied head counts once.
 Index parameter_count(const Config& config);

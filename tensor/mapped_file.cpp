@@ -38,4 +38,14 @@ MappedFile::~MappedFile() {
 
 MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
 
+void touch_pages(std::span<const std::byte> bytes) {
+  constexpr std::size_t kPage = 4096;
+  const auto pages = static_cast<std::ptrdiff_t>((bytes.size() + kPage - 1) / kPage);
+#pragma omp parallel for schedule(static) if (pages > 1024)
+  for (std::ptrdiff_t page = 0; page < pages; ++page) {
+    static_cast<void>(
+        *static_cast<const volatile std::byte*>(&bytes[static_cast<std::size_t>(page) * kPage]));
+  }
+}
+
 }  // namespace paligemma

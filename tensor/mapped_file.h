@@ -22,4 +22,7 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// Looks at every page of mapped bytes, with all threads, so that nobody waits for one later.
+void touch_pages(std::span<const std::byte> bytes);
+
 }  // namespace paligemma

@@ -5,7 +5,9 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "tensor/errors.h"
@@ -26,7 +28,7 @@ struct DTypeRow {
   Index size;
 };
 
-constexpr std::array<DTypeRow, 10> kDTypes{{{DType::f64, "F64", "f64", 8},
+constexpr std::array<DTypeRow, 12> kDTypes{{{DType::f64, "F64", "f64", 8},
                                             {DType::f32, "F32", "f32", 4},
                                             {DType::f16, "F16", "f16", 2},
                                             {DType::bf16, "BF16", "bf16", 2},
@@ -35,7 +37,9 @@ constexpr std::array<DTypeRow, 10> kDTypes{{{DType::f64, "F64", "f64", 8},
                                             {DType::i16, "I16", "i16", 2},
                                             {DType::i8, "I8", "i8", 1},
                                             {DType::u8, "U8", "u8", 1},
-                                            {DType::boolean, "BOOL", "bool", 1}}};
+                                            {DType::boolean, "BOOL", "bool", 1},
+                                            {DType::int8, "", "int8", 0},
+                                            {DType::int4, "", "int4", 0}}};
 
 const DTypeRow& row_of(DType dtype) {
   return *std::find_if(kDTypes.begin(), kDTypes.end(),
@@ -136,7 +140,9 @@ std::optional<DType> dtype_named(std::string_view name) {
   return std::nullopt;
 }
 
-Index TensorEntry::count() const { return static_cast<Index>(bytes.size()) / size_of(dtype); }
+Index TensorEntry::count() const {
+  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+}
 
 std::string shape_text(std::span<const Index> shape) {
   std::string text;

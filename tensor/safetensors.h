@@ -25,7 +25,8 @@
 
 namespace paligemma {
 
-enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+// The last two are not a file's: blocks of quantised weights (tensor/quantized_linear.h) lie in it as u8.
+enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, int8, int4 };
 
 Index size_of(DType dtype);                               // bytes of one number
 std::string_view name_of(DType dtype);                    // "bf16"
@@ -46,6 +47,7 @@ class SafetensorsFile {
   explicit SafetensorsFile(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return file_.bytes(); }  // header and all
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 

@@ -11,6 +11,7 @@ template <class Real>
 struct DeviceWeights {
   using Matrix = DeviceView<const Real, 2>;
   using Vector = DeviceView<const Real, 1>;
+  using Vision = DeviceWeights;
 };
 
 }  // namespace cuda

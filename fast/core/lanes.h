@@ -1,18 +1,26 @@
 // Lanes: as many floats as one register holds, for which the compiler has the instructions of whatever
 // processor a file is compiled for. The operators + - * work on all lanes at once, and a * b + c becomes
 // one multiply-add where there is one.
+//
+// Everything that kernels include is in an unnamed namespace and calls nothing of the standard library:
+// a function compiled for a newer processor must not be the one that the linker gives to all.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "tensor/numbers.h"
 #include "tensor/view.h"
 
-namespace paligemma {
-namespace {  // each file that includes this is compiled for another processor
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
-#if defined(__AVX512F__)
+namespace paligemma {
+namespace {
+
+#if defined(__AVX512F__) || defined(PG_EMULATE_AVX512)
 inline constexpr int kLanes = 16;
 #elif defined(__AVX2__)
 inline constexpr int kLanes = 8;
@@ -20,37 +28,91 @@ inline constexpr int kLanes = 8;
 inline constexpr int kLanes = 4;  // SSE2, NEON
 #endif
 
-typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
-typedef std::uint32_t Bits __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
-typedef std::uint16_t Shorts __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
+template <class T>
+using LanesOf __attribute__((vector_size(kLanes * sizeof(T)))) = T;
+
+using Lanes = LanesOf<float>;
+using Ints = LanesOf<std::int32_t>;
+using Units = LanesOf<std::uint32_t>;  // 32 bits of anything: a float, two bf16, four bytes
 
 template <class V, class T>
-V load(const T* p) {
+inline V load(const T* p) {
   V v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-inline void store(float* p, Lanes v) { std::memcpy(p, &v, sizeof v); }
+template <class V, class T>
+inline void store(T* p, V v) {
+  std::memcpy(p, &v, sizeof v);
+}
 inline Lanes broadcast(float x) { return x - Lanes{}; }
+inline Units broadcast(std::uint32_t x) { return x - Units{}; }
 
-// kLanes neighbours, widened. bf16 is the upper half of a float.
+template <class To, class From>
+inline To bits_as(From v) {
+  static_assert(sizeof(To) == sizeof v);
+  return reinterpret_cast<To>(v);
+}
+inline Lanes to_float(Ints v) { return __builtin_convertvector(v, Lanes); }
+
+// kLanes neighbours, widened.
 inline Lanes load_widened(const float* p) { return load<Lanes>(p); }
 inline Lanes load_widened(const bf16* p) {
-  const Bits bits = __builtin_convertvector(load<Shorts>(p), Bits) << 16;
-  Lanes v;
-  std::memcpy(&v, &bits, sizeof v);
-  return v;
+  const auto shorts = load<LanesOf<std::uint16_t>>(p);
+  return bits_as<Lanes>(__builtin_convertvector(shorts, Units) << 16);
 }
 inline Lanes load_widened(const f16* p) {
+#if defined(__F16C__) && defined(__AVX512F__)
+  return bits_as<Lanes>(_mm512_cvtph_ps(load<__m256i>(p)));
+#elif defined(__F16C__) && !defined(PG_EMULATE_AVX512)
+  return bits_as<Lanes>(_mm256_cvtph_ps(load<__m128i>(p)));
+#else
   Lanes v;
   for (int i = 0; i < kLanes; ++i) v[i] = widen(p[i]);
   return v;
+#endif
 }
+
+// The two numbers of each unit, widened. bf16 is the upper half of a float.
+inline Lanes lower(Units pair, bf16) { return bits_as<Lanes>(pair << 16); }
+inline Lanes upper(Units pair, bf16) { return bits_as<Lanes>(pair & 0xffff'0000u); }
+inline Lanes lower(Units pair, f16) {
+  f16 halves[kLanes];
+  store(halves, __builtin_convertvector(pair & 0xffffu, LanesOf<std::uint16_t>));
+  return load_widened(halves);
+}
+inline Lanes upper(Units pair, f16 number) { return lower(pair >> 16, number); }
 
 inline float sum_of(Lanes v) {
   float sum = 0;
   for (int i = 0; i < kLanes; ++i) sum += v[i];
   return sum;
+}
+inline float max_of(Lanes v) {
+  float max = v[0];
+  for (int i = 1; i < kLanes; ++i) max = v[i] > max ? v[i] : max;
+  return max;
+}
+inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
+
+// The number of lane k is that of lane i of row k: a square turned about its diagonal.
+template <int Distance, std::size_t... I>
+inline void exchange(Units& a, Units& b, std::index_sequence<I...>) {
+  const Units below =
+      __builtin_shufflevector(a, b, (I & Distance ? kLanes + (I & ~std::size_t{Distance}) : I)...);
+  b = __builtin_shufflevector(a, b, (I & Distance ? kLanes + I : I | Distance)...);
+  a = below;
+}
+template <int Distance = 1>
+inline void transpose(Units (&rows)[kLanes]) {
+  if constexpr (Distance < kLanes) {
+    for (int k = 0; k < kLanes; ++k) {
+      if ((k & Distance) == 0) {
+        exchange<Distance>(rows[k], rows[k + Distance], std::make_index_sequence<kLanes>());
+      }
+    }
+    transpose<2 * Distance>(rows);
+  }
 }
 
 }  // namespace

@@ -1,77 +1,96 @@
-// A tile of a product: a few rows of x times a panel, a strip of the other matrix that is as wide as two
-// registers. All sums stay in registers while the features pass by. Included by kernels.
+// A tile of a product: a few rows of x times a panel, a strip of the other matrix that is a few registers
+// wide. All sums stay in registers while the features pass by. Numbers are counted in units of 32 bits,
+// which hold one float, two bf16 or more (fast/core/products.h).
 #pragma once
 
-#include "fast/core/lanes.h"
+#include <type_traits>
+
+#include "fast/core/products.h"
 
 namespace paligemma {
 namespace {
 
-constexpr int kPanelRegisters = 2;
-constexpr int kPanel = kPanelRegisters * kLanes;  // columns of a panel
-constexpr int kTileRows = kLanes == 16 ? 12 : 6;  // of x: with 24 or 12 sums no register is left
+// How large a tile is: as many sums as leave room for a row of the panel and one number of x. Of 264
+// tokens and of 256 nothing is left over where a tile has eight rows.
+inline constexpr int kTileRows = kLanes == 16 ? 8 : 6;
+inline constexpr int kTileRegisters = kLanes == 16 ? 3 : 2;
+inline constexpr int kPanel = kTileRegisters * kLanes;  // columns
 
-// panel[i][k] = number i of row k, widened; zeros for rows that are not there. This turns rows of weights,
-// or keys, so that neighbours in a register belong to neighbouring outputs.
-template <class T>
-void pack_rows(const T* rows, Index stride, int count, int features, float* panel) {
-  for (int k = 0; k < kPanel; ++k) {
-    for (int i = 0; i < features; ++i) {
-      panel[i * kPanel + k] = k < count ? widen(rows[k * stride + i]) : 0.0f;
-    }
-  }
-}
-
-// Where sums begin.
-enum class Begin { zero, bias, stored };
-
-struct Tile {
-  const float* x;
-  Index x_stride;
-  const float* panel;  // [features][kPanel or more]
-  Index panel_stride;
-  Index features;
-  float* y;
-  Index y_stride;
-  int columns;  // of the panel that are stored
-  Begin begin;
-  const float* bias;  // [kPanel]
-};
-
-// y[r][c] = begin + sum_i x[r][i] panel[i][c], for `Rows` rows.
-template <int Rows>
-void multiply_tile(const Tile& at, Index first_row) {
-  const float* const x = at.x + first_row * at.x_stride;
-  float* const y = at.y + first_row * at.y_stride;
-  Lanes sum[Rows][kPanelRegisters];
-  for (int r = 0; r < Rows; ++r) {
-    float begin[kPanel] = {};
-    for (int c = 0; at.begin != Begin::zero && c < at.columns; ++c) {
-      begin[c] = at.begin == Begin::bias ? at.bias[c] : y[r * at.y_stride + c];
-    }
-    for (int v = 0; v < kPanelRegisters; ++v) sum[r][v] = load<Lanes>(begin + v * kLanes);
-  }
-  for (Index i = 0; i < at.features; ++i) {
-    Lanes w[kPanelRegisters];
-    for (int v = 0; v < kPanelRegisters; ++v) {
-      w[v] = load<Lanes>(at.panel + i * at.panel_stride + v * kLanes);
-    }
+// sum[r][c] += sum_i x[r][i] panel[i][c], where x[r][i] lies at x[r * row + i * next].
+template <class Product, int Rows, int Registers>
+inline void multiply_tile(const std::uint32_t* x, Index row, Index next, const std::uint32_t* panel,
+                          Index units, typename Product::Sum (&sum)[Rows][Registers]) {
+  for (Index i = 0; i < units; ++i) {
+    Units w[Registers];
+    for (int v = 0; v < Registers; ++v) w[v] = load<Units>(panel + (i * Registers + v) * kLanes);
     for (int r = 0; r < Rows; ++r) {
-      const Lanes number = broadcast(x[r * at.x_stride + i]);
-      for (int v = 0; v < kPanelRegisters; ++v) sum[r][v] += number * w[v];
+      const Units number = broadcast(x[r * row + i * next]);
+      for (int v = 0; v < Registers; ++v) sum[r][v] = Product::dot(sum[r][v], number, w[v]);
     }
-  }
-  for (int r = 0; r < Rows; ++r) {
-    float end[kPanel];
-    for (int v = 0; v < kPanelRegisters; ++v) store(end + v * kLanes, sum[r][v]);
-    for (int c = 0; c < at.columns; ++c) y[r * at.y_stride + c] = end[c];
   }
 }
 
-inline void multiply_rows(const Tile& at, Index rows) {
-  Index r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows) multiply_tile<kTileRows>(at, r);
-  for (; r < rows; ++r) multiply_tile<1>(at, r);
+// How many units a row of x has in its own memory: rows that lie a power of two apart would push one
+// another out of the cache.
+inline Index row_stride(Index units) { return (units + 15) / 16 * 16 + 16; }
+
+// kLanes units from `p`, of which `count` numbers exist; zeros behind them.
+template <class Number>
+inline Units load_some(const Number* p, Index count) {
+  constexpr Index kNumbers = sizeof(Units) / sizeof(Number);
+  if (count >= kNumbers) return load<Units>(p);
+  Number some[kNumbers] = {};
+  std::memcpy(some, p, static_cast<std::size_t>(count) * sizeof(Number));
+  return load<Units>(some);
+}
+
+// panel[i][k] = unit i of the row at row_of(k), zeros for k >= count. This turns rows of weights, or
+// queries, so that neighbours in a register belong to neighbouring rows. It writes whole steps of kLanes
+// units.
+template <class Product, class RowOf>
+inline void pack_panel(const RowOf& row_of, int count, Index features, int registers,
+                       std::uint32_t* panel) {
+  using Number = std::remove_cvref_t<decltype(*row_of(0))>;
+  constexpr bool kSplit = sizeof(Number) == 2 && Product::kNumbers == 1;  // two floats of a unit
+  constexpr Index kStep = sizeof(Units) / sizeof(Number);
+  const Index width = registers * kLanes;
+  for (int first = 0; first < width; first += kLanes) {
+    for (Index i = 0; i < features; i += kStep) {
+      Units square[kLanes];
+      for (int k = 0; k < kLanes; ++k) {
+        square[k] = first + k < count ? load_some(row_of(first + k) + i, features - i) : Units{};
+      }
+      transpose(square);
+      std::uint32_t* const to = panel + i / Product::kNumbers * width + first;
+      for (int k = 0; k < kLanes; ++k) {
+        if constexpr (kSplit) {
+          store(to + (2 * k) * width, lower(square[k], Number{}));
+          store(to + (2 * k + 1) * width, upper(square[k], Number{}));
+        } else {
+          store(to + k * width, square[k]);
+        }
+      }
+    }
+  }
+}
+
+// bf16 of floats, rounded to nearest, ties to even; a NaN stays one.
+inline LanesOf<std::uint16_t> round_to_bf16(Lanes x) {
+  const Units bits = bits_as<Units>(x);
+  const Units rounded = x == x ? bits + 0x7fffu + ((bits >> 16) & 1u) : bits | 0x40'0000u;
+  return __builtin_convertvector(rounded >> 16, LanesOf<std::uint16_t>);
+}
+
+// One row of x as the units of a product.
+inline void convert_row(FloatProduct, const float* x, Index I, std::uint32_t* units) {
+  std::memcpy(units, x, static_cast<std::size_t>(I) * sizeof(float));
+}
+inline void convert_row(Bf16Product, const float* x, Index I, std::uint32_t* units) {
+  auto* const to = reinterpret_cast<std::uint16_t*>(units);
+  Index i = 0;
+  for (; i + kLanes <= I; i += kLanes) store(to + i, round_to_bf16(load<Lanes>(x + i)));
+  for (; i < I; ++i) to[i] = round_to_bf16(broadcast(x[i]))[0];
+  if (I % 2 != 0) to[I] = 0;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "fast/paligemma/pipeline.h"
 
-#include "fast/tensor/linear.h"
-#include "fast/tensor/scaled_dot_product_attention.h"
+#include "fast/paligemma/model.h"
 #include "paligemma/pipeline_definitions.h"
 
 namespace paligemma {

@@ -1,9 +1,11 @@
 // Linear on the CPU, fast. The contract is tensor/linear.h's. Weights are read as they are stored, in
-// rows; nothing is rounded.
+// rows:
 //
 //   a few tokens    each row of weights is read once, four rows at a time: as fast as memory is
-//   more tokens     16 or 32 rows at a time are packed into a panel in the cache, widened to float,
-//                   and met by all tokens
+//   more tokens     the rows of one panel are turned into the cache, and met by all tokens
+//
+// Where the processor multiplies bf16 (vdpbf16ps) and the weights are bf16, x is rounded to bf16 for more
+// than a few tokens; otherwise nothing is rounded.
 #pragma once
 
 #include "tensor/linear.h"
@@ -16,5 +18,15 @@ void linear(Fast, View<const float, 2> x, View<const Weight, 2> weight, View<flo
 template <class Weight>
 void linear(Fast, View<const float, 2> x, View<const Weight, 2> weight, View<const Weight, 1> bias,
             View<float, 2> y);
+
+// y = gelu(x weight^T + bias), in the tanh form.
+template <class Weight>
+void linear_gelu(Fast, View<const float, 2> x, View<const Weight, 2> weight,
+                 View<const Weight, 1> bias, View<float, 2> y);
+
+// y = gelu(x gate^T) * (x up^T), in the tanh form; gate and up are [F, I].
+template <class Weight>
+void linear_geglu(Fast, View<const float, 2> x, View<const Weight, 2> gate,
+                  View<const Weight, 2> up, View<float, 2> y);
 
 }  // namespace paligemma

@@ -1,7 +1,6 @@
 #include "fast/tensor/scaled_dot_product_attention.h"
 
-#include "fast/core/processor.h"
-#include "fast/tensor/scaled_dot_product_attention/kernels.h"
+#include "fast/core/kernels.h"
 
 namespace paligemma {
 
@@ -9,18 +8,13 @@ void scaled_dot_product_attention(Fast, View<const float, 3> q, View<const float
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
                                   AttentionRule rule, View<float, 3> out) {
   check_attention(q, k, v, visible, out);
-  PG_CHECK(v.stride()[2] == 1, "the numbers of a head must be contiguous");
-  const AttentionWork work{q, k, v, visible, rule, out};
-  switch (instruction_set()) {
-#if defined(__x86_64__)
-    case InstructionSet::avx512:
-      return attention_avx512(work);
-    case InstructionSet::avx2:
-      return attention_avx2(work);
-#endif
-    default:
-      return attention_portable(work);
-  }
+  PG_CHECK(v.stride()[2] == 1 && (visible.size(0) == 0 || visible.stride()[0] == 1),
+           "the numbers of a head must be contiguous");
+  kernels().attention({q.data(), k.data(), v.data(), out.data(),
+                       visible.size(0) > 0 ? visible.data() : nullptr, rule, q.size(0), q.size(1),
+                       q.size(2), k.size(0), k.size(1), q.stride()[0], q.stride()[1], k.stride()[0],
+                       k.stride()[1], v.stride()[0], v.stride()[1], out.stride()[0],
+                       out.stride()[1]});
 }
 
 }  // namespace paligemma

@@ -1,6 +1,8 @@
 // Attention on the CPU, fast. The contract is tensor/scaled_dot_product_attention.h's; nothing is rounded.
-// Both of its products, of queries with keys and of weights with values, are made of the same tiles as
-// linear's; a thread has all keys of some queries of one head.
+//
+//   many queries   lanes are queries: scores of R keys at a time, a softmax down the columns, and the
+//                  values' sum, by the same tiles as linear's
+//   a few          each query meets the keys and values as they lie
 #pragma once
 
 #include "tensor/scaled_dot_product_attention.h"

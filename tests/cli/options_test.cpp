@@ -37,7 +37,7 @@ TEST(Ranges, AreCheckedBeforeAnythingIsRead) {
                                                       {"--seed", "99999999999999999999"},
                                                       {"--seed", "x"},
                                                       {"--dtype", "x"},
-                                                      {"--dtype", "int8"},
+                                                      {"--dtype", "int3"},
                                                       {"--device", "tpu"},
                                                       {"--device", "cudax"},
                                                       {"--device", "cuda:"},

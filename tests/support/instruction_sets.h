@@ -1,29 +1,42 @@
-// Tests of fast versions run once for each instruction set that this machine has.
+// Tests of fast versions run once for each instruction set that this machine has, and once for AVX-512 as
+// written out in C++ (fast/core/products.h), which every machine has.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include "fast/core/processor.h"
+#include "fast/core/kernels.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
 
-namespace paligemma::test {
+namespace paligemma {
 
-class OnEveryInstructionSet : public ::testing::TestWithParam<InstructionSet> {
+extern const Kernels kEmulatedAvx512Kernels;  // tests/fast/emulated_avx512.cpp
+
+namespace test {
+
+class OnEveryInstructionSet : public ::testing::TestWithParam<std::string_view> {
  protected:
   void SetUp() override {
-    if (!use_instruction_set(GetParam())) GTEST_SKIP() << "this processor does not have it";
+    if (GetParam() == kEmulatedAvx512Kernels.name) return use(kEmulatedAvx512Kernels);
+    for (const Kernels* kernels : available_kernels()) {
+      if (kernels->name == GetParam()) return use(*kernels);
+    }
+    GTEST_SKIP() << "this processor does not have it";
   }
-  void TearDown() override { use_instruction_set(before_); }
+  void TearDown() override { use(before_); }
+
+  // Whether products with bf16 weights round the other factor to bf16 too.
+  static bool rounds_to_bf16() { return kernels().products.starts_with("bf16"); }
 
  private:
-  InstructionSet before_ = instruction_set();
+  const Kernels& before_ = kernels();
 };
 
 inline const auto kInstructionSets =
-    ::testing::Values(InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512);
-inline std::string instruction_set_name(const ::testing::TestParamInfo<InstructionSet>& info) {
-  return std::string(name_of(info.param));
+    ::testing::Values("portable", "avx2", "avx512", "avx512_bf16", "emulated_avx512");
+inline std::string instruction_set_name(const ::testing::TestParamInfo<std::string_view>& info) {
+  return std::string(info.param);
 }
 
-}  // namespace paligemma::test
+}  // namespace test
+}  // namespace paligemma

@@ -2,8 +2,6 @@
 // float weights, where nothing is rounded, then with bf16.
 #include "cuda/paligemma/pipeline.h"
 
-#include <cstdio>
-
 #include "tests/support/cuda_test.h"
 #include "tests/support/golden.h"
 #include "tests/support/logits.h"
@@ -83,24 +81,7 @@ INSTANTIATE_TEST_SUITE_P(Scene, CudaTinyModelWithBf16, ::testing::Range(0, scene
 TEST_P(CudaTinyModelWithBf16, OnlyCloseTokensDiffer) {
   static const Pipeline<Reference> expected(reference, {.model = kTinyModel});
   static const Pipeline<cuda::Stream> pipeline(cuda::Stream(), {.model = kTinyModel});
-  const auto image = scene_picture(GetParam());
-  const auto there = expected.encode(image.view());
-  const auto here = pipeline.encode(image.view());
-  for (const Exchange& exchange : exchanges().at(GetParam())) {
-    Recorder want, got;
-    const auto ids = ids_of(expected.generate(there, exchange.prompt, {}, std::ref(want)));
-    const auto said = ids_of(pipeline.generate(here, exchange.prompt, {}, std::ref(got)));
-    for (std::size_t i = 0; i < std::min(ids.size(), said.size()); ++i) {
-      const auto row = want.taps.at("logits").row(static_cast<Index>(i));
-      const auto logits = got.taps.at("logits").row(static_cast<Index>(i));
-      EXPECT_LE(largest_difference(logits, row), kLogitError) << exchange.prompt << ", token " << i;
-      if (said[i] == ids[i]) continue;
-      EXPECT_LE(lead(row), 2 * kLogitError) << exchange.prompt << ", token " << i;
-      std::printf("[ bf16 ] %s: token %zu differs, lead %.4f\n", exchange.prompt.c_str(), i,
-                  lead(row));
-      break;
-    }
-  }
+  only_close_tokens_differ(expected, pipeline, GetParam(), kLogitError);
 }
 
 }  // namespace

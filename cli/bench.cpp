@@ -1,0 +1,64 @@
+// How fast a model is on this machine's processor, as multiples of the machine's own limits.
+#include <omp.h>
+
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/model_folder.h"
+#include "fast/core/kernels.h"
+#include "fast/paligemma/measure.h"
+
+namespace paligemma::cli {
+namespace {
+
+nlohmann::ordered_json json_of(const Measured& m) {
+  return {{"ms", m.ms}, {"floor_ms", m.floor_ms}, {"multiple", m.multiple}};
+}
+
+void print(const char* name, const Measured& m) {
+  std::printf("%-8s %10.2f %10.2f %9.2f\n", name, m.ms, m.floor_ms, m.multiple);
+}
+
+}  // namespace
+
+int run_bench(const Options& options) {
+  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+  const ModelFolder found = find_model(options);
+  const Measurement m =
+      measure(found.path, options.pipeline().dtype, static_cast<int>(options.rounds));
+  // The peak that the weights' type is held to.
+  const double peak = m.dtype == "bf16"                      ? m.probe.bf16
+                      : m.dtype == "f32" || m.dtype == "f16" ? m.probe.f32
+                                                             : m.probe.int8;
+  if (options.json) {
+    const nlohmann::ordered_json object = {
+        {"model", found.id},
+        {"dtype", m.dtype},
+        {"kernels", kernels().name},
+        {"threads", omp_get_max_threads()},
+        {"rounds", options.rounds},
+        {"probe", {{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}}},
+        {"load", {{"ms", m.load_ms}}},
+        {"encode", json_of(m.encode)},
+        {"prefill", json_of(m.prefill)},
+        {"decode", json_of(m.decode)},
+        {"decode0", json_of(m.decode0)}};
+    std::cout << object.dump(2) << "\n";
+    return 0;
+  }
+  std::printf("%s, weights %s, kernels %s (%s), %d threads\n", found.id.c_str(), m.dtype.c_str(),
+              std::string(kernels().name).c_str(), std::string(kernels().products).c_str(),
+              omp_get_max_threads());
+  std::printf("peak %.0f GFLOP/s, reads %.1f GB/s, load %.0f ms\n\n", peak / 1e9,
+              m.probe.read / 1e9, m.load_ms);
+  std::printf("%-8s %10s %10s %9s\n", "", "ms", "floor ms", "multiple");
+  print("encode", m.encode);
+  print("prefill", m.prefill);
+  print("decode", m.decode);
+  print("decode0", m.decode0);
+  return 0;
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,29 @@
+// Writes a checkpoint with quantised weights.
+#include "paligemma/quantize.h"
+
+#include <omp.h>
+
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/listeners.h"
+#include "cli/model_folder.h"
+
+namespace paligemma::cli {
+
+int run_quantize(const Options& options) {
+  if (options.dtype != "int8" && options.dtype != "int4") {
+    throw UsageError("say how many bits: --dtype int8 or --dtype int4");
+  }
+  if (options.output.empty())
+    throw UsageError("say which model and where to: quantize MODEL FOLDER");
+  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+  const ModelFolder found = find_model(options);
+  Progress progress(options.verbosity >= 1);
+  quantize_checkpoint(found.path, *options.pipeline().dtype, options.output,
+                      [&](std::size_t done, std::size_t all) { progress.loaded(done, all); });
+  progress.clear();
+  return 0;
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,34 @@
+// Loops over the rows of activations, for pieces that memory decides: every compiler's four lanes will do.
+#pragma once
+
+#include "fast/core/lanes.h"
+#include "tensor/check.h"
+
+namespace paligemma {
+namespace {
+
+inline constexpr Index kWorthAThread = 1 << 14;  // numbers: about what waking a thread costs
+
+// f(register at d) for all whole registers of a row, then f of one lane for what is left.
+template <class Wide, class Single>
+inline void for_row(Index D, const Wide& wide, const Single& single) {
+  Index d = 0;
+  for (; d + kLanes <= D; d += kLanes) wide(d);
+  for (; d < D; ++d) single(d);
+}
+
+// sum_d f(x[d]), f of lanes or of one number.
+template <class Function>
+inline float sum_over(const float* x, Index D, const Function& f) {
+  Lanes sums[4] = {};
+  Index d = 0;
+  for (; d + 4 * kLanes <= D; d += 4 * kLanes) {
+    for (int i = 0; i < 4; ++i) sums[i] += f(load<Lanes>(x + d + i * kLanes));
+  }
+  float sum = sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  for (; d < D; ++d) sum += f(x[d]);
+  return sum;
+}
+
+}  // namespace
+}  // namespace paligemma

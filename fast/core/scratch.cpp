@@ -1,0 +1,38 @@
+#include "fast/core/scratch.h"
+
+#include <sys/mman.h>
+
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+namespace paligemma {
+namespace {
+
+struct Block {
+  std::size_t bytes = 0;
+  std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
+};
+
+}  // namespace
+
+void* scratch(Scratch purpose, std::size_t bytes) {
+  thread_local std::array<Block, 3> blocks;
+  Block& block = blocks[static_cast<std::size_t>(purpose)];
+  if (block.bytes < bytes) {
+    constexpr std::size_t kHugePage = std::size_t{2} << 20;
+    const std::size_t unit = bytes < kHugePage ? 4096 : kHugePage;
+    const std::size_t whole = (bytes + unit - 1) / unit * unit;
+    void* const memory = whole < bytes ? nullptr : std::aligned_alloc(unit, whole);
+    if (memory == nullptr) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+    if (unit == kHugePage) madvise(memory, whole, MADV_HUGEPAGE);
+#endif
+    block.memory.reset(memory);
+    block.bytes = whole;
+  }
+  return block.memory.get();
+}
+
+}  // namespace paligemma

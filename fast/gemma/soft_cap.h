@@ -1,0 +1,10 @@
+// The soft cap on the CPU, fast: gemma/soft_cap.h by all lanes and threads.
+#pragma once
+
+#include "gemma/soft_cap.h"
+
+namespace paligemma {
+
+void soft_cap(Fast, float cap, View<float, 2> x);
+
+}  // namespace paligemma

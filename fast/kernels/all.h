@@ -1,0 +1,25 @@
+// Every kernel, for the registers of whatever processor the including file is compiled for.
+#pragma once
+
+#include "fast/core/kernels.h"
+#include "fast/core/probe_kernel.h"
+#include "fast/gemma/sampler_kernel.h"
+#include "fast/tensor/attention_kernel.h"
+#include "fast/tensor/linear_kernel.h"
+#include "fast/tensor/quantized_linear_kernel.h"
+
+namespace paligemma {
+namespace {
+
+constexpr Kernels kernels_named(std::string_view name, std::string_view products) {
+  return {name,
+          products,
+          {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
+           multiply_quantized<Int4Block>},
+          attend,
+          {max_logit, sum_exp, cap_logits},
+          kProbeKernels};
+}
+
+}  // namespace
+}  // namespace paligemma

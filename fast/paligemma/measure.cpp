@@ -1,0 +1,192 @@
+#include "fast/paligemma/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "fast/paligemma/model.h"
+#include "paligemma/checkpoint.h"
+#include "paligemma/generate.h"
+
+namespace paligemma {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// What a phase does at least.
+struct Work {
+  double operations, bytes;
+  double floor_ms(double peak, double read) const {
+    return 1e3 * std::max(operations / peak, bytes / read);
+  }
+};
+
+double numbers(const std::vector<ExpectedTensor>& tensors, std::string_view prefix) {
+  double all = 0;
+  for (const auto& [name, shape] : tensors) {
+    double count = 1;
+    for (const Index size : shape) count *= static_cast<double>(size);
+    if (name.starts_with(prefix) && shape.size() > 1) all += count;
+  }
+  return all;
+}
+
+// Operations are two for each weight and row, and attention's two products. Of the head and the embedding,
+// which are one matrix where they are tied, the head's product for one row counts.
+class Floors {
+ public:
+  Floors(const Config& config, double bytes_per_weight)
+      : vision_(config.vision), text_(config.text), bytes_(bytes_per_weight) {
+    const auto tensors = expected_tensors(config);
+    vision_weights_ = numbers(tensors, "vision_tower.") -
+                      static_cast<double>(vision_.patches() * vision_.width) +
+                      numbers(tensors, "multi_modal_projector.");
+    layer_weights_ = numbers(tensors, "language_model.model.layers.");
+    head_ = static_cast<double>(text_.vocabulary * text_.width);
+  }
+
+  Work encode() const {
+    const auto L = static_cast<double>(vision_.patches());
+    const double attention = 4 * L * L * static_cast<double>(vision_.width * vision_.layers);
+    return {2 * L * vision_weights_ + attention, vision_weights_ * std::max(bytes_, 2.0)};
+  }
+  // T tokens behind `depth` others.
+  Work decoder(Index T, Index depth) const {
+    const auto rows = static_cast<double>(T), keys = static_cast<double>(depth + T);
+    const double attention =
+        4 * rows * keys * static_cast<double>(text_.heads * text_.head_size * text_.layers);
+    const double cache = 2 * keys * sizeof(float) *
+                         static_cast<double>(text_.kv_heads * text_.head_size * text_.layers);
+    return {2 * (rows * layer_weights_ + head_) + attention,
+            (layer_weights_ + head_) * bytes_ + cache};
+  }
+
+ private:
+  siglip::EncoderShape vision_;
+  gemma::DecoderShape text_;
+  double bytes_, vision_weights_, layer_weights_, head_;
+};
+
+struct Samples {
+  std::vector<double> ms, floor_ms, multiple;
+  void add(double milliseconds, double floor) {
+    ms.push_back(milliseconds);
+    floor_ms.push_back(floor);
+    multiple.push_back(milliseconds / floor);
+  }
+  Measured median_of() const { return {median(ms), median(floor_ms), median(multiple)}; }
+};
+
+double peak(const Limits& limits, DType dtype) {
+  if (is_quantized(dtype)) return limits.int8;
+  return dtype == DType::bf16 ? limits.bf16 : limits.f32;
+}
+
+// Of the language model's weights. The vision tower's are not quantised.
+template <class Real>
+constexpr double kBytesPerWeight = sizeof(Real);
+template <>
+constexpr double kBytesPerWeight<Int8Block> = sizeof(Int8Block) / static_cast<double>(kBlock);
+template <>
+constexpr double kBytesPerWeight<Int4Block> = sizeof(Int4Block) / static_cast<double>(kBlock);
+
+template <class Real>
+Measurement measure_as(const std::filesystem::path& path, DType dtype, int rounds) {
+  constexpr Index kWords = 8, kDecoded = 8;
+  const Config config = read_config(checkpoint_folder(path));
+
+  const auto start = Clock::now();
+  Checkpoint checkpoint(path, config);
+  auto placed = place_weights<Real>(fast, checkpoint, config, {});
+  Measurement result{std::string(name_of(dtype)), {}, milliseconds_since(start), {}, {}, {}, {}};
+  const Model<Fast, WeightsOn<Fast, Real>> model{
+      fast, config.vision, config.text, std::move(placed.weights), std::move(placed.memory)};
+
+  const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
+  const Index S = config.vision.image_size, L = config.vision.patches();
+  const Buffer<float, 3> pixels({S, S, 3});
+  const std::vector<TokenId> words(static_cast<std::size_t>(L + kWords), 1);
+  const SamplerOptions greedy;
+
+  const auto memory = checkpoint.memory();
+  Samples encode, prefill, decode, decode0;
+  std::vector<Limits> limits;
+  for (int round = -1; round < rounds; ++round) {  // the first one warms up
+    Limits before = probe(memory);
+    const auto time = [&](Samples& samples, Index count, Work work, DType type, const auto& run) {
+      const auto since = Clock::now();
+      run();
+      const double ms = milliseconds_since(since) / static_cast<double>(count);
+      const Limits after = probe(memory);
+      if (round >= 0) {
+        samples.add(ms, work.floor_ms((peak(before, type) + peak(after, type)) / 2,
+                                      (before.read + after.read) / 2));
+        limits.push_back(after);
+      }
+      before = after;
+    };
+
+    std::optional<Buffer<float, 2>> rows;
+    time(encode, 1, floors.encode(), is_quantized(dtype) ? DType::bf16 : dtype,
+         [&] { rows.emplace(encode_image(model, pixels.view(), NoTap())); });
+
+    const Index T = L + kWords;
+    Session<Fast> session(model.text, T, T + kDecoded);
+    time(prefill, 1, floors.decoder(T, 0), dtype,
+         [&] { forward(model, words, std::as_const(*rows).view(), T, session, NoTap()); });
+    time(decode, kDecoded, floors.decoder(1, T), dtype, [&] {
+      for (Index i = 0; i < kDecoded; ++i) {
+        paligemma::decode(model, TokenId{1}, T, session, greedy, i);
+      }
+    });
+    time(decode0, kDecoded, floors.decoder(1, 0), dtype, [&] {
+      for (Index i = 0; i < kDecoded; ++i) {
+        session.cache.clear();
+        paligemma::decode(model, TokenId{1}, 1, session, greedy, i);
+      }
+    });
+  }
+  result.encode = encode.median_of();
+  result.prefill = prefill.median_of();
+  result.decode = decode.median_of();
+  result.decode0 = decode0.median_of();
+  const auto median_limit = [&](double Limits::*limit) {
+    std::vector<double> all;
+    for (const Limits& l : limits) all.push_back(l.*limit);
+    return median(all);
+  };
+  result.probe = {median_limit(&Limits::f32), median_limit(&Limits::bf16),
+                  median_limit(&Limits::int8), median_limit(&Limits::read)};
+  return result;
+}
+
+}  // namespace
+
+Measurement measure(const std::filesystem::path& path, std::optional<DType> dtype, int rounds) {
+  const DType chosen =
+      dtype ? *dtype : Checkpoint(path, read_config(checkpoint_folder(path))).dtype();
+  switch (chosen) {
+    case DType::bf16:
+      return measure_as<bf16>(path, chosen, rounds);
+    case DType::f16:
+      return measure_as<f16>(path, chosen, rounds);
+    case DType::int8:
+      return measure_as<Int8Block>(path, chosen, rounds);
+    case DType::int4:
+      return measure_as<Int4Block>(path, chosen, rounds);
+    default:
+      return measure_as<float>(path, DType::f32, rounds);
+  }
+}
+
+}  // namespace paligemma

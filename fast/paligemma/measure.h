@@ -1,0 +1,37 @@
+// How fast a model is, and how fast this machine could be: `paligemma bench`.
+//
+//   load      files to weights that can be read, warm page cache
+//   encode    pixels to image rows
+//   prefill   the picture's rows and 8 words, to the logits of the last
+//   decode    one more token behind those, and the token that follows
+//   decode0   one token with nothing before it
+//
+// Each is measured in rounds, with a probe of the machine (fast/core/probe.h) beside each, and compared
+// with its floor: the larger of two times, that of its operations at the measured peak, and that of its
+// bytes at the measured bandwidth. A multiple of 1 is the machine's limit. What is given are medians.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "fast/core/probe.h"
+#include "tensor/safetensors.h"
+
+namespace paligemma {
+
+struct Measured {
+  double ms, floor_ms, multiple;
+};
+
+struct Measurement {
+  std::string dtype;  // of the weights in memory
+  Limits probe;
+  double load_ms;
+  Measured encode, prefill, decode, decode0;
+};
+
+// `path` is a checkpoint's folder or file; it needs no tokenizer. Throws as Pipeline does.
+Measurement measure(const std::filesystem::path& path, std::optional<DType> dtype, int rounds);
+
+}  // namespace paligemma

@@ -1,0 +1,19 @@
+// Everything that a model asks of Fast: the fast versions of the leaves, and the fused versions of
+// composites, which overload resolution prefers to the composites themselves. Whatever has no fast version
+// runs the reference's.
+#pragma once
+
+#include "fast/gemma/geglu_mlp.h"
+#include "fast/gemma/rms_norm.h"
+#include "fast/gemma/rope.h"
+#include "fast/gemma/sampler.h"
+#include "fast/gemma/soft_cap.h"
+#include "fast/paligemma/projector.h"
+#include "fast/siglip/layer_norm.h"
+#include "fast/siglip/mlp.h"
+#include "fast/siglip/patch_embedding.h"
+#include "fast/tensor/linear.h"
+#include "fast/tensor/quantized_linear.h"
+#include "fast/tensor/residual_add.h"
+#include "fast/tensor/scaled_dot_product_attention.h"
+#include "paligemma/model.h"

@@ -1,0 +1,237 @@
+// Attention for the registers of whatever processor the including file is compiled for.
+#pragma once
+
+#include "fast/core/math.h"
+#include "fast/core/scratch.h"
+#include "fast/core/tiles.h"
+#include "fast/tensor/attention_work.h"
+
+namespace paligemma {
+namespace {
+
+// The queries that share a head g of keys and values: all tokens of N / K heads, token by token.
+struct SharedHead {
+  const AttentionWork& w;
+  Index g;
+
+  Index heads() const { return w.N / w.K; }
+  Index count() const { return w.T * heads(); }
+  Index token(Index query) const { return query / heads(); }
+  Index head(Index query) const { return g * heads() + query % heads(); }
+  const float* q(Index query) const {
+    return w.q + token(query) * w.q_token + head(query) * w.q_head;
+  }
+  float* out(Index query) const {
+    return w.out + token(query) * w.out_token + head(query) * w.out_head;
+  }
+  KeyRange visible(Index query) const {
+    return w.visible != nullptr ? w.visible[token(query)] : KeyRange{0, w.S};
+  }
+  const float* k(Index s) const { return w.k + s * w.k_token + g * w.k_head; }
+  const float* v(Index s) const { return w.v + s * w.v_token + g * w.v_head; }
+};
+
+inline Lanes scaled(Lanes score, AttentionRule rule) {
+  score *= rule.scale;
+  return rule.soft_cap == kNoSoftCap ? score : tanh(score / rule.soft_cap) * rule.soft_cap;
+}
+
+// ---- many queries: lanes are queries ---------------------------------------------------------------
+
+constexpr int kColumnRegisters = 2;
+constexpr int kColumns = kColumnRegisters * kLanes;  // queries at a time
+
+// Calls tile(i, rows) for all of `count` rows, kTileRows at a time; the last tile may take some rows
+// again. Few rows come one by one.
+template <class Tile>
+inline void for_tiles(Index count, const Tile& tile) {
+  if (count < kTileRows) {
+    for (Index i = 0; i < count; ++i) tile.template operator()<1>(i);
+    return;
+  }
+  for (Index i = 0; i < count; i += kTileRows) {
+    tile.template operator()<kTileRows>(i + kTileRows <= count ? i : count - kTileRows);
+  }
+}
+
+// The values of a head, so that a tile of kTileRows numbers of it reads them one after the other:
+// [H / kTileRows][S][kTileRows], the last tile filled with zeros.
+inline Index packed_size(Index S, Index H) {
+  return (H + kTileRows - 1) / kTileRows * kTileRows * S;
+}
+inline void pack_values(const SharedHead& head, Index s, float* packed) {
+  const AttentionWork& w = head.w;
+  const float* const v = head.v(s);
+  for (Index h = 0; h < w.H; h += kTileRows) {
+    float* const to = packed + h * w.S + s * kTileRows;
+    for (int r = 0; r < kTileRows; ++r) to[r] = h + r < w.H ? v[h + r] : 0.0f;
+  }
+}
+
+struct Column {
+  float* p;             // [S, kColumns]   scores, then weights
+  std::uint32_t* q;     // [H, kColumns]
+  float* mixed;         // [H, kColumns]
+  const float* values;  // packed
+};
+
+// Keys `all.begin .. all.end - 1` for kColumns queries from `first` on.
+void attend_column(const SharedHead& head, Index first, int queries, Column c) {
+  const AttentionWork& w = head.w;
+  KeyRange all = head.visible(first);
+  LanesOf<std::int32_t> begin[kColumnRegisters] = {}, end[kColumnRegisters] = {};
+  for (int j = 0; j < queries; ++j) {
+    const KeyRange keys = head.visible(first + j);
+    all.begin = keys.begin < all.begin ? keys.begin : all.begin;
+    all.end = keys.end > all.end ? keys.end : all.end;
+    begin[j / kLanes][j % kLanes] = static_cast<std::int32_t>(keys.begin);
+    end[j / kLanes][j % kLanes] = static_cast<std::int32_t>(keys.end);
+  }
+  const Index S = all.end - all.begin, H = w.H;
+
+  pack_panel<FloatProduct>([&](int j) { return head.q(first + j); }, queries, H, kColumnRegisters,
+                           c.q);
+  const auto* const k = reinterpret_cast<const std::uint32_t*>(head.k(all.begin));
+  for_tiles(S, [&]<int Rows>(Index s) {
+    Lanes sum[Rows][kColumnRegisters] = {};
+    multiply_tile<FloatProduct>(k + s * w.k_token, w.k_token, 1, c.q, H, sum);
+    for (int r = 0; r < Rows; ++r) {
+      for (int v = 0; v < kColumnRegisters; ++v) {
+        store(c.p + (s + r) * kColumns + v * kLanes, scaled(sum[r][v], w.rule));
+      }
+    }
+  });
+
+  Lanes share[kColumnRegisters];
+  for (int v = 0; v < kColumnRegisters; ++v) {
+    float* const p = c.p + v * kLanes;
+    const auto seen = [&](Index s) {
+      const auto key = static_cast<std::int32_t>(all.begin + s) - Ints{};
+      return (key >= begin[v]) & (key < end[v]);
+    };
+    Lanes max = broadcast(-INFINITY);
+    for (Index s = 0; s < S; ++s) {
+      const Lanes score = load<Lanes>(p + s * kColumns);
+      max = seen(s) ? larger(max, score) : max;
+    }
+    Lanes sum = {};
+    for (Index s = 0; s < S; ++s) {
+      const Lanes weight = exp(load<Lanes>(p + s * kColumns) - max);
+      store(p + s * kColumns, seen(s) ? weight : Lanes{});
+      sum += seen(s) ? weight : Lanes{};
+    }
+    share[v] = 1.0f / sum;
+  }
+
+  for (Index h = 0; h < H; h += kTileRows) {
+    Lanes sum[kTileRows][kColumnRegisters] = {};
+    multiply_tile<FloatProduct>(
+        reinterpret_cast<const std::uint32_t*>(c.values + h * w.S + all.begin * kTileRows), 1,
+        kTileRows, reinterpret_cast<const std::uint32_t*>(c.p), S, sum);
+    for (int r = 0; r < kTileRows; ++r) {
+      for (int v = 0; v < kColumnRegisters; ++v) {
+        store(c.mixed + (h + r) * kColumns + v * kLanes, sum[r][v] * share[v]);
+      }
+    }
+  }
+
+  for (int lane = 0; lane < queries; lane += kLanes) {
+    for (Index h = 0; h < H; h += kLanes) {
+      Units square[kLanes];
+      for (int i = 0; i < kLanes; ++i) square[i] = load<Units>(c.mixed + (h + i) * kColumns + lane);
+      transpose(square);
+      const auto bytes = static_cast<std::size_t>(H - h < kLanes ? H - h : kLanes) * sizeof(float);
+      for (int j = 0; j < kLanes && lane + j < queries; ++j) {
+        std::memcpy(head.out(first + lane + j) + h, &square[j], bytes);
+      }
+    }
+  }
+}
+
+// ---- a few queries ---------------------------------------------------------------------------------
+
+void attend_one(const SharedHead& head, Index query, float* p) {
+  const AttentionWork& w = head.w;
+  const KeyRange keys = head.visible(query);
+  const float* const q = head.q(query);
+  float max = -INFINITY;
+  for (Index s = keys.begin; s < keys.end; ++s) {
+    const float* const k = head.k(s);
+    Lanes sum[2] = {};
+    Index h = 0;
+    for (; h + 2 * kLanes <= w.H; h += 2 * kLanes) {
+      sum[0] += load<Lanes>(q + h) * load<Lanes>(k + h);
+      sum[1] += load<Lanes>(q + h + kLanes) * load<Lanes>(k + h + kLanes);
+    }
+    float score = sum_of(sum[0] + sum[1]);
+    for (; h < w.H; ++h) score += q[h] * k[h];
+    p[s - keys.begin] = scaled(broadcast(score), w.rule)[0];
+    max = p[s - keys.begin] > max ? p[s - keys.begin] : max;
+  }
+  const Index S = keys.end - keys.begin;
+  Lanes sums = {};
+  for (Index s = 0; s < S;
+       s += kLanes) {  // p has room for a whole register, and nothing behind S counts
+    for (Index rest = S; rest < s + kLanes; ++rest) p[rest] = -INFINITY;
+    const Lanes weight = exp(load<Lanes>(p + s) - max);
+    store(p + s, weight);
+    sums += weight;
+  }
+  const float share = 1.0f / sum_of(sums);
+
+  float* const out = head.out(query);
+  Index h = 0;
+  constexpr int kAtOnce = 4;
+  for (; h + kAtOnce * kLanes <= w.H; h += kAtOnce * kLanes) {
+    Lanes sum[kAtOnce] = {};
+    for (Index s = 0; s < S; ++s) {
+      const float* const v = head.v(keys.begin + s) + h;
+      for (int i = 0; i < kAtOnce; ++i) sum[i] += p[s] * load<Lanes>(v + i * kLanes);
+    }
+    for (int i = 0; i < kAtOnce; ++i) store(out + h + i * kLanes, sum[i] * share);
+  }
+  for (; h < w.H; ++h) {
+    float sum = 0;
+    for (Index s = 0; s < S; ++s) sum += p[s] * head.v(keys.begin + s)[h];
+    out[h] = sum * share;
+  }
+}
+
+void attend(const AttentionWork& w) {
+  constexpr Index kWorthAThread = 1 << 16;  // products: about what waking a thread costs
+  const Index queries = w.T * (w.N / w.K);
+  const bool few = queries <= kLanes;
+  const Index columns = few ? queries : (queries + kColumns - 1) / kColumns;
+  const auto floats = static_cast<std::size_t>((w.S + kLanes + 2 * (w.H + kLanes)) * kColumns);
+  const Index packed = few ? 0 : packed_size(w.S, w.H);
+  auto* const values = static_cast<float*>(
+      scratch(Scratch::rows, static_cast<std::size_t>(w.K * packed) * sizeof(float)));
+#pragma omp parallel if (w.T * w.N * w.H * w.S > kWorthAThread)
+  {
+    auto* const p = static_cast<float*>(scratch(Scratch::panel, floats * sizeof(float)));
+    float* const mixed = p + (w.S + kLanes) * kColumns;
+    auto* const q = reinterpret_cast<std::uint32_t*>(mixed + (w.H + kLanes) * kColumns);
+#pragma omp for collapse(2)
+    for (Index g = 0; g < w.K; ++g) {
+      for (Index s = 0; s < (few ? 0 : w.S); ++s) {
+        pack_values(SharedHead{w, g}, s, values + g * packed);
+      }
+    }
+#pragma omp for collapse(2) schedule(dynamic)
+    for (Index g = 0; g < w.K; ++g) {
+      for (Index c = 0; c < columns; ++c) {
+        const SharedHead head{w, g};
+        if (few) {
+          attend_one(head, c, p);
+        } else {
+          const Index first = c * kColumns, rest = queries - first;
+          attend_column(head, first, static_cast<int>(rest < kColumns ? rest : kColumns),
+                        {p, q, mixed, values + g * packed});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,20 @@
+// What fast/tensor/scaled_dot_product_attention.cpp hands to a kernel. Shapes have been checked.
+#pragma once
+
+#include "tensor/scaled_dot_product_attention.h"
+
+namespace paligemma {
+
+// Sizes and strides as in the contract; strides are from a token to the next, and from a head to the next.
+struct AttentionWork {
+  const float *q, *k, *v;
+  float* out;
+  const KeyRange* visible;  // [T], or null: all keys
+  AttentionRule rule;
+  Index T, N, H, S, K;
+  Index q_token, q_head, k_token, k_head, v_token, v_head, out_token, out_head;
+};
+
+using AttentionKernel = void (*)(const AttentionWork&);
+
+}  // namespace paligemma

@@ -1,0 +1,235 @@
+// The two ways of a product, for the registers of whatever processor the including file is compiled for.
+#pragma once
+
+#include <type_traits>
+
+#include "fast/core/math.h"
+#include "fast/core/scratch.h"
+#include "fast/core/tiles.h"
+#include "fast/tensor/linear_work.h"
+
+namespace paligemma {
+namespace {
+
+constexpr Index kFewTokens = 4;
+constexpr Index kWorthAThread = 1 << 16;  // products: about what waking a thread costs
+
+// What becomes of finished sums; `gate` are those of the other projection.
+inline Lanes finished(Then then, Lanes sum, const float* gate) {
+  if (then == Then::gelu) return gelu_tanh(sum);
+  if (then == Then::geglu) return gelu_tanh(load<Lanes>(gate)) * sum;
+  return sum;
+}
+
+// ---- many tokens -----------------------------------------------------------------------------------
+
+constexpr Index kPanelUnits = 2048;  // of a panel, for each of its columns: it stays in L2
+
+// A strip of the product: all rows of x times the panel of `outputs` rows of weights. y[0] is the
+// first row's first sum.
+template <class Product, class Weight>
+void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x_stride,
+                    const Weight* weight, const float* bias, int outputs, std::uint32_t* panel,
+                    float* y, Index y_stride, Then then, const float* gate) {
+  constexpr Index kFeatures = kPanelUnits * Product::kNumbers;
+  for (Index i = 0; i == 0 || i < w.I; i += kFeatures) {
+    const Index features = w.I - i < kFeatures ? w.I - i : kFeatures;
+    pack_panel<Product>([&](int k) { return weight + k * w.I + i; }, outputs, features,
+                        kTileRegisters, panel);
+    const Index units = (features + Product::kNumbers - 1) / Product::kNumbers;
+    for (Index t = 0; t < w.T; t += kTileRows) {
+      const Index rows = w.T - t < kTileRows ? w.T - t : kTileRows;
+      Lanes sum[kTileRows][kTileRegisters];
+      float end[kPanel];
+      for (Index r = 0; r < kTileRows; ++r) {
+        const float* begin = bias;
+        if (i > 0 && r < rows) {
+          begin = y + (t + r) * y_stride;
+          if (outputs < kPanel) {
+            std::memcpy(end, begin, static_cast<std::size_t>(outputs) * sizeof(float));
+            begin = end;
+          }
+        }
+        for (int v = 0; v < kTileRegisters; ++v) sum[r][v] = load<Lanes>(begin + v * kLanes);
+      }
+      multiply_tile<Product>(x + t * x_stride + i / Product::kNumbers, x_stride, 1, panel, units,
+                             sum);
+      for (Index r = 0; r < rows; ++r) {
+        float* const to = y + (t + r) * y_stride;
+        float* const out = outputs < kPanel ? end : to;
+        for (int v = 0; v < kTileRegisters; ++v) {
+          if (i + features == w.I) {
+            sum[r][v] = finished(then, sum[r][v], gate + (t + r) * kPanel + v * kLanes);
+          }
+          store(out + v * kLanes, sum[r][v]);
+        }
+        if (outputs < kPanel) {
+          std::memcpy(to, end, static_cast<std::size_t>(outputs) * sizeof(float));
+        }
+      }
+    }
+  }
+}
+
+template <class Product, class Weight>
+void by_panels(const LinearWork<Weight>& w) {
+  const Index stride = row_stride((w.I + Product::kNumbers - 1) / Product::kNumbers);
+  const Index tiles = (w.T + kTileRows - 1) / kTileRows, panels = (w.O + kPanel - 1) / kPanel;
+  auto* const x = static_cast<std::uint32_t*>(
+      scratch(Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * stride) * 4));
+#pragma omp parallel
+  {
+    // The panel, with room for the last square's zeros, and the gate's strip.
+    auto* const panel = static_cast<std::uint32_t*>(
+        scratch(Scratch::panel,
+                sizeof(float) * static_cast<std::size_t>((kPanelUnits + 2 * kLanes) * kPanel)));
+    auto* const gate = static_cast<float*>(
+        scratch(Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
+#pragma omp for
+    for (Index t = 0; t < tiles * kTileRows; ++t) {
+      if (t < w.T) {
+        convert_row(Product(), w.x + t * w.I, w.I, x + t * stride);
+      } else {
+        std::memset(x + t * stride, 0, static_cast<std::size_t>(stride) * 4);
+      }
+    }
+#pragma omp for schedule(dynamic)
+    for (Index p = 0; p < panels; ++p) {
+      const Index o = p * kPanel;
+      const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
+      float bias[kPanel] = {};
+      for (int k = 0; w.bias != nullptr && k < outputs; ++k) bias[k] = widen(w.bias[o + k]);
+      const Weight* weight = w.weight;
+      if (w.then == Then::geglu) {
+        multiply_strip<Product>(w, x, stride, w.weight + o * w.I, bias, outputs, panel, gate,
+                                kPanel, Then::nothing, nullptr);
+        weight = w.up;
+      }
+      multiply_strip<Product>(w, x, stride, weight + o * w.I, bias, outputs, panel, w.y + o,
+                              w.y_stride, w.then, gate);
+    }
+  }
+}
+
+// ---- a few tokens ----------------------------------------------------------------------------------
+
+// 16-bit weights are widened two neighbours of a unit at a time, the lower halves and then the upper ones;
+// so of each 2 kLanes numbers of x the even ones come first, then the odd ones. What is left over stays.
+inline void part_evens_from_odds(const float* x, Index I, float* to) {
+  Index i = 0;
+  for (; i + 2 * kLanes <= I; i += 2 * kLanes) {
+    for (int k = 0; k < kLanes; ++k) {
+      to[i + k] = x[i + 2 * k];
+      to[i + kLanes + k] = x[i + 2 * k + 1];
+    }
+  }
+  for (; i < I; ++i) to[i] = x[i];
+}
+
+// Weights i to i + 2 kLanes - 1 of a row, in the order of x.
+template <class Weight>
+struct TwoRegisters {
+  Lanes first, second;
+  explicit TwoRegisters(const Weight* w) {
+    if constexpr (sizeof(Weight) == 2) {
+      const Units pairs = load<Units>(w);
+      first = lower(pairs, Weight{});
+      second = upper(pairs, Weight{});
+    } else {
+      first = load<Lanes>(w);
+      second = load<Lanes>(w + kLanes);
+    }
+  }
+};
+
+// The inner products of one x with `Rows` rows of weights that lie `apart` from one another, each with two
+// sums under way.
+template <int Rows, class Weight>
+inline void row_dots(const float* x, const Weight* weight, Index apart, Index I, float* dots) {
+  Lanes sum[Rows][2] = {};
+  Index i = 0;
+  for (; i + 2 * kLanes <= I; i += 2 * kLanes) {
+    const Lanes x0 = load<Lanes>(x + i), x1 = load<Lanes>(x + i + kLanes);
+    for (int r = 0; r < Rows; ++r) {
+      const TwoRegisters<Weight> numbers(weight + r * apart + i);
+      sum[r][0] += x0 * numbers.first;
+      sum[r][1] += x1 * numbers.second;
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    dots[r] = sum_of(sum[r][0] + sum[r][1]);
+    for (Index rest = i; rest < I; ++rest) dots[r] += x[rest] * widen(weight[r * apart + rest]);
+  }
+}
+
+constexpr Index kRowsAtATime = 256;  // of one thread
+
+// Groups of `Rows` rows: side by side, or each in a stream of its own.
+template <int Rows, class X, class Weight>
+inline void grouped_row_dots(const X* x, const Weight* weight, Index length, Index rows,
+                             bool side_by_side, float* dots) {
+  const Index groups = rows / Rows;
+  const Index apart = side_by_side ? 1 : groups, next = side_by_side ? Rows : 1;
+  for (Index o = 0; o < groups * next; o += next) {
+    float some[Rows];
+    row_dots<Rows>(x, weight + o * length, apart * length, length, some);
+    for (int r = 0; r < Rows; ++r) dots[o + r * apart] = some[r];
+  }
+  for (Index o = groups * Rows; o < rows; ++o)
+    row_dots<1>(x, weight + o * length, 0, length, dots + o);
+}
+
+// `length` is that of a row, in whatever x and weights are made of. How memory is busiest was tried: short
+// rows are read as four long streams, each row where the one before ends; long ones eight side by side, which
+// share what they read of a long x.
+template <class X, class Weight>
+inline void many_row_dots(const X* x, const Weight* weight, Index length, Index rows, float* dots) {
+  if (length * Index{sizeof(Weight)} < 8192) {
+    grouped_row_dots<4>(x, weight, length, rows, false, dots);
+  } else {
+    grouped_row_dots<8>(x, weight, length, rows, true, dots);
+  }
+}
+
+template <class X, class Weight>
+void by_rows(const LinearWork<Weight>& w, const X* x, Index length) {
+  // Enough of them for all threads.
+  const Index at_a_time = w.O < 8 * kRowsAtATime ? kRowsAtATime / 4 : kRowsAtATime;
+  const bool gated = w.then == Then::geglu;
+#pragma omp parallel for schedule(dynamic) if (w.T * w.O * w.I > kWorthAThread)
+  for (Index o = 0; o < w.O; o += at_a_time) {
+    const Index rows = w.O - o < at_a_time ? w.O - o : at_a_time;
+    for (Index t = 0; t < w.T; ++t) {
+      float* const y = w.y + t * w.y_stride + o;
+      float gate[kRowsAtATime + kLanes];
+      if (gated) many_row_dots(x + t * length, w.weight + o * length, length, rows, gate);
+      many_row_dots(x + t * length, (gated ? w.up : w.weight) + o * length, length, rows, y);
+      if constexpr (requires { widen(*w.bias); }) {
+        for (Index k = 0; w.bias != nullptr && k < rows; ++k) y[k] += widen(w.bias[o + k]);
+      }
+      Index k = 0;
+      for (; k + kLanes <= rows; k += kLanes) {
+        store(y + k, finished(w.then, load<Lanes>(y + k), gate + k));
+      }
+      for (; k < rows; ++k) y[k] = finished(w.then, broadcast(y[k]), gate + k)[0];
+    }
+  }
+}
+
+template <class Weight>
+void multiply(const LinearWork<Weight>& work) {
+  if (work.T <= kFewTokens) {
+    if constexpr (sizeof(Weight) == 4) return by_rows(work, work.x, work.I);
+    auto* const x = static_cast<float*>(
+        scratch(Scratch::rows, sizeof(float) * static_cast<std::size_t>(work.T * work.I)));
+    for (Index t = 0; t < work.T; ++t) {
+      part_evens_from_odds(work.x + t * work.I, work.I, x + t * work.I);
+    }
+    return by_rows(work, static_cast<const float*>(x), work.I);
+  }
+  if constexpr (kBf16Dot && std::is_same_v<Weight, bf16>) return by_panels<Bf16Product>(work);
+  return by_panels<FloatProduct>(work);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,36 @@
+// What fast/tensor/linear.cpp hands to a kernel. Sizes have been checked.
+#pragma once
+
+#include "tensor/numbers.h"
+#include "tensor/quantized_linear.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+// What becomes of a finished sum.
+enum class Then { nothing, gelu, geglu };
+
+// `Weight` is float, bf16, f16 or a block of quantised ones (tensor/quantized_linear.h), without bias.
+// y [T, O] = x [T, I] times the transpose of weight [O, I], + bias [O] unless it is null. GELU is the tanh
+// form; with geglu, y = gelu(x weight^T) * (x up^T).
+template <class Weight>
+struct LinearWork {
+  const float* x;
+  const Weight* weight;
+  const Weight* up;
+  const Weight* bias;
+  float* y;
+  Index T, O, I;
+  Index y_stride;  // from a row of y to the next
+  Then then;
+};
+
+struct LinearKernels {
+  void (*f32)(const LinearWork<float>&);
+  void (*bf16)(const LinearWork<bf16>&);
+  void (*f16)(const LinearWork<f16>&);
+  void (*int8)(const LinearWork<Int8Block>&);
+  void (*int4)(const LinearWork<Int4Block>&);
+};
+
+}  // namespace paligemma

@@ -1,0 +1,253 @@
+// Products with quantised weights, for the registers of whatever processor the including file is compiled
+// for. x is rounded to 8 bits, with a scale for each block of 256 features; products of a block are summed
+// as integers, exactly, and blocks as floats.
+#pragma once
+
+#include "fast/core/rounded_block.h"
+#include "fast/tensor/linear_kernel.h"
+
+namespace paligemma {
+namespace {
+
+// Rows of x, rounded by all threads of the parallel region that calls this.
+template <class Weight>
+inline void round_rows(const LinearWork<Weight>& w, RoundedBlock* x) {
+  const Index blocks = blocks_of(w.I);
+#pragma omp for collapse(2)
+  for (Index t = 0; t < w.T; ++t) {
+    for (Index b = 0; b < blocks; ++b) {
+      const Index i = b * kBlock;
+      x[t * blocks + b] = round_block(w.x + t * w.I + i, w.I - i < kBlock ? w.I - i : kBlock);
+    }
+  }
+}
+
+// ---- a few tokens ----------------------------------------------------------------------------------
+
+// What vpdpbusd multiplies has no sign: q + 128. The sum of x times 128 is taken away beforehand.
+constexpr std::uint32_t kFlip = kParts == 1 ? 0x8080'8080u : 0u;
+constexpr std::int32_t kOffset = kParts == 1 ? 128 : 0;
+
+inline Lanes block_dot(const RoundedBlock& x, const Int8Block& w) {
+  Ints sum[kSets];
+  for (int s = 0; s < kSets; ++s) sum[s] = load<Ints>(x.sum + s * kLanes) * -kOffset;
+  for (Index u = 0; u < kBlockUnits; u += kLanes) {
+    Ints& to = sum[u / kLanes % kSets];
+    to = add_products(to, load<Units>(w.q + 4 * u) ^ kFlip, x, u);
+  }
+  for (int s = 1; s < kSets; ++s) sum[0] += sum[s];
+  return to_float(sum[0]) * (x.scale * w.scale);
+}
+
+// Lane j holds the factor of group j % 8.
+inline Ints factors(const Int4Block& w, int set) {
+  std::int8_t some[kLanes];
+  for (int j = 0; j < kLanes; j += 8) {
+    std::memcpy(some + j, w.factor + set * kLanes % 8, kLanes < 8 ? kLanes : 8);
+  }
+  return __builtin_convertvector(load<LanesOf<std::int8_t>>(some), Ints);
+}
+
+inline Lanes block_dot(const RoundedBlock& x, const Int4Block& w) {
+  Ints sum[kSets];
+  for (int s = 0; s < kSets; ++s) sum[s] = load<Ints>(x.sum + s * kLanes) * -8;
+  Shorts shorts = {};  // of eight pairs of products of at most 15 * 127: at most 30480
+  for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
+    const Units pairs = load<Units>(w.pair + 4 * u);
+    const Units low = pairs & 0x0f0f'0f0fu, high = (pairs >> 4) & 0x0f0f'0f0fu;
+    if constexpr (kShortSums) {
+      shorts = short_dot(shorts, load<Units>(x.bytes + 4 * u), low);
+      shorts = short_dot(shorts, load<Units>(x.bytes + 4 * u + kBlock / 2), high);
+    } else {
+      Ints& to = sum[u / kLanes % kSets];
+      to = add_products(to, low, x, u);
+      to = add_products(to, high, x, u + kBlockUnits / 2);
+    }
+  }
+  if constexpr (kShortSums) sum[0] += sum_of_pairs(shorts);
+  for (int s = 0; s < kSets; ++s) sum[s] *= factors(w, s);
+  for (int s = 1; s < kSets; ++s) sum[0] += sum[s];
+  return to_float(sum[0]) * (x.scale * w.scale);
+}
+
+template <int Rows, class Block>
+inline void row_dots(const RoundedBlock* x, const Block* weight, Index apart, Index blocks,
+                     float* dots) {
+  Lanes sum[Rows] = {};
+  for (Index b = 0; b < blocks; ++b) {
+    for (int r = 0; r < Rows; ++r) {
+      sum[r] += block_dot(x[b], weight[r * apart + b]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) dots[r] = sum_of(sum[r]);
+}
+
+// ---- many tokens -----------------------------------------------------------------------------------
+
+constexpr Index kPanelBlocks = kPanelUnits / (kParts * kBlockUnits);
+
+// A panel of weights of up to kPanelBlocks blocks: [block][kParts * kBlockUnits][kPanel] and scales
+// [block][kPanel].
+struct BytePanel {
+  std::uint32_t* units;
+  float* scales;
+};
+
+// Units of weights of kLanes rows, where a product wants them.
+inline void put(Units even, Units odd, std::uint32_t* to) {
+  if constexpr (kParts == 1) {
+    store(to, even | (odd << 8));
+  } else {
+    store(to, even);
+    store(to + kBlockUnits * kPanel, odd);
+  }
+}
+
+template <class Block, class RowOf>
+inline void load_squares(const RowOf& bytes_of, int rows, Index u, Units (&square)[kLanes]) {
+  for (int k = 0; k < kLanes; ++k) {
+    square[k] = k < rows ? load<Units>(bytes_of(k) + 4 * u) : Units{};
+  }
+  transpose(square);
+}
+
+inline void pack_block(const Int8Block* first, Index row, int rows, std::uint32_t* to) {
+  for (Index u = 0; u < kBlockUnits; u += kLanes) {
+    Units square[kLanes];
+    load_squares<Int8Block>([&](int k) { return first[k * row].q; }, rows, u, square);
+    for (int k = 0; k < kLanes; ++k) {
+      std::uint32_t* const at = to + (u + k) * kPanel;
+      if constexpr (kParts == 1) {
+        store(at, square[k] ^ kFlip);
+      } else {
+        put(even_bytes(square[k]), odd_bytes(square[k]), at);
+      }
+    }
+  }
+}
+
+// factor * (n - 8), and 128 more where the product wants no sign.
+inline void pack_block(const Int4Block* first, Index row, int rows, std::uint32_t* to) {
+  Shorts factor[kGroups];
+  for (int g = 0; g < kGroups; ++g) {
+    Ints of_rows = {};
+    for (int k = 0; k < kLanes && k < rows; ++k) of_rows[k] = first[k * row].factor[g];
+    factor[g] = bits_as<Shorts>((of_rows & 0xffff) | (of_rows << 16));
+  }
+  const auto times = [](Units n, Shorts f) {
+    return bits_as<Units>(bits_as<Shorts>(n) * f + (static_cast<std::int16_t>(kOffset) - f * 8));
+  };
+  for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
+    Units square[kLanes];
+    load_squares<Int4Block>([&](int k) { return first[k * row].pair; }, rows, u, square);
+    for (int k = 0; k < kLanes; ++k) {
+      const Shorts f = factor[(u + k) % kGroups];
+      const auto half = [&](Units n, Index unit) {
+        put(times(n & 0x00ff'00ffu, f), times((n >> 8) & 0x00ff'00ffu, f), to + unit * kPanel);
+      };
+      half(square[k] & 0x0f0f'0f0fu, u + k);
+      half((square[k] >> 4) & 0x0f0f'0f0fu, u + k + kBlockUnits / 2);
+    }
+  }
+}
+
+template <class Block>
+void multiply_strip(const LinearWork<Block>& w, const RoundedBlock* x, const Block* weight,
+                    int outputs, BytePanel panel, float* y, Index y_stride, Then then,
+                    const float* gate) {
+  const Index blocks = blocks_of(w.I);
+  for (Index b = 0; b < blocks; b += kPanelBlocks) {
+    const Index count = blocks - b < kPanelBlocks ? blocks - b : kPanelBlocks;
+    for (Index k = 0; k < count; ++k) {
+      for (int o = 0; o < kPanel; ++o) {
+        panel.scales[k * kPanel + o] = o < outputs ? weight[o * blocks + b + k].scale : 0.0f;
+      }
+      for (int o = 0; o < kPanel; o += kLanes) {
+        pack_block(weight + o * blocks + b + k, blocks, outputs - o,
+                   panel.units + k * kParts * kBlockUnits * kPanel + o);
+      }
+    }
+    for (Index t = 0; t < w.T; t += kTileRows) {
+      const Index rows = w.T - t < kTileRows ? w.T - t : kTileRows;
+      Lanes total[kTileRows][kTileRegisters] = {};
+      for (Index k = 0; k < count; ++k) {
+        const RoundedBlock* const from = x + t * blocks + b + k;
+        Ints sum[kTileRows][kTileRegisters];
+        for (Index r = 0; r < kTileRows; ++r) {
+          const std::int32_t begin = -kOffset * from[(r < rows ? r : 0) * blocks].sum_of_all;
+          for (int v = 0; v < kTileRegisters; ++v) sum[r][v] = begin - Ints{};
+        }
+        multiply_tile<ByteProduct>(from->units, blocks * Index{sizeof(RoundedBlock) / 4}, 1,
+                                   panel.units + k * kParts * kBlockUnits * kPanel,
+                                   kParts * kBlockUnits, sum);
+        for (Index r = 0; r < rows; ++r) {
+          for (int v = 0; v < kTileRegisters; ++v) {
+            total[r][v] +=
+                to_float(sum[r][v]) *
+                (load<Lanes>(panel.scales + k * kPanel + v * kLanes) * from[r * blocks].scale);
+          }
+        }
+      }
+      for (Index r = 0; r < rows; ++r) {
+        float end[kPanel] = {};
+        float* const to = y + (t + r) * y_stride;
+        if (b > 0) std::memcpy(end, to, static_cast<std::size_t>(outputs) * sizeof(float));
+        for (int v = 0; v < kTileRegisters; ++v) {
+          Lanes sum = total[r][v] + load<Lanes>(end + v * kLanes);
+          if (b + count == blocks) {
+            sum = finished(then, sum, gate + (t + r) * kPanel + v * kLanes);
+          }
+          store(end + v * kLanes, sum);
+        }
+        std::memcpy(to, end, static_cast<std::size_t>(outputs) * sizeof(float));
+      }
+    }
+  }
+}
+
+template <class Block>
+void by_byte_panels(const LinearWork<Block>& w) {
+  const Index blocks = blocks_of(w.I), panels = (w.O + kPanel - 1) / kPanel;
+  const Index tiles =
+      (w.T + kTileRows - 1) / kTileRows;  // rows behind the last are never summed up
+  auto* const x = static_cast<RoundedBlock*>(scratch(
+      Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * blocks) * sizeof(RoundedBlock)));
+#pragma omp parallel
+  {
+    auto* const units = static_cast<std::uint32_t*>(scratch(
+        Scratch::panel, static_cast<std::size_t>((kPanelUnits + kPanelBlocks) * kPanel) * 4));
+    const BytePanel panel{units, reinterpret_cast<float*>(units + kPanelUnits * kPanel)};
+    auto* const gate = static_cast<float*>(scratch(
+        Scratch::strip, sizeof(float) * static_cast<std::size_t>((w.T + kTileRows) * kPanel)));
+    round_rows(w, x);
+#pragma omp for schedule(dynamic)
+    for (Index p = 0; p < panels; ++p) {
+      const Index o = p * kPanel;
+      const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
+      const Block* weight = w.weight;
+      if (w.then == Then::geglu) {
+        multiply_strip(w, x, w.weight + o * blocks, outputs, panel, gate, kPanel, Then::nothing,
+                       nullptr);
+        weight = w.up;
+      }
+      multiply_strip(w, x, weight + o * blocks, outputs, panel, w.y + o, w.y_stride, w.then, gate);
+    }
+  }
+}
+
+template <class Block>
+void by_byte_rows(const LinearWork<Block>& w) {
+  const Index blocks = blocks_of(w.I);
+  auto* const x = static_cast<RoundedBlock*>(
+      scratch(Scratch::rows, static_cast<std::size_t>(w.T * blocks) * sizeof(RoundedBlock)));
+  round_rows(w, x);
+  by_rows(w, x, blocks);
+}
+
+template <class Block>
+void multiply_quantized(const LinearWork<Block>& work) {
+  return work.T <= kFewTokens ? by_byte_rows(work) : by_byte_panels(work);
+}
+
+}  // namespace
+}  // namespace paligemma

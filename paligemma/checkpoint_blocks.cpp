@@ -1,0 +1,112 @@
+// What a Checkpoint does about quantised weights.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "paligemma/checkpoint.h"
+#include "tensor/errors.h"
+
+namespace paligemma {
+
+namespace {
+
+// Weight i of a tensor that is not quantised.
+float weight(const TensorEntry& entry, Index i) {
+  const auto read = [&]<class Real>(Real number) {
+    std::memcpy(&number, entry.bytes.data() + i * Index{sizeof number}, sizeof number);
+    return widen(number);
+  };
+  if (entry.dtype == DType::bf16) return read(bf16{});
+  return entry.dtype == DType::f16 ? read(f16{}) : read(0.0f);
+}
+
+}  // namespace
+
+template <Quantized Block>
+View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vector<Index>& shape) {
+  constexpr DType kStored = std::is_same_v<Block, Int8Block> ? DType::int8 : DType::int4;
+  const TensorEntry& entry = tensors_.at(name);
+  const Index O = shape[0], I = shape[1], count = blocks_of(I);
+  const std::byte* bytes = entry.bytes.data();
+  if (entry.dtype == kStored && reinterpret_cast<std::uintptr_t>(bytes) % alignof(Block) == 0) {
+    return {reinterpret_cast<const Block*>(bytes), {O, count}};
+  }
+  if (is_quantized(entry.dtype) && entry.dtype != kStored) {
+    throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.dtype)) +
+                         ": quantised weights are used as they are, leave out --dtype");
+  }
+
+  auto& copy = converted_.emplace_back(static_cast<std::size_t>(O * count) * sizeof(Block));
+  auto* const out = reinterpret_cast<Block*>(copy.data());
+  if (entry.dtype == kStored) {
+    std::memcpy(out, bytes, copy.size());
+    return {out, {O, count}};
+  }
+#pragma omp parallel for
+  for (Index o = 0; o < O; ++o) {
+    for (Index b = 0; b < count; ++b) {
+      float weights[kBlock];
+      const Index begin = b * kBlock, features = std::min(kBlock, I - begin);
+      for (Index i = 0; i < features; ++i) weights[i] = weight(entry, o * I + begin + i);
+      out[o * count + b] = quantize<Block>(weights, features);
+    }
+  }
+  return {out, {O, count}};
+}
+
+namespace {
+
+// Two sources for load_weights.
+struct VisionSource {
+  Checkpoint& checkpoint;
+  auto matrix(const std::string& name, const std::vector<Index>& shape) const {
+    return checkpoint.matrix<bf16>(name, shape);
+  }
+  auto vector(const std::string& name, Index length) const {
+    return checkpoint.vector<bf16>(name, length);
+  }
+};
+
+template <Quantized Block>
+struct BlockSource {
+  Checkpoint& checkpoint;
+  LoadListener listener;
+  std::size_t all, done = 0;
+
+  auto matrix(const std::string& name, const std::vector<Index>& shape) {
+    const auto found = checkpoint.blocks<Block>(name, shape);
+    done += static_cast<std::size_t>(found.count()) * sizeof(Block);
+    if (listener) listener(done, all);
+    return found;
+  }
+  auto vector(const std::string& name, Index length) const {
+    return checkpoint.vector<bf16>(name, length);
+  }
+};
+
+}  // namespace
+
+template <Quantized Block>
+ModelWeights<QuantizedWeights<Block>> Checkpoint::quantized_weights(const Config& config,
+                                                                    const LoadListener& listener) {
+  const Config stored = as_stored(config);
+  std::size_t all = 0;
+  for (const ExpectedTensor& tensor : expected_tensors(stored)) {
+    if (!is_text_matrix(tensor)) continue;
+    all += static_cast<std::size_t>(tensor.shape[0] * blocks_of(tensor.shape[1])) * sizeof(Block);
+  }
+  if (is_quantized(dtype_)) touch(listener);
+  const VisionSource vision{*this};
+  BlockSource<Block> text{*this, is_quantized(dtype_) ? LoadListener() : listener, all};
+  return load_weights<QuantizedWeights<Block>>(stored, vision, text);
+}
+
+template ModelWeights<QuantizedWeights<Int8Block>> Checkpoint::quantized_weights(
+    const Config&, const LoadListener&);
+template ModelWeights<QuantizedWeights<Int4Block>> Checkpoint::quantized_weights(
+    const Config&, const LoadListener&);
+template View<const Int8Block, 2> Checkpoint::blocks(const std::string&, const std::vector<Index>&);
+template View<const Int4Block, 2> Checkpoint::blocks(const std::string&, const std::vector<Index>&);
+
+}  // namespace paligemma

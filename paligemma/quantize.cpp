@@ -1,0 +1,117 @@
+#include "paligemma/quantize.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+namespace paligemma {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::size_t bytes_of(const std::vector<Index>& shape, std::size_t size) {
+  return std::accumulate(shape.begin(), shape.end(), size, [](std::size_t bytes, Index axis) {
+    return bytes * static_cast<std::size_t>(axis);
+  });
+}
+
+template <Quantized Block>
+class Writer {
+ public:
+  Writer(Checkpoint& checkpoint, const Config& config)
+      : checkpoint_(checkpoint), tensors_(expected_tensors(checkpoint.as_stored(config))) {}
+
+  void write(const fs::path& path, const LoadListener& listener) {
+    const std::string header = this->header();
+    const std::uint64_t length = header.size();
+    std::ofstream file(path, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(&length), sizeof length);
+    file << header;
+    std::size_t done = 0;
+    for (const ExpectedTensor& tensor : tensors_) {
+      done += write(file, tensor);
+      checkpoint_.forget_copies();
+      if (!file) break;
+      if (listener) listener(done, all_);
+    }
+    if (!file.flush()) throw std::runtime_error(path.string() + ": cannot be written");
+  }
+
+ private:
+  // Padded, so that blocks are aligned.
+  std::string header() {
+    nlohmann::ordered_json json = {{"__metadata__", {{"format", "pt"}}}};
+    if (!checkpoint_.trained()) json["__metadata__"]["trained"] = "false";
+    all_ = 0;
+    for (const ExpectedTensor& tensor : tensors_) {
+      const bool blocks = is_text_matrix(tensor);
+      std::vector<Index> shape = tensor.shape;
+      if (blocks) shape = {shape[0], blocks_of(shape[1]), Index{sizeof(Block)}};
+      const std::size_t begin = all_;
+      all_ += bytes_of(shape, blocks ? 1 : sizeof(bf16));
+      json[tensor.name] = {
+          {"dtype", blocks ? "U8" : "BF16"}, {"shape", shape}, {"data_offsets", {begin, all_}}};
+    }
+    std::string text = json.dump();
+    text.append((64 - (text.size() + 8) % 64) % 64, ' ');
+    return text;
+  }
+
+  std::size_t write(std::ofstream& file, const ExpectedTensor& tensor) {
+    const void* data = nullptr;
+    std::size_t bytes = 0;
+    if (is_text_matrix(tensor)) {
+      const auto blocks = checkpoint_.blocks<Block>(tensor.name, tensor.shape);
+      data = blocks.data();
+      bytes = static_cast<std::size_t>(blocks.count()) * sizeof(Block);
+    } else if (tensor.shape.size() == 1) {
+      data = checkpoint_.vector<bf16>(tensor.name, tensor.shape[0]).data();
+      bytes = bytes_of(tensor.shape, sizeof(bf16));
+    } else {
+      data = checkpoint_.matrix<bf16>(tensor.name, tensor.shape).data();
+      bytes = bytes_of(tensor.shape, sizeof(bf16));
+    }
+    file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
+    return bytes;
+  }
+
+  Checkpoint& checkpoint_;
+  std::vector<ExpectedTensor> tensors_;
+  std::size_t all_ = 0;
+};
+
+}  // namespace
+
+void quantize_checkpoint(const fs::path& model, DType dtype, const fs::path& out,
+                         const LoadListener& listener) {
+  PG_CHECK(dtype == DType::int8 || dtype == DType::int4, "dtype " + std::string(name_of(dtype)));
+  const fs::path folder = checkpoint_folder(model);
+  const Config config = read_config(folder);
+  Checkpoint checkpoint(model, config);
+
+  const fs::path weights = out / "model.safetensors";
+  std::error_code error;
+  fs::create_directories(out, error);
+  if (error) throw std::runtime_error(out.string() + ": " + error.message());
+  if (fs::exists(weights) || fs::exists(out / "model.safetensors.index.json")) {
+    throw std::runtime_error(out.string() + ": there is a model already");
+  }
+  for (const char* name : {"config.json", "generation_config.json", "preprocessor_config.json",
+                           "tokenizer.model", "vae-oid.npz"}) {
+    if (!fs::exists(folder / name)) continue;
+    fs::copy_file(folder / name, out / name, fs::copy_options::overwrite_existing, error);
+    if (error) throw std::runtime_error((out / name).string() + ": " + error.message());
+  }
+
+  // Under another name until it is whole.
+  const fs::path part = out / "model.safetensors.part";
+  if (dtype == DType::int8) {
+    Writer<Int8Block>(checkpoint, config).write(part, listener);
+  } else {
+    Writer<Int4Block>(checkpoint, config).write(part, listener);
+  }
+  fs::rename(part, weights);
+}
+
+}  // namespace paligemma

@@ -1,0 +1,26 @@
+// Quantise: a checkpoint with the language model's matrices as 8 or 4 bits, written once, so that opening it
+// is mapping it.
+//
+//   model.safetensors   language_model.* matrices [O, I]: U8 [O, ceil(I / 256), 260 or 140], the blocks of
+//                       tensor/quantized_linear.h; everything else BF16; today's names
+//   config.json, generation_config.json, preprocessor_config.json, tokenizer.model, vae-oid.npz
+//                       copied, where they are there
+//
+// The vision tower stays bf16: a picture is encoded once, and an eighth of the weights is in it.
+//
+// Read next: tensor/quantized_linear.h.
+#pragma once
+
+#include <filesystem>
+
+#include "paligemma/checkpoint.h"
+
+namespace paligemma {
+
+// `dtype` is DType::int8 or DType::int4; `model` a checkpoint's folder or file; `out` a folder, made if it is
+// not there. Throws NotFoundError or ModelFileError for the model, std::runtime_error if `out` has a model
+// already or cannot be written.
+void quantize_checkpoint(const std::filesystem::path& model, DType dtype,
+                         const std::filesystem::path& out, const LoadListener& listener = {});
+
+}  // namespace paligemma

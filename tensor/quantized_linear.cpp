@@ -1,0 +1,127 @@
+#include "tensor/quantized_linear.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tensor/dot.h"
+
+namespace paligemma {
+namespace {
+
+// Where a feature of an Int4Block lies.
+struct Place {
+  Index group, byte;
+  int shift;
+};
+constexpr Place place_of(Index i) {
+  const Index unit = i / 4;
+  return {unit % kGroups, 4 * (unit % 32) + i % 4, unit < 32 ? 0 : 4};
+}
+
+// n - 8 for a weight and a step that is not 0.
+int rounded(float weight, float step) {
+  return std::clamp(static_cast<int>(std::lrint(weight / step)), -8, 7);
+}
+
+}  // namespace
+
+template <>
+Int8Block quantize(const float* weights, Index count) {
+  Int8Block block{};
+  float largest = 0;
+  for (Index i = 0; i < count; ++i) largest = std::max(largest, std::abs(weights[i]));
+  if (largest == 0) return block;
+  block.scale = largest / 127;
+  for (Index i = 0; i < count; ++i) {
+    block.q[i] = static_cast<std::int8_t>(std::lrint(weights[i] / block.scale));
+  }
+  return block;
+}
+
+template <>
+Int4Block quantize(const float* weights, Index count) {
+  Int4Block block{};
+  // Each group's largest weight should become -8.
+  float step[kGroups] = {};
+  for (Index i = 0; i < count; ++i) {
+    float& s = step[place_of(i).group];
+    if (std::abs(weights[i]) > std::abs(s)) s = weights[i];
+  }
+  for (float& s : step) s /= -8;
+  const float largest = std::abs(*std::max_element(
+      step, step + kGroups, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+  std::fill(std::begin(block.pair), std::end(block.pair), std::uint8_t{0x88});
+  if (largest == 0) return block;
+  block.scale = largest / 15;
+
+  // Of the two factors around a step, take the one that leaves the smaller error.
+  for (Index g = 0; g < kGroups; ++g) {
+    if (step[g] == 0) continue;
+    const float exact = std::clamp(step[g] / block.scale, -15.0f, 15.0f);
+    float least = std::numeric_limits<float>::infinity();
+    for (const float factor : {std::floor(exact), std::ceil(exact)}) {
+      if (factor == 0) continue;
+      float error = 0;
+      for (Index i = 0; i < count; ++i) {
+        if (place_of(i).group != g) continue;
+        const float difference =
+            weights[i] -
+            block.scale * factor * static_cast<float>(rounded(weights[i], block.scale * factor));
+        error += difference * difference;
+      }
+      if (error < least) {
+        least = error;
+        block.factor[g] = static_cast<std::int8_t>(factor);
+      }
+    }
+  }
+
+  std::fill(std::begin(block.pair), std::end(block.pair), std::uint8_t{0});
+  for (Index i = 0; i < kBlock; ++i) {
+    const auto [group, byte, shift] = place_of(i);
+    const float unit = block.scale * static_cast<float>(block.factor[group]);
+    const int n = i < count && unit != 0 ? rounded(weights[i], unit) + 8 : 8;
+    block.pair[byte] = static_cast<std::uint8_t>(block.pair[byte] | n << shift);
+  }
+  return block;
+}
+
+void dequantize(const Int8Block& block, float (&weights)[kBlock]) {
+  for (Index i = 0; i < kBlock; ++i) weights[i] = block.scale * block.q[i];
+}
+
+void dequantize(const Int4Block& block, float (&weights)[kBlock]) {
+  for (Index i = 0; i < kBlock; ++i) {
+    const auto [group, byte, shift] = place_of(i);
+    const int n = (block.pair[byte] >> shift) & 15;
+    weights[i] = block.scale * static_cast<float>(block.factor[group] * (n - 8));
+  }
+}
+
+template <Quantized Block>
+void linear(Reference, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y) {
+  const Index T = x.size(0), I = x.size(1), O = weight.size(0);
+  PG_CHECK(weight.size(1) == blocks_of(I), "x " + shape_text(x) + ", weight " + shape_text(weight));
+  PG_CHECK(y.size(0) == T && y.size(1) == O,
+           "x " + shape_text(x) + ", weight " + shape_text(weight) + ", y " + shape_text(y));
+  PG_CHECK(x.is_row_major() && weight.is_row_major(), "rows must be contiguous");
+
+#pragma omp parallel
+  {
+    std::vector<float> weight_row(static_cast<std::size_t>(blocks_of(I) * kBlock));
+#pragma omp for
+    for (Index o = 0; o < O; ++o) {
+      for (Index b = 0; b < blocks_of(I); ++b) {
+        dequantize(weight(o, b), *reinterpret_cast<float(*)[kBlock]>(&weight_row[b * kBlock]));
+      }
+      for (Index t = 0; t < T; ++t) y(t, o) = dot(x.row(t).data(), weight_row.data(), I);
+    }
+  }
+}
+
+template void linear(Reference, View<const float, 2>, View<const Int8Block, 2>, View<float, 2>);
+template void linear(Reference, View<const float, 2>, View<const Int4Block, 2>, View<float, 2>);
+
+}  // namespace paligemma

@@ -1,0 +1,69 @@
+// Quantised linear: the product of tensor/linear.h with weights of 8 or 4 bits instead of 16.
+//
+//   y[t,o] = sum_i x[t,i] weight[o,i]          weight[o,i] = scale * q, with scales shared by 256 features
+//
+//   x       [T, I]
+//   weight  [O, ceil(I / 256)] blocks; behind the last feature come zeros
+//   y       [T, O]   must not overlap x
+//
+// Int8Block, 8.1 bits a weight. One scale, symmetric: the largest magnitude becomes 127.
+//
+//   weight = scale * q[i]                                  q from -127 to 127
+//
+// Int4Block, 4.4 bits a weight. Feature i belongs to unit u = i / 4 and to group g = u % 8 of 32 features,
+// and each group has a factor of its own:
+//
+//   weight = scale * factor[g] * (n - 8)                   n from 0 to 15, factor from -15 to 15
+//   n      = pair[4 (u % 32) + i % 4], the low four bits if u < 32, else the high four
+//
+// scale * factor is chosen so that the group's largest weight becomes -8, hence the sign. Groups are
+// interleaved so that eight neighbouring units belong to eight groups: a register of eight or sixteen sums
+// is multiplied by factors once a block. factor * (n - 8) fits in 8 bits, so that both formats are
+// multiplied by the same instructions.
+//
+// Blocks are what a file holds (docs/tensor/quantized_linear.md), little-endian, and what is mapped. The
+// reference computes with the weights as they are; a fast version rounds x to 8 bits as well.
+//
+// Papers: Jacob et al. 2017, "Quantization and training of neural networks for efficient
+// integer-arithmetic-only inference", section 2.1; Dettmers & Zettlemoyer 2022, "The case for 4-bit
+// precision", section 3, for small groups with a scale of their own.
+//
+// Read next: docs/tensor/quantized_linear.md (worked example).
+#pragma once
+
+#include <concepts>
+
+#include "tensor/execution.h"
+#include "tensor/numbers.h"
+#include "tensor/view.h"
+
+namespace paligemma {
+
+inline constexpr Index kBlock = 256;  // features
+inline constexpr Index kGroups = 8;   // of an Int4Block
+
+struct Int8Block {
+  float scale;
+  std::int8_t q[kBlock];
+};
+struct Int4Block {
+  float scale;
+  std::int8_t factor[kGroups];
+  std::uint8_t pair[kBlock / 2];
+};
+template <class Block>
+concept Quantized = std::same_as<Block, Int8Block> || std::same_as<Block, Int4Block>;
+static_assert(sizeof(Int8Block) == 260 && sizeof(Int4Block) == 140);
+
+constexpr Index blocks_of(Index features) { return (features + kBlock - 1) / kBlock; }
+
+// `count` features, at most 256, as a block, and back.
+template <Quantized Block>
+Block quantize(const float* weights, Index count);
+void dequantize(const Int8Block& block, float (&weights)[kBlock]);
+void dequantize(const Int4Block& block, float (&weights)[kBlock]);
+
+template <Quantized Block>
+void linear(Reference, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y);
+
+}  // namespace paligemma

@@ -1,0 +1,67 @@
+#include "fast/core/math.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tensor/gelu.h"
+
+namespace paligemma {
+namespace {
+
+// Calls f(x) for numbers from -limit to limit.
+template <class Function>
+void for_numbers(double limit, const Function& f) {
+  constexpr int kSteps = 100'000;
+  for (int i = -kSteps; i <= kSteps; ++i) f(static_cast<float>(limit * i / kSteps));
+}
+
+TEST(FastMath, ExpIsWithinTwoUlp) {
+  for_numbers(87, [](float x) {
+    const double exact = std::exp(static_cast<double>(x));
+    EXPECT_NEAR(exp(broadcast(x))[0], exact, 2 * 0x1p-23 * exact) << x;
+  });
+}
+
+TEST(FastMath, ExpOfVerySmallNumbersIsZero) {
+  EXPECT_EQ(exp(broadcast(-100.0f))[0], 0);
+  EXPECT_EQ(exp(broadcast(-INFINITY))[0], 0);
+  EXPECT_EQ(exp(broadcast(0.0f))[0], 1);
+}
+
+// Four roundings, of which the subtraction loses the most: near 0.1, where the series ends.
+TEST(FastMath, TanhIsWithinItsRoundings) {
+  for_numbers(20, [](float x) {
+    const double exact = std::tanh(static_cast<double>(x));
+    EXPECT_NEAR(tanh(broadcast(x))[0], exact, 0x1p-19 * std::abs(exact)) << x;
+  });
+}
+
+TEST(FastMath, GeluIsTheReference) {
+  for_numbers(20, [](float x) {
+    EXPECT_NEAR(gelu_tanh(broadcast(x))[0], gelu(GeluForm::tanh, x),
+                1e-6 * std::max(1.0f, std::abs(x)))
+        << x;
+  });
+}
+
+TEST(FastMath, EveryLaneIsItsOwn) {
+  Lanes x;
+  for (int i = 0; i < kLanes; ++i) x[i] = static_cast<float>(i) - 1.5f;
+  const Lanes y = exp(x);
+  for (int i = 0; i < kLanes; ++i) EXPECT_EQ(y[i], exp(broadcast(x[i]))[0]);
+}
+
+TEST(FastMath, TransposeTurnsASquare) {
+  Units rows[kLanes];
+  for (unsigned r = 0; r < kLanes; ++r) {
+    for (unsigned c = 0; c < kLanes; ++c) rows[r][c] = 100 * r + c;
+  }
+  transpose(rows);
+  for (unsigned r = 0; r < kLanes; ++r) {
+    for (unsigned c = 0; c < kLanes; ++c) EXPECT_EQ(rows[r][c], 100 * c + r);
+  }
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,76 @@
+// The whole model on Fast: the recorded run of transformers and the default model's answers, on every
+// instruction set, and with quantised weights.
+#include "fast/paligemma/pipeline.h"
+
+#include "tests/support/golden.h"
+#include "tests/support/instruction_sets.h"
+#include "tests/support/logits.h"
+#include "tests/support/tiny_model.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+class FastPipeline : public OnEveryInstructionSet {};
+INSTANTIATE_TEST_SUITE_P(, FastPipeline, kInstructionSets, instruction_set_name);
+
+// With float weights nothing is rounded.
+TEST_P(FastPipeline, EveryTapIsWithinItsTolerance) {
+  for (int version : {1, 2}) {
+    const Golden golden(version);
+    const Pipeline<Fast> pipeline(fast, {.model = golden.folder, .dtype = DType::f32});
+    Recorder recorder;
+    const auto picture =
+        pipeline.encode(read_image(golden.folder / "picture.png").view(), std::ref(recorder));
+    const Answer answer =
+        pipeline.generate(picture, golden.prompt, {.max_tokens = 32}, std::ref(recorder));
+    for (const auto& [name, expected] : golden.taps) {
+      ASSERT_EQ(recorder.taps.at(name).shape, expected.shape) << name;
+      EXPECT_LE(largest_difference(recorder.taps.at(name).numbers, expected.numbers),
+                expected.tolerance)
+          << name;
+    }
+    EXPECT_EQ(ids_of(answer), golden.generated_ids);
+  }
+}
+
+// What bf16 activations may do to the default model's logits, as on a GPU: about 0.1 is seen.
+constexpr double kLogitErrorInBf16 = 0.25;
+
+TEST_P(FastPipeline, SaysWhatTransformersSays) {
+  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel});
+  for (int scene : {0, 7, 21, 42}) {
+    if (rounds_to_bf16()) {
+      static const Pipeline<Reference> expected(reference, {.model = kTinyModel});
+      only_close_tokens_differ(expected, pipeline, scene, kLogitErrorInBf16);
+    } else {
+      says_what_transformers_says(pipeline, scene);
+    }
+  }
+}
+
+// Against the reference with the same quantised weights: what remains is x, rounded to 8 bits.
+TEST_P(FastPipeline, OnlyCloseTokensDifferWithInt8Weights) {
+  const Pipeline<Reference> expected(reference, {.model = kTinyModel, .dtype = DType::int8});
+  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = DType::int8});
+  for (int scene : {1, 33}) only_close_tokens_differ(expected, pipeline, scene, 0.5);
+}
+
+TEST_P(FastPipeline, OnlyCloseTokensDifferWithInt4Weights) {
+  const Pipeline<Reference> expected(reference, {.model = kTinyModel, .dtype = DType::int4});
+  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = DType::int4});
+  for (int scene : {1, 33}) only_close_tokens_differ(expected, pipeline, scene, 0.5);
+}
+
+// Everything that transformers was asked, by the kernels that users get.
+class FastTinyModel : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Scene, FastTinyModel, ::testing::Range(0, 64));
+
+TEST_P(FastTinyModel, SaysWhatTransformersSays) {
+  static const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = DType::f32});
+  says_what_transformers_says(pipeline, GetParam());
+}
+
+}  // namespace
+}  // namespace paligemma

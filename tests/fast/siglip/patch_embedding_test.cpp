@@ -1,0 +1,94 @@
+#include "fast/siglip/patch_embedding.h"
+
+#include <cmath>
+
+#include "tests/support/instruction_sets.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+class FastPatchEmbedding : public OnEveryInstructionSet {
+ protected:
+  template <class Weight>
+  static void expect_matches_reference(View<const float, 3> pixels, Index P, Index D) {
+    const Index side = pixels.size(0) / P, L = side * side, I = 3 * P * P;
+    const auto weight = random<Weight, 2>({D, I}, 2);
+    const auto bias = random<Weight, 1>({D}, 3);
+    Buffer<float, 2> expected({L, D}), y({L, D});
+    patch_embedding(reference, pixels, weight.view(), bias.view(), P, expected.view());
+    patch_embedding(fast, pixels, weight.view(), bias.view(), P, y.view());
+    const bool rounds = std::is_same_v<Weight, bf16> && L > 4 && rounds_to_bf16();
+    EXPECT_TRUE(close(
+        y.view(), expected.view(),
+        rounds ? bf16_products_of(I) : twice(float_sum_of(I + 1, static_cast<double>(I) / 4 + 2))))
+        << "S = " << pixels.size(0) << ", P = " << P << ", D = " << D;
+  }
+  // 14 and 1152 are So400m's, 32, 6 and 36 the golden PaliGemma 1's, which leaves pixels over.
+  template <class Weight>
+  static void expect_matches_reference_in_all_sizes() {
+    struct Size {
+      Index S, P, D;
+    };
+    for (const auto& [S, P, D] :
+         {Size{1, 1, 1}, Size{3, 1, 3}, Size{3, 1, 4304}, Size{4, 2, 72}, Size{7, 2, 3},
+          Size{7, 7, 257}, Size{9, 3, 33}, Size{32, 6, 36}, Size{14, 14, 1152}, Size{43, 14, 65}}) {
+      expect_matches_reference<Weight>(random<float, 3>({S, S, 3}, 1).view(), P, D);
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, FastPatchEmbedding, kInstructionSets, instruction_set_name);
+
+TEST_P(FastPatchEmbedding, MatchesReferenceWithFloatWeights) {
+  expect_matches_reference_in_all_sizes<float>();
+}
+TEST_P(FastPatchEmbedding, MatchesReferenceWithBf16Weights) {
+  expect_matches_reference_in_all_sizes<bf16>();
+}
+TEST_P(FastPatchEmbedding, MatchesReferenceWithF16Weights) {
+  expect_matches_reference_in_all_sizes<f16>();
+}
+
+// A picture stored channels first is the same picture under other strides.
+TEST_P(FastPatchEmbedding, TakesStridedPixels) {
+  for (Index S : {4, 7}) {
+    const auto planes = random<float, 3>({3, S, S}, 1);
+    expect_matches_reference<float>(
+        View<const float, 3>(planes.view().data(), {S, S, 3}, {S, 1, S * S}), 2, 5);
+  }
+}
+
+TEST_P(FastPatchEmbedding, DoesNotReadWhatFillsNoPatch) {
+  auto pixels = random<float, 3>({7, 7, 3}, 1);
+  for (Index i = 0; i < 7; ++i) {
+    for (Index c = 0; c < 3; ++c) pixels.view()(6, i, c) = pixels.view()(i, 6, c) = NAN;
+  }
+  for (Index P : {2, 3}) expect_matches_reference<float>(pixels.view(), P, 5);
+}
+
+TEST_P(FastPatchEmbedding, TakesAPictureSmallerThanAPatch) {
+  expect_matches_reference<float>(random<float, 3>({3, 3, 3}, 1).view(), 4, 5);
+}
+
+TEST_P(FastPatchEmbedding, RejectsWrongShapes) {
+  const Buffer<float, 3> pixels({4, 4, 3}), grey({4, 4, 1}), wide({4, 6, 3});
+  const Buffer<float, 2> weight({5, 12}), narrow_weight({5, 11});
+  const Buffer<float, 1> bias({5}), short_bias({4});
+  Buffer<float, 2> y({4, 5}), narrow_y({4, 4}), short_y({3, 5});
+  const auto run = [](const auto& p, const auto& w, const auto& b, Index P, auto& to) {
+    patch_embedding(fast, p.view(), w.view(), b.view(), P, to.view());
+  };
+  EXPECT_NO_THROW(run(pixels, weight, bias, 2, y));
+  EXPECT_THROW(run(grey, weight, bias, 2, y), ContractError);
+  EXPECT_THROW(run(wide, weight, bias, 2, y), ContractError);
+  EXPECT_THROW(run(pixels, narrow_weight, bias, 2, y), ContractError);
+  EXPECT_THROW(run(pixels, weight, short_bias, 2, y), ContractError);
+  EXPECT_THROW(run(pixels, weight, bias, 2, narrow_y), ContractError);
+  EXPECT_THROW(run(pixels, weight, bias, 2, short_y), ContractError);
+  EXPECT_THROW(run(pixels, weight, bias, 1, y), ContractError);
+  EXPECT_THROW(run(pixels, weight, bias, 0, y), ContractError);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,102 @@
+#include "fast/tensor/quantized_linear.h"
+
+#include "tensor/gelu.h"
+#include "tests/support/instruction_sets.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+template <class Block>
+Buffer<Block, 2> random_blocks(Index O, Index I, unsigned seed) {
+  const auto weight = random<float, 2>({O, I}, seed);
+  Buffer<Block, 2> blocks({O, blocks_of(I)});
+  for (Index o = 0; o < O; ++o) {
+    for (Index b = 0; b < blocks_of(I); ++b) {
+      blocks.view()(o, b) =
+          quantize<Block>(&weight.view()(o, b * kBlock), std::min(kBlock, I - b * kBlock));
+    }
+  }
+  return blocks;
+}
+
+// x is off by up to half a step, 1 / 254 of its largest magnitude, which is at most 1, and weights are at
+// most 1 and a bit: of such errors, which have both signs, n add up like sqrt(n), and a third is their
+// root mean square.
+Tolerance rounded_x(Index I) { return {0, 1.5 * std::sqrt(static_cast<double>(I)) / 254}; }
+
+class FastQuantizedLinear : public OnEveryInstructionSet {
+ protected:
+  template <class Block>
+  static void expect_matches_reference(Index T, Index O, Index I) {
+    SCOPED_TRACE("T = " + std::to_string(T) + ", O = " + std::to_string(O) +
+                 ", I = " + std::to_string(I));
+    const auto x = random<float, 2>({T, I}, 1);
+    const auto weight = random_blocks<Block>(O, I, 2), up = random_blocks<Block>(O, I, 3);
+    Buffer<float, 2> expected({T, O}), expected_up({T, O}), y({T, O});
+    linear(reference, x.view(), weight.view(), expected.view());
+    linear(fast, x.view(), std::as_const(weight).view(), y.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), rounded_x(I)));
+
+    // With x rounded already, nothing is lost but float roundings, so the gate may be told from up.
+    linear(fast, x.view(), std::as_const(up).view(), expected_up.view());
+    for (Index t = 0; t < T; ++t) {
+      for (Index o = 0; o < O; ++o) {
+        expected.view()(t, o) = gelu(GeluForm::tanh, y.view()(t, o)) * expected_up.view()(t, o);
+      }
+    }
+    linear_geglu(fast, x.view(), std::as_const(weight).view(), std::as_const(up).view(), y.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), {1e-5, 1e-5}));
+  }
+  template <class Block>
+  static void expect_matches_reference_in_all_sizes() {
+    for (Index T : {1, 4, 5, 13}) {
+      for (Index O : {1, 7, 33, 65}) {
+        for (Index I : {1, 72, 255, 256, 513}) expect_matches_reference<Block>(T, O, I);
+      }
+    }
+    expect_matches_reference<Block>(3, 5, 4304);
+    expect_matches_reference<Block>(9, 17, 4304);
+    expect_matches_reference<Block>(9, 49, 9000);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, FastQuantizedLinear, kInstructionSets, instruction_set_name);
+
+TEST_P(FastQuantizedLinear, MatchesReferenceWithInt8Weights) {
+  expect_matches_reference_in_all_sizes<Int8Block>();
+}
+TEST_P(FastQuantizedLinear, MatchesReferenceWithInt4Weights) {
+  expect_matches_reference_in_all_sizes<Int4Block>();
+}
+
+// Numbers of x that are whole steps of 8 bits, and weights that are whole steps too: nothing is rounded,
+// not even at the largest magnitudes, where sums of 16 or 32 bits would overflow first.
+TEST_P(FastQuantizedLinear, IsExactForWholeSteps) {
+  for (Index T : {1, 9}) {
+    Buffer<float, 2> x({T, kBlock}), y({T, 2});
+    Buffer<Int8Block, 2> weight({2, 1});
+    for (Index i = 0; i < kBlock; ++i) {
+      for (Index t = 0; t < T; ++t) x.view()(t, i) = i % 2 == 0 ? 127.0f : -127.0f;
+      weight.view()(0, 0).q[i] = i % 2 == 0 ? 127 : -127;
+      weight.view()(1, 0).q[i] = -127;
+    }
+    weight.view()(0, 0).scale = weight.view()(1, 0).scale = 1;
+    linear(fast, std::as_const(x).view(), std::as_const(weight).view(), y.view());
+    for (Index t = 0; t < T; ++t) {
+      EXPECT_EQ(y.view()(t, 0), 127.0f * 127 * 256);
+      EXPECT_EQ(y.view()(t, 1), 0);
+    }
+  }
+}
+
+TEST_P(FastQuantizedLinear, RejectsWrongShapes) {
+  const Buffer<float, 2> x({2, 300});
+  const Buffer<Int8Block, 2> weight({3, 2}), narrow({3, 1});
+  Buffer<float, 2> y({2, 3}), short_y({1, 3});
+  EXPECT_THROW(linear(fast, x.view(), narrow.view(), y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), weight.view(), short_y.view()), ContractError);
+}
+
+}  // namespace
+}  // namespace paligemma
