@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 .ci/run
 tests/mutations/run.py
 scripts/fuzz.sh 300
+scripts/thread_sanitizer.sh
 
 # Fibers where there is no x86-64, and a processor that is none.
 cmake --preset cpu -B build/ucontext -DPG_CUDA=OFF -DPG_BENCHMARKS=OFF \
@@ -19,7 +20,8 @@ scripts/install.sh g++-aarch64-linux-gnu
 git ls-files cuda/emulation/'*.cpp' 'cuda/*.cu' |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -x c++ -std=c++20 -fsyntax-only -I.
 git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'processing/*.cpp' \
-  'world/*.cpp' |
+  'world/*.cpp' 'fast/core/*.cpp' 'fast/gemma/*.cpp' 'fast/siglip/*.cpp' 'fast/tensor/*.cpp' \
+  'fast/paligemma/*.cpp' fast/kernels/portable.cpp |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -std=c++20 -fopenmp -fsyntax-only -I. \
     -idirafter /usr/include -idirafter /usr/include/stb
 

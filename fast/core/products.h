@@ -56,13 +56,15 @@ inline constexpr bool kShortSums = true;
 inline Shorts short_dot(Shorts sum, Units x, Units w) {
   return sum + bits_as<Shorts>(_mm256_maddubs_epi16(bits_as<__m256i>(w), bits_as<__m256i>(x)));
 }
-inline Ints sum_of_pairs(Shorts v) {
-  return bits_as<Ints>(_mm256_madd_epi16(bits_as<__m256i>(v), _mm256_set1_epi16(1)));
+// The two sums of each lane, times the lane's factor of 16 bits.
+inline Ints scaled_pairs(Shorts v, Ints factor) {
+  const Ints twice = (factor & 0xffff) | (factor << 16);
+  return bits_as<Ints>(_mm256_madd_epi16(bits_as<__m256i>(v), bits_as<__m256i>(twice)));
 }
 #else
 inline constexpr bool kShortSums = false;
 inline Shorts short_dot(Shorts sum, Units, Units) { return sum; }
-inline Ints sum_of_pairs(Shorts) { return Ints{}; }
+inline Ints scaled_pairs(Shorts, Ints factor) { return factor; }
 #endif
 
 // The even and the odd bytes of each unit as signed short ints.

@@ -22,7 +22,8 @@ struct alignas(64) RoundedBlock {
   // [kParts][kBlockUnits]: four bytes each; or the even bytes as short ints, then the odd ones.
   std::uint32_t units[kParts * kBlockUnits];
   std::int8_t bytes[kShortSums ? kBlock : 1];  // the same as bytes, where a product wants both
-  std::int32_t sum[kWidth];                    // of the numbers in units u, u + kWidth, ...
+  std::int16_t offset[kShortSums ? 2 * kLanes : 1];  // -8 times the sums of pairs of them
+  std::int32_t sum[kWidth];                          // of the numbers in units u, u + kWidth, ...
   std::int32_t sum_of_all;
   float scale;
 };
@@ -48,9 +49,13 @@ RoundedBlock round_block(const float* x, Index count) {
     store(bytes + i, __builtin_convertvector(rounded, LanesOf<std::int8_t>));
   }
   Ints sums[kSets] = {};
+  Shorts eight_times = {};
   for (Index u = 0; u < kBlockUnits; u += kLanes) {
     const Units four = load<Units>(bytes + 4 * u);
-    if constexpr (kShortSums) store(block.bytes + 4 * u, four);
+    if constexpr (kShortSums) {
+      store(block.bytes + 4 * u, four);
+      eight_times = short_dot(eight_times, four, broadcast(0x0808'0808u));
+    }
     const Units even = even_bytes(four), odd = odd_bytes(four);
     if constexpr (kParts == 1) {
       store(block.units + u, four);
@@ -63,6 +68,7 @@ RoundedBlock round_block(const float* x, Index count) {
       sums[u / kLanes % kSets] += (pair >> 16) + ((pair << 16) >> 16);
     }
   }
+  if constexpr (kShortSums) store(block.offset, -eight_times);
   block.sum_of_all = 0;
   for (int s = 0; s < kSets; ++s) {
     store(block.sum + s * kLanes, sums[s]);

@@ -12,10 +12,16 @@ constexpr Index kChunk = 16384;  // logits that one thread takes at a time
 
 float largest(View<const float, 1> logits) {
   const Index V = logits.size(0);
-  float max = -INFINITY;
-#pragma omp parallel for reduction(max : max) if (V > kChunk)
-  for (Index v = 0; v < V; v += kChunk) {
-    max = std::max(max, kernels().logits.max(logits.data() + v, std::min(kChunk, V - v)));
+  float max = -INFINITY;  // and not the least finite number, with which a reduction begins
+#pragma omp parallel if (V > kChunk)
+  {
+    float mine = -INFINITY;
+#pragma omp for nowait
+    for (Index v = 0; v < V; v += kChunk) {
+      mine = std::max(mine, kernels().logits.max(logits.data() + v, std::min(kChunk, V - v)));
+    }
+#pragma omp critical(paligemma_largest_logit)
+    max = std::max(max, mine);
   }
   return max;
 }

@@ -49,22 +49,24 @@ inline Ints factors(const Int4Block& w, int set) {
 }
 
 inline Lanes block_dot(const RoundedBlock& x, const Int4Block& w) {
+  const auto low = [&](Index u) { return load<Units>(w.pair + 4 * u) & 0x0f0f'0f0fu; };
+  const auto high = [&](Index u) { return (load<Units>(w.pair + 4 * u) >> 4) & 0x0f0f'0f0fu; };
+  if constexpr (kShortSums) {
+    // A sum of 16 bits ends as 16 products of at most 8 * 127. On the way it may overflow, and back.
+    Shorts sum = load<Shorts>(x.offset);
+    for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
+      sum = short_dot(sum, load<Units>(x.bytes + 4 * u), low(u));
+      sum = short_dot(sum, load<Units>(x.bytes + 4 * u + kBlock / 2), high(u));
+    }
+    return to_float(scaled_pairs(sum, factors(w, 0))) * (x.scale * w.scale);
+  }
   Ints sum[kSets];
   for (int s = 0; s < kSets; ++s) sum[s] = load<Ints>(x.sum + s * kLanes) * -8;
-  Shorts shorts = {};  // of eight pairs of products of at most 15 * 127: at most 30480
   for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
-    const Units pairs = load<Units>(w.pair + 4 * u);
-    const Units low = pairs & 0x0f0f'0f0fu, high = (pairs >> 4) & 0x0f0f'0f0fu;
-    if constexpr (kShortSums) {
-      shorts = short_dot(shorts, load<Units>(x.bytes + 4 * u), low);
-      shorts = short_dot(shorts, load<Units>(x.bytes + 4 * u + kBlock / 2), high);
-    } else {
-      Ints& to = sum[u / kLanes % kSets];
-      to = add_products(to, low, x, u);
-      to = add_products(to, high, x, u + kBlockUnits / 2);
-    }
+    Ints& to = sum[u / kLanes % kSets];
+    to = add_products(to, low(u), x, u);
+    to = add_products(to, high(u), x, u + kBlockUnits / 2);
   }
-  if constexpr (kShortSums) sum[0] += sum_of_pairs(shorts);
   for (int s = 0; s < kSets; ++s) sum[s] *= factors(w, s);
   for (int s = 1; s < kSets; ++s) sum[0] += sum[s];
   return to_float(sum[0]) * (x.scale * w.scale);

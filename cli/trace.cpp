@@ -1,0 +1,126 @@
+#include "cli/trace.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <stdexcept>
+#include <tuple>
+
+namespace paligemma::cli {
+namespace {
+
+using Nanoseconds = std::chrono::nanoseconds;
+
+constexpr int kModel = 1, kTokens = 2;
+
+double microseconds(Nanoseconds time) { return static_cast<double>(time.count()) / 1e3; }
+
+Nanoseconds nanoseconds(double milliseconds) { return Nanoseconds(std::llround(milliseconds * 1e6)); }
+
+Trace::json named(const char* what, int lane, const char* name) {
+  return {{"name", what}, {"ph", "M"}, {"pid", 1}, {"tid", lane}, {"args", {{"name", name}}}};
+}
+
+}  // namespace
+
+Nanoseconds Trace::now() {
+  return std::chrono::duration_cast<Nanoseconds>(
+      std::chrono::steady_clock::now().time_since_epoch());
+}
+
+void Trace::begin() {
+  resume();
+  begun_ = last_;
+  first_ = events_.size();
+}
+
+void Trace::resume() { last_ = now(); }
+
+void Trace::add(const std::string& name, const std::string& category, json args) {
+  if (!wanted()) return;
+  const Nanoseconds end = now();
+  events_.push_back({name, category, kModel, last_, end, std::move(args)});
+  last_ = end;
+}
+
+void Trace::tap(const std::string& name, std::span<const Index> shape) {
+  add(name, name.substr(0, name.find('/')), {{"shape", shape}});
+}
+
+// The first part of an event becomes one of its own.
+void Trace::cut(std::size_t event, Nanoseconds at, const std::string& name, json args) {
+  Event part = events_[event];
+  events_[event].start = part.end = std::clamp(at, part.start, part.end);
+  part.name = name;
+  part.category = "host";
+  part.args = std::move(args);
+  events_.push_back(std::move(part));
+}
+
+void Trace::began_with(const std::string& name, double milliseconds, json args) {
+  if (!wanted() || first_ == events_.size()) return;
+  cut(first_, begun_ + nanoseconds(milliseconds), name, std::move(args));
+}
+
+void Trace::answered(const std::string& prompt, std::span<const GeneratedToken> tokens,
+                     const Tokenizer& tokenizer) {
+  if (!wanted()) return;
+  std::vector<std::size_t> logits;
+  for (std::size_t i = first_; i < events_.size(); ++i) {
+    if (events_[i].name == "logits") logits.push_back(i);
+  }
+  if (logits.size() != tokens.size()) throw std::logic_error("as many logits as tokens");
+
+  // A token is there just behind its logits, and they say when the first of them began.
+  Nanoseconds start = begun_, all{0};
+  for (std::size_t k = 0; k < tokens.size(); ++k) {
+    all += nanoseconds(tokens[k].milliseconds);
+    start = std::max(start, events_[logits[k]].end - all);
+  }
+  cut(first_, start, "prompt", {{"prompt", prompt}});
+  for (std::size_t k = 0; k < tokens.size(); ++k) {
+    if (k == 1) cut(logits[k], start, "choose", {});  // between the prefill's logits and its token
+    if (k > 1) events_[logits[k]].start = std::max(events_[logits[k]].start, start);
+    const Nanoseconds end = start + nanoseconds(tokens[k].milliseconds);
+    events_.push_back({"token " + std::to_string(k) + (k == 0 ? " (prefill)" : ""), "token", kTokens,
+                       start, end,
+                       {{"id", tokens[k].id}, {"text", tokenizer.piece(tokens[k].id)}}});
+    start = end;
+  }
+}
+
+void Trace::write(json about) const {
+  std::vector<Event> events = events_;
+  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    return std::tie(a.start, a.end) < std::tie(b.start, b.end);
+  });
+  json all = {named("process_name", kModel, "paligemma"), named("thread_name", kModel, "model"),
+              named("thread_name", kTokens, "tokens")};
+  for (const Event& event : events) {
+    all.push_back({{"name", event.name},
+                   {"cat", event.category},
+                   {"ph", "X"},
+                   {"ts", microseconds(event.start - zero_)},
+                   {"dur", microseconds(event.end - event.start)},
+                   {"pid", 1},
+                   {"tid", event.lane},
+                   {"args", event.args}});
+  }
+
+  // An event a line, for grep. A file's name or a prompt need not be UTF-8; JSON must be.
+  const auto text = [](const json& part) {
+    return part.dump(-1, ' ', false, json::error_handler_t::replace);
+  };
+  std::ofstream file(file_, std::ios::binary);
+  file << "{\"displayTimeUnit\":\"ms\",\n\"otherData\":" << text(about) << ",\n\"traceEvents\":[";
+  const char* separator = "\n";
+  for (const json& event : all) {
+    file << separator << text(event);
+    separator = ",\n";
+  }
+  file << "\n]}\n";
+  file.flush();
+  if (!file) throw std::runtime_error(file_.string() + ": cannot be written");
+}
+
+}  // namespace paligemma::cli
