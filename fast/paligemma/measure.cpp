@@ -162,6 +162,7 @@ Measurement measure_as(const std::filesystem::path& path, DType dtype, int round
   result.decode0 = decode0.median_of();
   const auto median_limit = [&](double Limits::*limit) {
     std::vector<double> all;
+    all.reserve(limits.size());
     for (const Limits& l : limits) all.push_back(l.*limit);
     return median(all);
   };

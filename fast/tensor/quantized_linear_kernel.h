@@ -133,7 +133,9 @@ inline void pack_block(const Int4Block* first, Index row, int rows, std::uint32_
   Shorts factor[kGroups];
   for (int g = 0; g < kGroups; ++g) {
     Ints of_rows = {};
-    for (int k = 0; k < kLanes && k < rows; ++k) of_rows[k] = first[k * row].factor[g];
+    for (int k = 0; k < kLanes && k < rows; ++k) {
+      of_rows[k] = first[k * row].factor[g];  // NOLINT(bugprone-signed-char-misuse): it has a sign
+    }
     factor[g] = bits_as<Shorts>((of_rows & 0xffff) | (of_rows << 16));
   }
   const auto times = [](Units n, Shorts f) {
