@@ -1,6 +1,5 @@
 // Asking the model: one prompt, or one per line of standard input.
 #include <omp.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -11,14 +10,15 @@
 
 #include "cli/commands.h"
 #include "cli/devices.h"
+#include "cli/line_by_line.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
 #include "cli/objects.h"
+#include "cli/trace.h"
 #include "cuda/paligemma/pipeline.h"
 #include "fast/paligemma/pipeline.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
-#include "tensor/errors.h"
 
 namespace paligemma::cli {
 namespace {
@@ -58,10 +58,12 @@ class Asker {
         device_(std::move(device)),
         found_(find_model(options)),
         progress_(options.verbosity >= 1),
+        trace_(options.trace.empty() ? std::nullopt : std::optional<Trace>(options.trace)),
         start_(Clock::now()),
         pipeline_(std::move(on), with_model(options.pipeline(), found_.path)),
         load_ms_(milliseconds_since(start_)),
         dump_(options.dump) {
+    if (trace_) trace_->add("load", "host");
     progress_.clear();
     progress_.expect(pipeline_.config().vision.layers, pipeline_.config().text.layers);
     if (!device_.note.empty()) notes_.push_back(device_.note);
@@ -73,9 +75,13 @@ class Asker {
   }
 
   void look_at(const std::string& path) {
+    if (trace_) trace_->begin();
     image_.emplace(read_image(path));
     image_path_ = path;
+    if (trace_) trace_->add("read", "host", {{"image", path}});
+    if (trace_) trace_->begin();
     picture_.emplace(pipeline_.encode(image_->view(), listener()));
+    if (trace_) trace_->began_with("preprocess", picture_->preprocess_ms);
     progress_.clear();
     if (options_.verbosity >= 2) {
       std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
@@ -102,7 +108,9 @@ class Asker {
       progress_.clear();
       if (streams) write_stdout(text);
     };
+    if (trace_) trace_->begin();
     const Answer answer = pipeline_.generate(*picture_, prompt, how, listener());
+    if (trace_) trace_->answered(prompt, answer.tokens, pipeline_.tokenizer());
     progress_.clear();
     dump_.finish();
 
@@ -125,6 +133,17 @@ class Asker {
     if (options_.perf) print_perf(answer);
   }
 
+  // Once all is done.
+  void write_trace() const {
+    if (!trace_) return;
+    trace_->write({{"version", PG_VERSION},
+                   {"model", found_.id},
+                   {"device", device_.id},
+                   {"executor", device_.executor},
+                   {"dtype", name_of(pipeline_.dtype())},
+                   {"threads", omp_get_max_threads()}});
+  }
+
   // All notes in one line, each once.
   void print_notes() {
     std::string line;
@@ -144,15 +163,17 @@ class Asker {
     return options;
   }
 
-  // A GPU would have to wait and copy for each tap, so there they are for --dump alone.
+  // A GPU has to wait and copy for each tap, so there they are for --dump and --trace alone.
   TapListener listener() {
-    if (!kOnHost && options_.dump.empty()) return {};
+    if (!kOnHost && options_.dump.empty() && !trace_) return {};
     return [this](const std::string& name, std::span<const float> numbers,
                   std::span<const Index> shape) {
+      if (trace_) trace_->tap(name, shape);
       progress_(name);
       if (name == "img/head") projector_ms_ = milliseconds_since(encoded_);
       if (!options_.dump.empty()) dump_(name, numbers, shape);
       if (name == "img/encoded") encoded_ = Clock::now();
+      if (trace_) trace_->resume();
     };
   }
 
@@ -228,6 +249,7 @@ class Asker {
   Device device_;
   ModelFolder found_;
   Progress progress_;
+  std::optional<Trace> trace_;
   Clock::time_point start_;
   Pipeline<On> pipeline_;
   double load_ms_;
@@ -240,35 +262,6 @@ class Asker {
   std::optional<typename Pipeline<On>::Picture> picture_;
 };
 
-// Prompts line by line. A prompt or picture that is refused is said so, and the next one is read.
-template <class On>
-void ask_line_by_line(Asker<On>& asker) {
-  const bool at_terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-  if (at_terminal) std::fputs("One prompt a line; /image FILE, /quit, or Ctrl-D.\n", stderr);
-  asker.print_notes();
-  std::string line;
-  for (;;) {
-    if (at_terminal) std::fputs("> ", stderr);
-    if (!std::getline(std::cin, line)) return;
-    if (line.ends_with('\r')) line.pop_back();
-    if (line == "/quit" || line == "/exit") return;
-    try {
-      if (line == "/image -") throw ImageError("standard input is where the prompts come from");
-      if (line.starts_with("/image ")) {
-        asker.look_at(line.substr(7));
-      } else if (line.starts_with('/')) {
-        throw PromptError("there are only /image FILE, /quit and /exit");
-      } else if (!line.empty()) {
-        asker.ask(line);
-      }
-    } catch (const ImageError& error) {
-      std::fprintf(stderr, "paligemma: %s\n", error.what());
-    } catch (const PromptError& error) {
-      std::fprintf(stderr, "paligemma: %s\n", error.what());
-    }
-  }
-}
-
 }  // namespace
 
 int run_answer(const Options& options) {
@@ -276,7 +269,9 @@ int run_answer(const Options& options) {
   if (options.images[0] == "-" && !options.prompt) {
     throw UsageError("standard input is the picture, so give the prompt with -p");
   }
-  if (!options.output.empty()) check_writable(options.output);
+  for (const std::string& file : {options.output, options.trace}) {
+    if (!file.empty()) check_writable(file);
+  }
   if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
 
   return with_executor(options, [&](auto on, const Device& device) {
@@ -285,8 +280,11 @@ int run_answer(const Options& options) {
     if (options.prompt) {
       asker.ask(*options.prompt);
     } else {
-      ask_line_by_line(asker);
+      asker.print_notes();
+      line_by_line([&](const std::string& path) { asker.look_at(path); },
+                   [&](const std::string& prompt) { asker.ask(prompt); });
     }
+    asker.write_trace();
     return 0;
   });
 }

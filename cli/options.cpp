@@ -72,7 +72,8 @@ Commands add_options(CLI::App& app, Options& o) {
   app.add_flag("--perf", o.perf, "Time of each phase, on stderr")->group(inspection);
   app.add_option("--dump", o.dump, "Write every tap as DIR/NAME.npy")->group(inspection);
   app.add_option("--report", o.report, "(not there yet)")->group(inspection);
-  app.add_option("--trace", o.trace, "(not there yet)")->group(inspection);
+  app.add_option("--trace", o.trace, "Write what took how long, for Perfetto or chrome://tracing")
+      ->group(inspection);
   app.add_option("--verbosity", o.verbosity, "0 answer only, 1 notes, 2 details")
       ->group(inspection);
   app.add_flag_callback(
@@ -133,7 +134,6 @@ Commands add_options(CLI::App& app, Options& o) {
 
 void check(const Options& o) {
   refuse(!o.report.empty(), "--report");
-  refuse(!o.trace.empty(), "--trace");
   refuse(o.jsonl, "--jsonl");
   require(o.images.size() <= 1, "several pictures: not there yet");
   require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,

@@ -43,12 +43,12 @@ struct Options {
   bool masks = false;
   std::int64_t rounds = 5;  // of `bench`
   // What to show.
-  std::string output, dump;
+  std::string output, dump, trace;
   bool json = false, perf = false, skip_special_tokens = false;
   std::int64_t verbosity = 1;
   // Named so that they can be refused by name.
   bool jsonl = false;
-  std::string report, trace;
+  std::string report;
 
   PipelineOptions pipeline() const;  // all but the model's folder
   SamplerOptions sampler() const;

@@ -15,7 +15,9 @@ constexpr int kModel = 1, kTokens = 2;
 
 double microseconds(Nanoseconds time) { return static_cast<double>(time.count()) / 1e3; }
 
-Nanoseconds nanoseconds(double milliseconds) { return Nanoseconds(std::llround(milliseconds * 1e6)); }
+Nanoseconds nanoseconds(double milliseconds) {
+  return Nanoseconds(std::llround(milliseconds * 1e6));
+}
 
 Trace::json named(const char* what, int lane, const char* name) {
   return {{"name", what}, {"ph", "M"}, {"pid", 1}, {"tid", lane}, {"args", {{"name", name}}}};
@@ -37,7 +39,6 @@ void Trace::begin() {
 void Trace::resume() { last_ = now(); }
 
 void Trace::add(const std::string& name, const std::string& category, json args) {
-  if (!wanted()) return;
   const Nanoseconds end = now();
   events_.push_back({name, category, kModel, last_, end, std::move(args)});
   last_ = end;
@@ -57,14 +58,12 @@ void Trace::cut(std::size_t event, Nanoseconds at, const std::string& name, json
   events_.push_back(std::move(part));
 }
 
-void Trace::began_with(const std::string& name, double milliseconds, json args) {
-  if (!wanted() || first_ == events_.size()) return;
-  cut(first_, begun_ + nanoseconds(milliseconds), name, std::move(args));
+void Trace::began_with(const std::string& name, double milliseconds) {
+  cut(first_, begun_ + nanoseconds(milliseconds), name);
 }
 
 void Trace::answered(const std::string& prompt, std::span<const GeneratedToken> tokens,
                      const Tokenizer& tokenizer) {
-  if (!wanted()) return;
   std::vector<std::size_t> logits;
   for (std::size_t i = first_; i < events_.size(); ++i) {
     if (events_[i].name == "logits") logits.push_back(i);
@@ -79,17 +78,20 @@ void Trace::answered(const std::string& prompt, std::span<const GeneratedToken> 
   }
   cut(first_, start, "prompt", {{"prompt", prompt}});
   for (std::size_t k = 0; k < tokens.size(); ++k) {
-    if (k == 1) cut(logits[k], start, "choose", {});  // between the prefill's logits and its token
+    if (k == 1) cut(logits[k], start, "choose");  // between the prefill's logits and its token
     if (k > 1) events_[logits[k]].start = std::max(events_[logits[k]].start, start);
     const Nanoseconds end = start + nanoseconds(tokens[k].milliseconds);
-    events_.push_back({"token " + std::to_string(k) + (k == 0 ? " (prefill)" : ""), "token", kTokens,
-                       start, end,
+    events_.push_back({"token " + std::to_string(k) + (k == 0 ? " (prefill)" : ""),
+                       "token",
+                       kTokens,
+                       start,
+                       end,
                        {{"id", tokens[k].id}, {"text", tokenizer.piece(tokens[k].id)}}});
     start = end;
   }
 }
 
-void Trace::write(json about) const {
+void Trace::write(const json& about) const {
   std::vector<Event> events = events_;
   std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
     return std::tie(a.start, a.end) < std::tie(b.start, b.end);
@@ -112,13 +114,13 @@ void Trace::write(json about) const {
     return part.dump(-1, ' ', false, json::error_handler_t::replace);
   };
   std::ofstream file(file_, std::ios::binary);
-  file << "{\"displayTimeUnit\":\"ms\",\n\"otherData\":" << text(about) << ",\n\"traceEvents\":[";
+  file << "{\"traceEvents\":[";
   const char* separator = "\n";
   for (const json& event : all) {
     file << separator << text(event);
     separator = ",\n";
   }
-  file << "\n]}\n";
+  file << "\n],\n\"displayTimeUnit\":\"ms\",\n\"otherData\":" << text(about) << "}\n";
   file.flush();
   if (!file) throw std::runtime_error(file_.string() + ": cannot be written");
 }

@@ -20,28 +20,26 @@ class Trace {
  public:
   using json = nlohmann::ordered_json;
 
-  // Without a file there is nothing to keep.
   explicit Trace(std::filesystem::path file) : file_(std::move(file)) {}
-  bool wanted() const { return !file_.empty(); }
 
   // Whatever comes next begins now: an answer, say, after waiting for a prompt.
   void begin();
   // What took the time since the event before.
-  void add(const std::string& name, const std::string& category, json args);
+  void add(const std::string& name, const std::string& category, json args = json::object());
   void tap(const std::string& name, std::span<const Index> shape);
-  void resume();  // the time since then is nobody's: listeners took it
+  void resume();  // what listeners took belongs to no event
 
   // Of what followed begin(), the first milliseconds were this.
-  void began_with(const std::string& name, double milliseconds, json args);
+  void began_with(const std::string& name, double milliseconds);
   // What followed begin() was the answer to this prompt.
   void answered(const std::string& prompt, std::span<const GeneratedToken> tokens,
                 const Tokenizer& tokenizer);
 
   // Throws std::runtime_error if it cannot be written.
-  void write(json about) const;
+  void write(const json& about) const;
 
  private:
-  using Nanoseconds = std::chrono::nanoseconds;  // since the program began
+  using Nanoseconds = std::chrono::nanoseconds;  // of the steady clock
   struct Event {
     std::string name, category;
     int lane;
@@ -49,11 +47,10 @@ class Trace {
     json args;
   };
   static Nanoseconds now();
-  void cut(std::size_t event, Nanoseconds at, const std::string& name, json args);
+  void cut(std::size_t event, Nanoseconds at, const std::string& name, json args = json::object());
 
   std::filesystem::path file_;
-  Nanoseconds last_ = now(), begun_ = last_;
-  Nanoseconds zero_ = last_;
+  Nanoseconds zero_ = now(), last_ = zero_, begun_ = zero_;
   std::vector<Event> events_;
   std::size_t first_ = 0;  // behind begin()
 };

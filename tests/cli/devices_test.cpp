@@ -47,6 +47,21 @@ TEST(Devices, TheReferenceIsOnTheCpu) {
                       {"--reference", "cuda"}));
 }
 
+TEST(Devices, OnTheCpuVNamesTheKernels) {
+  const Ran fast = run_program(with(kQuestion, {"-v"}));
+  EXPECT_EQ(fast.exit_code, 0) << fast;
+  EXPECT_NE(fast.err.find("device: cpu, executor: fast ("), std::string::npos) << fast;
+  const Ran reference = run_program(with(kQuestion, {"--reference", "-v"}));
+  EXPECT_EQ(reference.exit_code, 0) << reference;
+  EXPECT_NE(reference.err.find("device: cpu, executor: reference, "), std::string::npos)
+      << reference;
+}
+
+TEST(Devices, QuantizedWeightsAreForTheCpu) {
+  const Ran ran = run_emulated(with(kQuestion, {"--device", "emulated", "--dtype", "int8"}));
+  EXPECT_TRUE(refuses(ran, 1, {"--device cpu"}));
+}
+
 TEST(Devices, EmulatedKernelsGiveTheSameAnswer) {
   const Ran ran = run_emulated(with(kQuestion, {"--device", "emulated", "--json", "-v"}));
   ASSERT_EQ(ran.exit_code, 0) << ran;

@@ -245,7 +245,6 @@ TEST(Usage, SeveralPicturesAreRefused) {
 
 TEST(Usage, WhatIsNotThereYetIsRefusedByName) {
   EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--report", "r.html"})), 2, {"--report"}));
-  EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--trace", "t.json"})), 2, {"--trace"}));
   EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--jsonl"})), 2, {"--jsonl"}));
 }
 

@@ -90,6 +90,25 @@ TEST(Dtype, ConvertsTheWeightsInMemory) {
   }
 }
 
+TEST(Dtype, OfFewBitsSaysTheSame) {
+  for (const char* dtype : {"bf16", "int8", "int4"}) {
+    const Ran ran = run_program(
+        {"caption", source_dir() + "/world/other/00.png", "-v", "-t", "1", "--dtype", dtype});
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    EXPECT_EQ(ran.out, "a pink cross\n") << dtype;
+    EXPECT_NE(ran.err.find(std::string("weights: ") + dtype), std::string::npos) << ran;
+  }
+}
+
+TEST(Dtype, OfFewBitsIsForTheReferenceToo) {
+  for (const char* dtype : {"int8", "int4"}) {
+    const Ran ran = run_program(
+        {"caption", source_dir() + "/world/other/00.png", "--reference", "--dtype", dtype});
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    EXPECT_EQ(ran.out, "a pink cross\n") << dtype;
+  }
+}
+
 // PaliGemma 2 has caps and a window, and its golden weights make both bite.
 TEST(SoftCapAndWindow, CanBeSwitchedOff) {
   const auto logits = [](const std::vector<std::string>& more) {

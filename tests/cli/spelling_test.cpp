@@ -73,7 +73,7 @@ const std::vector<Flag> kFlags{{"(no effect)"},
                                {"--tokenizer", kGolden + "/tokenizer.model"},
                                {"--top-k", "3"},
                                {"--top-p", "0.5"},
-                               {"--trace", "trace.json"},
+                               {"--trace", "/dev/null"},
                                {"-q"},
                                {"-v"}};
 

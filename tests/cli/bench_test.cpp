@@ -1,0 +1,92 @@
+// `bench`: times of the model, beside what the machine can do.
+#include <nlohmann/json.hpp>
+
+#include "tests/support/checkpoint_files.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+using nlohmann::json;
+
+Ran bench(const std::vector<std::string>& more) {
+  std::vector<std::string> words{"bench", "--rounds", "1", "-t", "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_program(words, {.seconds = 60});
+}
+
+std::set<std::string> keys_of(const json& object) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.insert(key);
+  return keys;
+}
+
+void is_positive(const json& object, const std::string& what) {
+  EXPECT_TRUE(object.is_number_float()) << what;
+  EXPECT_GT(object.get<double>(), 0) << what;
+}
+
+TEST(Bench, AsJsonHasTheDocumentedKeys) {
+  const Ran ran = bench({"--json"});
+  ASSERT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.err, "");
+  const json object = json::parse(ran.out);
+  EXPECT_EQ(keys_of(object),
+            (std::set<std::string>{"model", "dtype", "kernels", "threads", "rounds", "probe",
+                                   "load", "encode", "prefill", "decode", "decode0"}));
+  EXPECT_EQ(object["model"], "tiny");
+  EXPECT_EQ(object["dtype"], "bf16");
+  EXPECT_TRUE(object["kernels"].is_string());
+  EXPECT_EQ(object["threads"], 1);
+  EXPECT_EQ(object["rounds"], 1);
+
+  EXPECT_EQ(keys_of(object["probe"]), (std::set<std::string>{"gflops", "read_gbs"}));
+  for (const char* key : {"gflops", "read_gbs"}) is_positive(object["probe"][key], key);
+  EXPECT_EQ(keys_of(object["load"]), (std::set<std::string>{"ms"}));
+  is_positive(object["load"]["ms"], "load");
+  for (const char* phase : {"encode", "prefill", "decode", "decode0"}) {
+    EXPECT_EQ(keys_of(object[phase]), (std::set<std::string>{"ms", "floor_ms", "multiple"}));
+    for (const auto& [key, value] : object[phase].items()) {
+      is_positive(value, std::string(phase) + "." + key);
+    }
+  }
+}
+
+TEST(Bench, MultiplesAreTimesOverFloors) {
+  const json object = json::parse(bench({"--json"}).out);
+  for (const char* phase : {"encode", "prefill", "decode", "decode0"}) {
+    const json& measured = object[phase];
+    const double ms = measured["ms"], floor = measured["floor_ms"], multiple = measured["multiple"];
+    EXPECT_NEAR(ms / floor, multiple, 1e-9 * multiple) << phase;  // of one round
+  }
+}
+
+TEST(Bench, TakesQuantizedWeights) {
+  for (const char* dtype : {"int8", "int4"}) {
+    const Ran ran = bench({"--json", "--dtype", dtype});
+    ASSERT_EQ(ran.exit_code, 0) << ran;
+    const json object = json::parse(ran.out);
+    EXPECT_EQ(object["dtype"], dtype);
+    is_positive(object["decode"]["ms"], dtype);
+  }
+}
+
+TEST(Bench, IsPrintedForPeopleToo) {
+  const Ran ran = bench({});
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_TRUE(ran.out.starts_with("tiny, weights bf16, kernels ")) << ran;
+  for (const char* line :
+       {" GFLOP/s, reads ", "floor ms", "\nencode ", "\nprefill ", "\ndecode0 "}) {
+    EXPECT_NE(ran.out.find(line), std::string::npos) << line << ran;
+  }
+}
+
+TEST(Bench, RefusesWhatItCannotMeasure) {
+  for (const char* rounds : {"0", "-1", "1001", "x"}) {
+    EXPECT_TRUE(refuses(run_program({"bench", "--rounds", rounds}), 2, {"--rounds"})) << rounds;
+  }
+  EXPECT_TRUE(refuses(run_program({"bench", "-m", "/nonexistent"}), 3, {"/nonexistent"}));
+}
+
+}  // namespace
+}  // namespace paligemma
