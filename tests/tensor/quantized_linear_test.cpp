@@ -1,0 +1,566 @@
+#include "tensor/quantized_linear.h"
+
+#include <cstddef>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "gemma/token_embedding.h"
+#include "tests/support/compare.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+// ---- the definition again, in double ---------------------------------------------------------------
+
+// Where an Int4Block has its features, counted: eight groups follow one another, four features each, four
+// times in the low four bits of the bytes and four times in the high ones.
+struct Place {
+  Index byte;
+  bool high;
+  int group;
+};
+std::vector<Place> places() {
+  std::vector<Place> all;
+  for (const bool high : {false, true}) {
+    for (Index byte = 0; byte < 128;) {
+      for (int group = 0; group < 8; ++group) {
+        for (int k = 0; k < 4; ++k) all.push_back({byte++, high, group});
+      }
+    }
+  }
+  return all;
+}
+const std::vector<Place> kPlaces = places();
+
+// n of feature i, from 0 to 15.
+int number(const Int4Block& block, Index i) {
+  const int two = block.pair[kPlaces[i].byte];
+  return kPlaces[i].high ? two / 16 : two % 16;
+}
+
+double step_of(const Int4Block& block, Index i) {
+  return double{block.scale} * block.factor[kPlaces[i].group];
+}
+
+double weight_of(const Int8Block& block, Index i) { return double{block.scale} * block.q[i]; }
+double weight_of(const Int4Block& block, Index i) {
+  return step_of(block, i) * (number(block, i) - 8);
+}
+
+template <class Block>
+Buffer<float, 2> oracle(View<const float, 2> x, View<const Block, 2> weight) {
+  Buffer<float, 2> y({x.size(0), weight.size(0)});
+  for (Index t = 0; t < x.size(0); ++t) {
+    for (Index o = 0; o < weight.size(0); ++o) {
+      double sum = 0;
+      for (Index i = 0; i < x.size(1); ++i) {
+        sum += x(t, i) * weight_of(weight(o, i / 256), i % 256);
+      }
+      y.view()(t, o) = static_cast<float>(sum);
+    }
+  }
+  return y;
+}
+
+// ---- data ------------------------------------------------------------------------------------------
+
+template <class Block>
+Buffer<Block, 2> quantized(const Buffer<float, 2>& weight) {
+  const View<const float, 2> w = weight.view();
+  Buffer<Block, 2> blocks({w.size(0), blocks_of(w.size(1))});
+  for (Index o = 0; o < w.size(0); ++o) {
+    for (Index i = 0; i < w.size(1); i += 256) {
+      blocks.view()(o, i / 256) = quantize<Block>(&w(o, i), std::min<Index>(256, w.size(1) - i));
+    }
+  }
+  return blocks;
+}
+
+// Mean 0, variance 1: Box and Muller.
+Buffer<float, 2> normal(std::array<Index, 2> shape, unsigned seed) {
+  auto numbers = random<float, 2>(shape, seed);
+  const auto angles = random<float, 2>(shape, seed + 1);
+  for (Index i = 0; i < numbers.view().count(); ++i) {
+    const double uniform = (numbers.view().data()[i] + 1.0) / 2 + 0x1p-26;
+    numbers.view().data()[i] = static_cast<float>(
+        std::sqrt(-2 * std::log(uniform)) * std::cos(3.14159265358979 * angles.view().data()[i]));
+  }
+  return numbers;
+}
+
+// Uniform, times 2^-k for groups of 32 features: 0 <= k < 6.
+Buffer<float, 2> uneven(Index rows, unsigned seed) {
+  auto numbers = random<float, 2>({rows, 256}, seed);
+  const auto sizes = random<float, 2>({rows, 8}, seed + 1);
+  for (Index row = 0; row < rows; ++row) {
+    for (Index i = 0; i < 256; ++i) {
+      const int k = static_cast<int>(3 * (sizes.view()(row, kPlaces[i].group) + 1));
+      numbers.view()(row, i) = std::ldexp(numbers.view()(row, i), -k);
+    }
+  }
+  return numbers;
+}
+
+// All data on which a block may lose something.
+std::vector<Buffer<float, 2>> many_weights() {
+  std::vector<Buffer<float, 2>> all;
+  all.push_back(random<float, 2>({100, 256}, 1));
+  all.push_back(normal({100, 256}, 2));
+  all.push_back(uneven(100, 4));
+  return all;
+}
+
+template <class Block>
+bool same_bytes(const Block& a, const Block& b) {
+  return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+// ---- the page's example ----------------------------------------------------------------------------
+
+// docs/tensor/quantized_linear.md, "By hand".
+TEST(QuantizedLinear, WorkedExample) {
+  {
+    const auto weight = quantized<Int8Block>(rows_of({{31.75, -16, 5.1}}));
+    const Int8Block& block = weight.view()(0, 0);
+    EXPECT_EQ(block.scale, 0.25f);
+    EXPECT_EQ(std::vector<int>(block.q, block.q + 4), (std::vector{127, -64, 20, 0}));
+    const auto x = rows_of({{1, 2, 3}});
+    Buffer<float, 2> y({1, 1});
+    linear(reference, x.view(), weight.view(), y.view());
+    EXPECT_TRUE(close(y.view(), rows_of({{14.75}}).view(), kExact));
+  }
+  const auto weight = quantized<Int4Block>(rows_of({{30, -15, 7, 26, -8, 8, 4, 0.4}}));
+  const Int4Block& block = weight.view()(0, 0);
+  EXPECT_EQ(block.scale, 0.25f);
+  EXPECT_EQ(std::vector<int>(block.factor, block.factor + 3), (std::vector{-15, 4, 0}));
+  EXPECT_EQ(std::vector<int>(block.pair, block.pair + 9),
+            (std::vector{0x80, 0x8c, 0x86, 0x81, 0x80, 0x8f, 0x8c, 0x88, 0x88}));
+  float back[256];
+  dequantize(block, back);
+  EXPECT_EQ(std::vector<float>(back, back + 9),
+            (std::vector<float>{30, -15, 7.5, 26.25, -8, 7, 4, 0, 0}));
+  const auto x = rows_of({{1, 1, 1, 1, 1, 1, 1, 1}});
+  Buffer<float, 2> y({1, 1});
+  linear(reference, x.view(), weight.view(), y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{51.75}}).view(), kExact));
+}
+
+// ---- formats ---------------------------------------------------------------------------------------
+
+TEST(QuantizedLinear, LiesInAFileByteByByte) {
+  unsigned char bytes[260] = {0x00, 0x00, 0x80, 0x3e};  // 0.25
+  bytes[4] = 0x81;
+  bytes[259] = 0x7f;
+  Int8Block eight;
+  std::memcpy(&eight, bytes, sizeof eight);
+  EXPECT_EQ(weight_of(eight, 0), 0.25 * -127);
+  EXPECT_EQ(weight_of(eight, 255), 0.25 * 127);
+
+  bytes[4] = 0xf1;   // factor[0] = -15
+  bytes[11] = 3;     // factor[7]
+  bytes[12] = 0x2c;  // features 0 and 128
+  bytes[139] = 0xf0;
+  Int4Block four;
+  std::memcpy(&four, bytes, sizeof four);
+  float weights[256];
+  dequantize(four, weights);
+  EXPECT_EQ(weights[0], 0.25 * -15 * 4);
+  EXPECT_EQ(weights[128], 0.25 * -15 * -6);
+  EXPECT_EQ(weights[127], 0.25 * 3 * -8);
+  EXPECT_EQ(weights[255], 0.25 * 3 * 7);
+}
+
+// One feature alone: its four bits become 0, all others say 8, and its group has the only factor.
+TEST(QuantizedLinear, PutsEachFeatureInItsPlace) {
+  for (Index i = 0; i < 256; ++i) {
+    float weights[256] = {};
+    weights[i] = -120;
+    const auto block = quantize<Int4Block>(weights, 256);
+    Int4Block expected{};
+    expected.scale = 1;
+    expected.factor[kPlaces[i].group] = 15;
+    for (auto& two : expected.pair) two = 0x88;
+    expected.pair[kPlaces[i].byte] = kPlaces[i].high ? 0x08 : 0x80;
+    EXPECT_TRUE(same_bytes(block, expected)) << "feature " << i;
+  }
+}
+
+// With a factor of its own for each group, and numbers that no two features of a group's unit share.
+TEST(QuantizedLinear, FindsEachFeatureInItsPlace) {
+  Int4Block block{};
+  block.scale = 0.5f;
+  for (int g = 0; g < 8; ++g) block.factor[g] = static_cast<std::int8_t>(2 * g - 9);
+  for (int k = 0; k < 128; ++k) block.pair[k] = static_cast<std::uint8_t>(37 * k + 11);
+  float weights[256];
+  dequantize(block, weights);
+  for (Index i = 0; i < 256; ++i) EXPECT_EQ(weights[i], weight_of(block, i)) << "feature " << i;
+}
+
+// ---- what quantising loses -------------------------------------------------------------------------
+
+TEST(QuantizedLinear, Int8IsWithinHalfAStep) {
+  for (const auto& weights : many_weights()) {
+    for (Index row = 0; row < weights.view().size(0); ++row) {
+      const auto expected = weights.view().row(row);
+      const auto block = quantize<Int8Block>(expected.data(), 256);
+      Buffer<float, 1> back({256});
+      dequantize(block, *reinterpret_cast<float(*)[kBlock]>(back.view().data()));
+      // A quotient, a product and the scale are rounded.
+      const Tolerance half_a_step{float_operations(3).relative, block.scale / 2};
+      EXPECT_TRUE(close(std::as_const(back).view(), expected, half_a_step));
+      for (const int q : block.q) EXPECT_TRUE(-127 <= q && q <= 127) << q;
+    }
+  }
+}
+
+// Sixteen numbers reach from -8 to 7 steps; what lies beyond ends there.
+TEST(QuantizedLinear, Int4IsWithinHalfAStepOfItsGroupOrClipped) {
+  Index inside = 0, beyond = 0;
+  for (const auto& weights : many_weights()) {
+    for (Index row = 0; row < weights.view().size(0); ++row) {
+      const auto w = weights.view().row(row);
+      const auto block = quantize<Int4Block>(w.data(), 256);
+      for (Index i = 0; i < 256; ++i) {
+        const double step = step_of(block, i),
+                     rounding = float_operations(4).relative * std::abs(w(i));
+        const double steps = w(i) / step, error = std::abs(weight_of(block, i) - w(i));
+        if (-8.5 < steps && steps < 7.5) {
+          ++inside;
+          EXPECT_LE(error, std::abs(step) / 2 + rounding);
+        } else {
+          ++beyond;
+          EXPECT_EQ(number(block, i), steps < 0 ? 0 : 15);
+        }
+      }
+    }
+  }
+  EXPECT_GT(beyond, 0);
+  EXPECT_GT(inside, 20 * beyond);
+}
+
+// The root mean square of what is lost, as a share of that of the weights.
+template <class Block>
+double lost(const Buffer<float, 2>& weights) {
+  double squares = 0, errors = 0;
+  for (Index row = 0; row < weights.view().size(0); ++row) {
+    const auto w = weights.view().row(row);
+    const auto block = quantize<Block>(w.data(), 256);
+    for (Index i = 0; i < 256; ++i) {
+      const double error = weight_of(block, i) - w(i);
+      errors += error * error;
+      squares += double{w(i)} * w(i);
+    }
+  }
+  return std::sqrt(errors / squares);
+}
+
+// The same for four bits with one scale, a float, for `group` neighbours: the largest weight becomes -8, or
+// else 7 or -7.
+double lost_in_groups(const Buffer<float, 2>& weights, Index group, bool largest_is_minus_8) {
+  double squares = 0, errors = 0;
+  for (Index begin = 0; begin < weights.view().count(); begin += group) {
+    const float* w = weights.view().data() + begin;
+    double largest = 0;
+    for (Index i = 0; i < group; ++i) {
+      if (std::abs(w[i]) > std::abs(largest)) largest = w[i];
+    }
+    const double step = largest_is_minus_8 ? largest / -8 : std::abs(largest) / 7;
+    for (Index i = 0; i < group; ++i) {
+      const double error = w[i] - step * std::clamp(std::nearbyint(w[i] / step), -8.0, 7.0);
+      errors += error * error;
+      squares += double{w[i]} * w[i];
+    }
+  }
+  return std::sqrt(errors / squares);
+}
+
+// 3% above what was found: 0.0070, 0.0846, 0.0039, 0.0636.
+TEST(QuantizedLinear, LosesNoMoreThanThePageSays) {
+  const auto bell = normal({400, 256}, 1), flat = random<float, 2>({400, 256}, 1);
+  EXPECT_LT(lost<Int8Block>(bell), 0.0072);
+  EXPECT_LT(lost<Int4Block>(bell), 0.0871);
+  EXPECT_LT(lost<Int8Block>(flat), 0.0040);
+  EXPECT_LT(lost<Int4Block>(flat), 0.0655);
+}
+
+// Found: 0.0846, and for the others 0.1112, 0.0972, 0.0861.
+TEST(QuantizedLinear, LosesLessThanOneScaleLessThanPlusMinus7AndNoMoreThanFloatSteps) {
+  const auto weights = normal({400, 256}, 1);
+  EXPECT_LT(lost<Int4Block>(weights), 0.80 * lost_in_groups(weights, 256, true));
+  EXPECT_LT(lost<Int4Block>(weights), 0.90 * lost_in_groups(weights, 32, false));
+  EXPECT_LT(lost<Int4Block>(weights), lost_in_groups(weights, 32, true));
+}
+
+// ---- the factors of groups -------------------------------------------------------------------------
+
+// Groups whose steps are whole multiples of the scale, of either sign: nothing is lost.
+TEST(QuantizedLinear, TheLargestWeightOfAGroupBecomesMinus8) {
+  for (const int sign : {1, -1}) {
+    for (int least = 1; least <= 8; ++least) {
+      const int first = sign * 15;
+      float weights[256];
+      int factor[8], seen[8] = {};
+      for (int g = 0; g < 8; ++g) factor[g] = g == 0 ? first : (g % 2 == 0 ? -1 : 1) * (least + g);
+      for (Index i = 0; i < 256; ++i) {
+        const int g = kPlaces[i].group,
+                  k = seen[g]++;  // feature k of its group; the largest is k = g
+        weights[i] = static_cast<float>(factor[g] * (k == g ? -8 : k % 15 - 7));
+      }
+      const auto block = quantize<Int4Block>(weights, 256);
+      EXPECT_EQ(block.scale, 1);
+      for (int g = 0; g < 8; ++g) EXPECT_EQ(block.factor[g], factor[g]) << "group " << g;
+      for (Index i = 0; i < 256; ++i) {
+        EXPECT_EQ(weight_of(block, i), weights[i]) << "feature " << i;
+        if (std::abs(weights[i]) == std::abs(8.0f * block.factor[kPlaces[i].group])) {
+          EXPECT_EQ(number(block, i), 0);
+          EXPECT_LT(weights[i] * block.factor[kPlaces[i].group], 0);
+        }
+      }
+    }
+  }
+}
+
+// A group that has any weight has a factor, else all of it would be lost; the block's largest weight
+// belongs to a factor of 14 or 15, so that nothing of the range is left over.
+TEST(QuantizedLinear, FactorsReachFromMinus15To15) {
+  for (const auto& weights : many_weights()) {
+    for (Index row = 0; row < weights.view().size(0); ++row) {
+      const auto w = weights.view().row(row);
+      const auto block = quantize<Int4Block>(w.data(), 256);
+      int largest = 0;
+      for (const int factor : block.factor) {
+        EXPECT_TRUE(-15 <= factor && factor <= 15 && factor != 0) << factor;
+        largest = std::max(largest, std::abs(factor));
+      }
+      EXPECT_GE(largest, 14);
+    }
+  }
+}
+
+// Squares of errors, in double, with either whole number beside the step that would make the group's
+// largest weight -8.
+TEST(QuantizedLinear, TakesTheBetterOfTwoFactors) {
+  for (const auto& weights : many_weights()) {
+    for (Index row = 0; row < weights.view().size(0); ++row) {
+      const auto w = weights.view().row(row);
+      const auto block = quantize<Int4Block>(w.data(), 256);
+      for (int g = 0; g < 8; ++g) {
+        double largest = 0, squares = 0;
+        for (Index i = 0; i < 256; ++i) {
+          if (kPlaces[i].group != g) continue;
+          if (std::abs(w(i)) > std::abs(largest)) largest = w(i);
+          squares += double{w(i)} * w(i);
+        }
+        const auto error = [&](double factor) {
+          double sum = 0;
+          for (Index i = 0; i < 256; ++i) {
+            if (kPlaces[i].group != g) continue;
+            const double step = block.scale * factor;
+            const double e = w(i) - step * std::clamp(std::nearbyint(w(i) / step), -8.0, 7.0);
+            sum += e * e;
+          }
+          return sum;
+        };
+        const double exact = largest / -8 / block.scale, nearest = std::nearbyint(exact);
+        const bool whole =
+            std::abs(exact - nearest) < 1e-5;  // as in the group of the largest weight
+        const double chosen = error(block.factor[g]), rounding = float_sum_of(32, squares).absolute;
+        EXPECT_LT(std::abs(block.factor[g] - exact), 1 + 1e-5);
+        for (const double other : {std::floor(exact), std::ceil(exact)}) {
+          if (other == 0 || (whole && other != nearest)) continue;
+          EXPECT_LE(chosen, error(other) + rounding) << "where " << other << " is the other factor";
+        }
+      }
+    }
+  }
+}
+
+// ---- both formats ----------------------------------------------------------------------------------
+
+TEST(QuantizedLinear, CountsBlocks) {
+  EXPECT_EQ(blocks_of(1), 1);
+  EXPECT_EQ(blocks_of(255), 1);
+  EXPECT_EQ(blocks_of(256), 1);
+  EXPECT_EQ(blocks_of(257), 2);
+  EXPECT_EQ(blocks_of(2048), 8);
+  EXPECT_EQ(blocks_of(4304), 17);
+}
+
+template <class Block>
+class QuantizedLinearOf : public ::testing::Test {};
+using Blocks = ::testing::Types<Int8Block, Int4Block>;
+TYPED_TEST_SUITE(QuantizedLinearOf, Blocks);
+
+TYPED_TEST(QuantizedLinearOf, ZerosStayZeros) {
+  const float zeros[256] = {};
+  for (const Index count : {0, 1, 256}) {
+    const auto block = quantize<TypeParam>(zeros, count);
+    float back[256];
+    dequantize(block, back);
+    for (Index i = 0; i < 256; ++i) {
+      EXPECT_EQ(back[i], 0);
+      EXPECT_EQ(weight_of(block, i), 0);
+    }
+  }
+}
+
+// A group of zeros beside others.
+TYPED_TEST(QuantizedLinearOf, AGroupOfZerosStaysZeros) {
+  auto weights = random<float, 2>({1, 256}, 1);
+  for (Index i = 0; i < 256; ++i) {
+    if (kPlaces[i].group == 3) weights.view()(0, i) = 0;
+  }
+  const auto block = quantize<TypeParam>(weights.view().data(), 256);
+  for (Index i = 0; i < 256; ++i) {
+    if (kPlaces[i].group == 3) {
+      EXPECT_EQ(weight_of(block, i), 0);
+    }
+  }
+}
+
+// The vector has no feature more than count, so a sanitizer sees who reads on.
+TYPED_TEST(QuantizedLinearOf, FillsAPartialBlockWithZeros) {
+  const auto weights = random<float, 2>({1, 256}, 1);
+  for (const Index count : {1, 3, 4, 5, 7, 31, 32, 127, 128, 129, 255, 256}) {
+    const float* w = weights.view().data();
+    std::vector<float> some(w, w + count), filled = some;
+    filled.resize(256, 0.0f);
+    const auto block = quantize<TypeParam>(some.data(), count);
+    EXPECT_TRUE(same_bytes(block, quantize<TypeParam>(filled.data(), 256))) << "count " << count;
+    for (Index i = count; i < 256; ++i) EXPECT_EQ(weight_of(block, i), 0) << "feature " << i;
+  }
+}
+
+// A weight back is one product, rounded once.
+TYPED_TEST(QuantizedLinearOf, GivesBackWhatTheBlockSays) {
+  for (const auto& weights : many_weights()) {
+    const auto block = quantize<TypeParam>(weights.view().data(), 256);
+    float back[256];
+    dequantize(block, back);
+    for (Index i = 0; i < 256; ++i) EXPECT_EQ(back[i], static_cast<float>(weight_of(block, i)));
+  }
+}
+
+// I terms, whose magnitudes are 1/4 in the mean; each weight is rounded once more.
+Tolerance sum_of_products(Index I) { return float_sum_of(I + 1, static_cast<double>(I) / 4); }
+
+// 128 is the width of the default model, 1152 and 4304 are SigLIP's, 2048 is Gemma 2B's.
+TYPED_TEST(QuantizedLinearOf, MatchesTheDefinition) {
+  for (const Index I : {1, 7, 128, 255, 256, 257, 1152, 2048, 4304}) {
+    const auto x = random<float, 2>({3, I}, 1);
+    const auto weight = quantized<TypeParam>(random<float, 2>({5, I}, 2));
+    Buffer<float, 2> y({3, 5});
+    linear(reference, x.view(), weight.view(), y.view());
+    const auto expected = oracle(x.view(), weight.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(I))) << "I = " << I;
+  }
+}
+
+TYPED_TEST(QuantizedLinearOf, MatchesTheDefinitionForEveryNumberOfOutputs) {
+  for (const Index O : {1, 7, 255, 257}) {
+    const auto x = random<float, 2>({3, 36}, 1);
+    const auto weight = quantized<TypeParam>(random<float, 2>({O, 36}, 2));
+    Buffer<float, 2> y({3, O});
+    linear(reference, x.view(), weight.view(), y.view());
+    const auto expected = oracle(x.view(), weight.view());
+    EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(36))) << "O = " << O;
+  }
+}
+
+// 1 + 2^-12 is no number of 8 bits, and 2^12 of it would be lost beside a larger neighbour.
+TYPED_TEST(QuantizedLinearOf, RoundsNoActivation) {
+  const auto x = rows_of({{1 + 0x1p-12, 4096}});
+  Buffer<TypeParam, 2> weight({1, 1});
+  auto& block = weight.view()(0, 0);
+  if constexpr (std::is_same_v<TypeParam, Int8Block>) {
+    block = {1, {1, 0}};
+  } else {
+    block = {1, {1}, {9, 8}};
+  }
+  Buffer<float, 2> y({1, 1});
+  linear(reference, x.view(), std::as_const(weight).view(), y.view());
+  EXPECT_EQ(y.view()(0, 0), 1 + 0x1p-12f);
+}
+
+// So prefill and decoding agree.
+TYPED_TEST(QuantizedLinearOf, GivesATokenTheSameBitsAloneAndInARow) {
+  const auto x = random<float, 2>({5, 257}, 1);
+  const auto weight = quantized<TypeParam>(random<float, 2>({7, 257}, 2));
+  Buffer<float, 2> together({5, 7}), alone({5, 7});
+  linear(reference, x.view(), weight.view(), together.view());
+  for (Index t = 0; t < 5; ++t) {
+    linear(reference, x.view().rows(t, t + 1), weight.view(), alone.view().rows(t, t + 1));
+  }
+  EXPECT_TRUE(close(together.view(), alone.view(), kExact));
+}
+
+TYPED_TEST(QuantizedLinearOf, MayWriteIntoAWindow) {
+  const auto x = random<float, 2>({3, 7}, 1);
+  const auto weight = quantized<TypeParam>(random<float, 2>({2, 7}, 2));
+  Buffer<float, 2> wide({3, 4}), y({3, 2});
+  const View<float, 2> middle(&wide.view()(0, 1), {3, 2}, {4, 1});
+  linear(reference, x.view(), weight.view(), middle);
+  linear(reference, x.view(), weight.view(), y.view());
+  for (Index t = 0; t < 3; ++t) {
+    EXPECT_EQ(wide.view()(t, 0), 0);
+    EXPECT_EQ(wide.view()(t, 1), y.view()(t, 0));
+    EXPECT_EQ(wide.view()(t, 2), y.view()(t, 1));
+    EXPECT_EQ(wide.view()(t, 3), 0);
+  }
+}
+
+TYPED_TEST(QuantizedLinearOf, RejectsWrongShapes) {
+  const Buffer<float, 2> x({3, 300}), one_block({3, 256}), three_blocks({3, 513});
+  const Buffer<TypeParam, 2> weight({5, 2});
+  Buffer<float, 2> y({3, 5}), few_rows({2, 5}), few_columns({3, 4});
+  const auto run = [&](const auto& in, auto& out) {
+    linear(reference, in.view(), weight.view(), out.view());
+  };
+  EXPECT_NO_THROW(run(x, y));
+  EXPECT_THROW(run(one_block, y), ContractError);
+  EXPECT_THROW(run(three_blocks, y), ContractError);
+  EXPECT_THROW(run(x, few_rows), ContractError);
+  EXPECT_THROW(run(x, few_columns), ContractError);
+}
+
+TYPED_TEST(QuantizedLinearOf, RejectsRowsThatAreNotContiguous) {
+  const Buffer<float, 2> x({2, 512});
+  const Buffer<TypeParam, 2> weight({2, 2});
+  const View<const float, 2> every_other(x.view().data(), {2, 256}, {512, 2});
+  const View<const TypeParam, 2> transposed(weight.view().data(), {2, 2}, {1, 2});
+  const View<const TypeParam, 2> column(weight.view().data(), {2, 1}, {2, 1});
+  Buffer<float, 2> y({2, 2});
+  EXPECT_THROW(linear(reference, every_other, column, y.view()), ContractError);
+  EXPECT_THROW(linear(reference, x.view(), transposed, y.view()), ContractError);
+}
+
+// The table of tokens is the output head, so it is quantised too (gemma/token_embedding.h). Three
+// roundings: the root, the weight, the product.
+TYPED_TEST(QuantizedLinearOf, IsATableOfTokensToo) {
+  for (const Index D : {1, 128, 256, 300, 2048}) {
+    const auto table = quantized<TypeParam>(random<float, 2>({5, D}, 1));
+    Buffer<TokenId, 1> ids({3});
+    for (Index t = 0; t < 3; ++t) ids.view()(t) = static_cast<TokenId>(4 - 2 * t);
+    Buffer<float, 2> y({3, D}), expected({3, D});
+    token_embedding(reference, std::as_const(ids).view(), table.view(), y.view());
+    for (Index t = 0; t < 3; ++t) {
+      for (Index d = 0; d < D; ++d) {
+        expected.view()(t, d) =
+            static_cast<float>(std::sqrt(static_cast<double>(D)) *
+                               weight_of(table.view()(4 - 2 * t, d / 256), d % 256));
+      }
+    }
+    EXPECT_TRUE(close(y.view(), expected.view(), float_operations(3))) << "D = " << D;
+
+    Buffer<float, 2> wide({3, D + 256});
+    EXPECT_THROW(token_embedding(reference, std::as_const(ids).view(), table.view(), wide.view()),
+                 ContractError);
+  }
+}
+
+}  // namespace
+}  // namespace paligemma
