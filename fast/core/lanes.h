@@ -45,6 +45,10 @@ template <class V, class T>
 inline void store(T* p, V v) {
   std::memcpy(p, &v, sizeof v);
 }
+// Asks for what a stream will read a page later, into the second cache.
+inline void fetch_ahead(const void* p) {
+  __builtin_prefetch(static_cast<const char*>(p) + 4096, 0, 2);
+}
 inline Lanes broadcast(float x) { return x - Lanes{}; }
 inline Units broadcast(std::uint32_t x) { return x - Units{}; }
 
@@ -113,6 +117,16 @@ inline void transpose(Units (&rows)[kLanes]) {
     }
     transpose<2 * Distance>(rows);
   }
+}
+
+// Lane i holds the sum of v[i].
+inline Lanes sums_of(const Lanes (&v)[kLanes]) {
+  Units columns[kLanes];
+  for (int i = 0; i < kLanes; ++i) columns[i] = bits_as<Units>(v[i]);
+  transpose(columns);
+  Lanes sum = bits_as<Lanes>(columns[0]);
+  for (int i = 1; i < kLanes; ++i) sum += bits_as<Lanes>(columns[i]);
+  return sum;
 }
 
 }  // namespace

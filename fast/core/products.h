@@ -50,26 +50,41 @@ struct Bf16Product {
 
 using Shorts = std::int16_t __attribute__((vector_size(sizeof(Units))));
 
-// Sums of 16 bits for bytes so small that they fit: pmaddubsw, of unsigned w times signed x.
+// AVX2 multiplies bytes and sums neighbours in 16 bits: pmaddubsw, of w without a sign times x with one.
 #if defined(__AVX2__) && !defined(__AVX512F__) && !defined(PG_EMULATE_AVX512)
 inline constexpr bool kShortSums = true;
-inline Shorts short_dot(Shorts sum, Units x, Units w) {
-  return sum + bits_as<Shorts>(_mm256_maddubs_epi16(bits_as<__m256i>(w), bits_as<__m256i>(x)));
+inline Shorts short_dot(Units x, Units w) {
+  return bits_as<Shorts>(_mm256_maddubs_epi16(bits_as<__m256i>(w), bits_as<__m256i>(x)));
 }
-// The two sums of each lane, times the lane's factor of 16 bits.
-inline Ints scaled_pairs(Shorts v, Ints factor) {
-  const Ints twice = (factor & 0xffff) | (factor << 16);
-  return bits_as<Ints>(_mm256_madd_epi16(bits_as<__m256i>(v), bits_as<__m256i>(twice)));
+// Bytes with signs, none of them -128: |w| times x of w's sign.
+inline Ints signed_dot(Ints sum, Units x, Units w) {
+  const __m256i bytes = bits_as<__m256i>(w);
+  const __m256i pairs =
+      _mm256_maddubs_epi16(_mm256_abs_epi8(bytes), _mm256_sign_epi8(bits_as<__m256i>(x), bytes));
+  return sum + bits_as<Ints>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+// The two sums of lane j, times factor[j].
+inline Ints scaled_pairs(Shorts v, const std::int8_t* factor) {
+  const __m128i twice = _mm_set_epi64x(0x0707'0606'0505'0404, 0x0303'0202'0101'0000);
+  const __m128i factors = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(factor));
+  return bits_as<Ints>(_mm256_madd_epi16(bits_as<__m256i>(v),
+                                         _mm256_cvtepi8_epi16(_mm_shuffle_epi8(factors, twice))));
 }
 #else
 inline constexpr bool kShortSums = false;
-inline Shorts short_dot(Shorts sum, Units, Units) { return sum; }
-inline Ints scaled_pairs(Shorts, Ints factor) { return factor; }
+inline Shorts short_dot(Units, Units) { return Shorts{}; }
+inline Ints signed_dot(Ints sum, Units, Units) { return sum; }
+inline Ints scaled_pairs(Shorts, const std::int8_t*) { return Ints{}; }
 #endif
 
 // The even and the odd bytes of each unit as signed short ints.
 inline Units even_bytes(Units v) { return bits_as<Units>((bits_as<Shorts>(v) << 8) >> 8); }
 inline Units odd_bytes(Units v) { return bits_as<Units>(bits_as<Shorts>(v) >> 8); }
+
+inline Ints sums_of_bytes(Units v) {
+  const Ints even = bits_as<Ints>(even_bytes(v)), odd = bits_as<Ints>(odd_bytes(v));
+  return (even >> 16) + ((even << 16) >> 16) + (odd >> 16) + ((odd << 16) >> 16);
+}
 
 struct Int16Product {
   using Sum = Ints;

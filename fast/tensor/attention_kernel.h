@@ -154,25 +154,30 @@ void attend_one(const SharedHead& head, Index query, float* p) {
   const AttentionWork& w = head.w;
   const KeyRange keys = head.visible(query);
   const float* const q = head.q(query);
-  float max = -INFINITY;
-  for (Index s = keys.begin; s < keys.end; ++s) {
-    const float* const k = head.k(s);
-    Lanes sum[2] = {};
-    Index h = 0;
-    for (; h + 2 * kLanes <= w.H; h += 2 * kLanes) {
-      sum[0] += load<Lanes>(q + h) * load<Lanes>(k + h);
-      sum[1] += load<Lanes>(q + h + kLanes) * load<Lanes>(k + h + kLanes);
-    }
-    float score = sum_of(sum[0] + sum[1]);
-    for (; h < w.H; ++h) score += q[h] * k[h];
-    p[s - keys.begin] = scaled(broadcast(score), w.rule)[0];
-    max = p[s - keys.begin] > max ? p[s - keys.begin] : max;
-  }
   const Index S = keys.end - keys.begin;
+  // kLanes keys at a time; p has room for a whole register, and what is behind S counts nothing.
+  Lanes largest = broadcast(-INFINITY);
+  for (Index s = 0; s < S; s += kLanes) {
+    const float* k[kLanes];
+    for (int i = 0; i < kLanes; ++i) k[i] = head.k(keys.begin + (s + i < S ? s + i : S - 1));
+    Lanes sum[kLanes] = {};
+    Index h = 0;
+    for (; h + kLanes <= w.H; h += kLanes) {
+      const Lanes numbers = load<Lanes>(q + h);
+      for (int i = 0; i < kLanes; ++i) sum[i] += numbers * load<Lanes>(k[i] + h);
+    }
+    Lanes score = sums_of(sum);
+    for (; h < w.H; ++h) {
+      for (int i = 0; i < kLanes; ++i) score[i] += q[h] * k[i][h];
+    }
+    score = scaled(score, w.rule);
+    for (int i = static_cast<int>(S - s); i < kLanes; ++i) score[i] = -INFINITY;
+    store(p + s, score);
+    largest = larger(largest, score);
+  }
+  const float max = max_of(largest);
   Lanes sums = {};
-  for (Index s = 0; s < S;
-       s += kLanes) {  // p has room for a whole register, and nothing behind S counts
-    for (Index rest = S; rest < s + kLanes; ++rest) p[rest] = -INFINITY;
+  for (Index s = 0; s < S; s += kLanes) {
     const Lanes weight = exp(load<Lanes>(p + s) - max);
     store(p + s, weight);
     sums += weight;

@@ -1,6 +1,8 @@
 // The two ways of a product, for the registers of whatever processor the including file is compiled for.
 #pragma once
 
+#include <omp.h>
+
 #include <type_traits>
 
 #include "fast/core/math.h"
@@ -142,15 +144,20 @@ struct TwoRegisters {
   }
 };
 
+constexpr Index kFirstCache = 24 * 1024;  // of a core; some of 32 KiB and more
+
 // The inner products of one x with `Rows` rows of weights that lie `apart` from one another, each with two
-// sums under way.
+// sums under way. An x that is read again from the second cache keeps the processor from seeing that the
+// rows are streams, so they are fetched by hand.
 template <int Rows, class Weight>
 inline void row_dots(const float* x, const Weight* weight, Index apart, Index I, float* dots) {
+  const bool by_hand = I * Index{sizeof *x} > kFirstCache;
   Lanes sum[Rows][2] = {};
   Index i = 0;
   for (; i + 2 * kLanes <= I; i += 2 * kLanes) {
     const Lanes x0 = load<Lanes>(x + i), x1 = load<Lanes>(x + i + kLanes);
     for (int r = 0; r < Rows; ++r) {
+      if (by_hand) fetch_ahead(weight + r * apart + i);
       const TwoRegisters<Weight> numbers(weight + r * apart + i);
       sum[r][0] += x0 * numbers.first;
       sum[r][1] += x1 * numbers.second;
@@ -162,46 +169,36 @@ inline void row_dots(const float* x, const Weight* weight, Index apart, Index I,
   }
 }
 
-constexpr Index kRowsAtATime = 256;  // of one thread
+// How memory is busiest was tried: as four streams of many rows, each row where the one before ends. An odd
+// number of rows: of 64, say, all streams would be at the same place of a page, and of the caches.
+constexpr Index kStreams = 4, kLongestStream = 255;
 
-// Groups of `Rows` rows: side by side, or each in a stream of its own.
-template <int Rows, class X, class Weight>
-inline void grouped_row_dots(const X* x, const Weight* weight, Index length, Index rows,
-                             bool side_by_side, float* dots) {
-  const Index groups = rows / Rows;
-  const Index apart = side_by_side ? 1 : groups, next = side_by_side ? Rows : 1;
-  for (Index o = 0; o < groups * next; o += next) {
-    float some[Rows];
-    row_dots<Rows>(x, weight + o * length, apart * length, length, some);
-    for (int r = 0; r < Rows; ++r) dots[o + r * apart] = some[r];
-  }
-  for (Index o = groups * Rows; o < rows; ++o)
-    row_dots<1>(x, weight + o * length, 0, length, dots + o);
-}
-
-// `length` is that of a row, in whatever x and weights are made of. How memory is busiest was tried: short
-// rows are read as four long streams, each row where the one before ends; long ones eight side by side, which
-// share what they read of a long x.
+// `length` is that of a row, in whatever x and weights are made of.
 template <class X, class Weight>
 inline void many_row_dots(const X* x, const Weight* weight, Index length, Index rows, float* dots) {
-  if (length * Index{sizeof(Weight)} < 8192) {
-    grouped_row_dots<4>(x, weight, length, rows, false, dots);
-  } else {
-    grouped_row_dots<8>(x, weight, length, rows, true, dots);
+  const Index apart = rows / kStreams;
+  for (Index o = 0; o < apart; ++o) {
+    float some[kStreams];
+    row_dots<kStreams>(x, weight + o * length, apart * length, length, some);
+    for (Index r = 0; r < kStreams; ++r) dots[o + r * apart] = some[r];
+  }
+  for (Index o = apart * kStreams; o < rows; ++o) {
+    row_dots<1>(x, weight + o * length, 0, length, dots + o);
   }
 }
 
 template <class X, class Weight>
 void by_rows(const LinearWork<Weight>& w, const X* x, Index length) {
-  // Enough of them for all threads.
-  const Index at_a_time = w.O < 8 * kRowsAtATime ? kRowsAtATime / 4 : kRowsAtATime;
+  const Index share =
+      w.O / (4 * kStreams * omp_get_max_threads());  // of what a thread does at a time
+  const Index at_a_time = kStreams * ((share < kLongestStream ? share : kLongestStream) | 1);
   const bool gated = w.then == Then::geglu;
 #pragma omp parallel for schedule(dynamic) if (w.T * w.O * w.I > kWorthAThread)
   for (Index o = 0; o < w.O; o += at_a_time) {
     const Index rows = w.O - o < at_a_time ? w.O - o : at_a_time;
     for (Index t = 0; t < w.T; ++t) {
       float* const y = w.y + t * w.y_stride + o;
-      float gate[kRowsAtATime + kLanes];
+      float gate[kStreams * kLongestStream + kLanes];
       if (gated) many_row_dots(x + t * length, w.weight + o * length, length, rows, gate);
       many_row_dots(x + t * length, (gated ? w.up : w.weight) + o * length, length, rows, y);
       if constexpr (requires { widen(*w.bias); }) {

@@ -10,14 +10,14 @@ namespace paligemma {
 namespace {
 
 // Rows of x, rounded by all threads of the parallel region that calls this.
-template <class Weight>
-inline void round_rows(const LinearWork<Weight>& w, RoundedBlock* x) {
+template <class Rounded, class Weight>
+inline void round_rows(const LinearWork<Weight>& w, Rounded* x) {
   const Index blocks = blocks_of(w.I);
 #pragma omp for collapse(2)
   for (Index t = 0; t < w.T; ++t) {
     for (Index b = 0; b < blocks; ++b) {
       const Index i = b * kBlock;
-      x[t * blocks + b] = round_block(w.x + t * w.I + i, w.I - i < kBlock ? w.I - i : kBlock);
+      x[t * blocks + b] = Rounded(w.x + t * w.I + i, w.I - i < kBlock ? w.I - i : kBlock);
     }
   }
 }
@@ -28,15 +28,12 @@ inline void round_rows(const LinearWork<Weight>& w, RoundedBlock* x) {
 constexpr std::uint32_t kFlip = kParts == 1 ? 0x8080'8080u : 0u;
 constexpr std::int32_t kOffset = kParts == 1 ? 128 : 0;
 
-inline Lanes block_dot(const RoundedBlock& x, const Int8Block& w) {
-  Ints sum[kSets];
-  for (int s = 0; s < kSets; ++s) sum[s] = load<Ints>(x.sum + s * kLanes) * -kOffset;
-  for (Index u = 0; u < kBlockUnits; u += kLanes) {
-    Ints& to = sum[u / kLanes % kSets];
-    to = add_products(to, load<Units>(w.q + 4 * u) ^ kFlip, x, u);
+// What is to be taken away from sums of products without a sign: Factor times the numbers of x.
+template <int Factor>
+inline void begin_sums(const RowBlock& x, Ints (&sum)[kSets]) {
+  for (int s = 0; s < kSets; ++s) {
+    sum[s] = Factor == 0 ? Ints{} : load<Ints>(x.sum + s * kLanes) * Factor;
   }
-  for (int s = 1; s < kSets; ++s) sum[0] += sum[s];
-  return to_float(sum[0]) * (x.scale * w.scale);
 }
 
 // Lane j holds the factor of group j % 8.
@@ -48,40 +45,80 @@ inline Ints factors(const Int4Block& w, int set) {
   return __builtin_convertvector(load<LanesOf<std::int8_t>>(some), Ints);
 }
 
-inline Lanes block_dot(const RoundedBlock& x, const Int4Block& w) {
-  const auto low = [&](Index u) { return load<Units>(w.pair + 4 * u) & 0x0f0f'0f0fu; };
-  const auto high = [&](Index u) { return (load<Units>(w.pair + 4 * u) >> 4) & 0x0f0f'0f0fu; };
-  if constexpr (kShortSums) {
-    // A sum of 16 bits ends as 16 products of at most 8 * 127. On the way it may overflow, and back.
-    Shorts sum = load<Shorts>(x.offset);
-    for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
-      sum = short_dot(sum, load<Units>(x.bytes + 4 * u), low(u));
-      sum = short_dot(sum, load<Units>(x.bytes + 4 * u + kBlock / 2), high(u));
+// Blocks of `Rows` rows that lie `apart` from one another: total[r] += x times row r. Rows share what they read
+// of x. Loops over units stay loops: unrolled, their sums would not fit in registers.
+template <int Rows>
+inline void add_block(const RowBlock& x, const Int8Block* weight, Index apart, Lanes* total) {
+  Ints sum[Rows][kSets];
+  for (int r = 0; r < Rows; ++r) begin_sums<-kOffset>(x, sum[r]);
+#pragma GCC unroll 1
+  for (Index u = 0; u < kBlockUnits; u += kLanes) {
+    const RowUnits four(x, u);
+    for (int r = 0; r < Rows; ++r) {
+      fetch_ahead(weight[r * apart].q + 4 * u);
+      Ints& to = sum[r][u / kLanes % kSets];
+      to = add_products(to, load<Units>(weight[r * apart].q + 4 * u) ^ kFlip, four);
     }
-    return to_float(scaled_pairs(sum, factors(w, 0))) * (x.scale * w.scale);
   }
-  Ints sum[kSets];
-  for (int s = 0; s < kSets; ++s) sum[s] = load<Ints>(x.sum + s * kLanes) * -8;
+  for (int r = 0; r < Rows; ++r) {
+    for (int s = 1; s < kSets; ++s) sum[r][0] += sum[r][s];
+    total[r] += to_float(sum[r][0]) * (x.scale * weight[r * apart].scale);
+  }
+}
+
+constexpr std::uint32_t kLowBits = 0x0f0f'0f0f;  // the first of two numbers in a byte
+
+template <int Rows>
+inline void add_block(const RowBlock& x, const Int4Block* weight, Index apart, Lanes* total) {
+  Ints sum[Rows][kSets];
+  for (int r = 0; r < Rows; ++r) begin_sums<-8>(x, sum[r]);
+#pragma GCC unroll 1
   for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
-    Ints& to = sum[u / kLanes % kSets];
-    to = add_products(to, low(u), x, u);
-    to = add_products(to, high(u), x, u + kBlockUnits / 2);
+    const RowUnits low(x, u), high(x, u + kBlockUnits / 2);
+    for (int r = 0; r < Rows; ++r) {
+      fetch_ahead(weight[r * apart].pair + 4 * u);
+      const Units pair = load<Units>(weight[r * apart].pair + 4 * u);
+      Ints& to = sum[r][u / kLanes % kSets];
+      to = add_products(to, pair & kLowBits, low);
+      to = add_products(to, (pair >> 4) & kLowBits, high);
+    }
   }
-  for (int s = 0; s < kSets; ++s) sum[s] *= factors(w, s);
-  for (int s = 1; s < kSets; ++s) sum[0] += sum[s];
-  return to_float(sum[0]) * (x.scale * w.scale);
+  for (int r = 0; r < Rows; ++r) {
+    const Int4Block& w = weight[r * apart];
+    for (int s = 0; s < kSets; ++s) sum[r][s] *= factors(w, s);
+    for (int s = 1; s < kSets; ++s) sum[r][0] += sum[r][s];
+    total[r] += to_float(sum[r][0]) * (x.scale * w.scale);
+  }
+}
+
+// A sum of 16 bits ends as 16 products of at most 8 * 127. On the way it may overflow, and back.
+template <int Rows>
+requires(kShortSums) inline void add_block(const RowBlock& x, const Int4Block* weight, Index apart,
+                                           Lanes* total) {
+  Shorts sum[Rows];
+  for (int r = 0; r < Rows; ++r) sum[r] = load<Shorts>(x.offset);
+#pragma GCC unroll 1
+  for (Index u = 0; u < kBlockUnits / 2; u += kLanes) {
+    const Units low = load<Units>(x.units + u), high = load<Units>(x.units + u + kBlockUnits / 2);
+    for (int r = 0; r < Rows; ++r) {
+      fetch_ahead(weight[r * apart].pair + 4 * u);
+      const Units pair = load<Units>(weight[r * apart].pair + 4 * u);
+      sum[r] += short_dot(low, pair & kLowBits);
+      sum[r] += short_dot(high, (pair >> 4) & kLowBits);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    const Int4Block& w = weight[r * apart];
+    total[r] += to_float(scaled_pairs(sum[r], w.factor)) * (x.scale * w.scale);
+  }
 }
 
 template <int Rows, class Block>
-inline void row_dots(const RoundedBlock* x, const Block* weight, Index apart, Index blocks,
+inline void row_dots(const RowBlock* x, const Block* weight, Index apart, Index blocks,
                      float* dots) {
-  Lanes sum[Rows] = {};
-  for (Index b = 0; b < blocks; ++b) {
-    for (int r = 0; r < Rows; ++r) {
-      sum[r] += block_dot(x[b], weight[r * apart + b]);
-    }
-  }
-  for (int r = 0; r < Rows; ++r) dots[r] = sum_of(sum[r]);
+  Lanes total[Rows] = {};
+  for (Index b = 0; b < blocks; ++b) add_block<Rows>(x[b], weight + b, apart, total);
+  for (int r = 0; r < Rows; ++r) dots[r] = sum_of(total[r]);
 }
 
 // ---- many tokens -----------------------------------------------------------------------------------
@@ -156,7 +193,7 @@ inline void pack_block(const Int4Block* first, Index row, int rows, std::uint32_
 }
 
 template <class Block>
-void multiply_strip(const LinearWork<Block>& w, const RoundedBlock* x, const Block* weight,
+void multiply_strip(const LinearWork<Block>& w, const PanelBlock* x, const Block* weight,
                     int outputs, BytePanel panel, float* y, Index y_stride, Then then,
                     const float* gate) {
   const Index blocks = blocks_of(w.I);
@@ -175,13 +212,13 @@ void multiply_strip(const LinearWork<Block>& w, const RoundedBlock* x, const Blo
       const Index rows = w.T - t < kTileRows ? w.T - t : kTileRows;
       Lanes total[kTileRows][kTileRegisters] = {};
       for (Index k = 0; k < count; ++k) {
-        const RoundedBlock* const from = x + t * blocks + b + k;
+        const PanelBlock* const from = x + t * blocks + b + k;
         Ints sum[kTileRows][kTileRegisters];
         for (Index r = 0; r < kTileRows; ++r) {
-          const std::int32_t begin = -kOffset * from[(r < rows ? r : 0) * blocks].sum_of_all;
+          const std::int32_t begin = -kOffset * from[(r < rows ? r : 0) * blocks].sum;
           for (int v = 0; v < kTileRegisters; ++v) sum[r][v] = begin - Ints{};
         }
-        multiply_tile<ByteProduct>(from->units, blocks * Index{sizeof(RoundedBlock) / 4}, 1,
+        multiply_tile<ByteProduct>(from->units, blocks * Index{sizeof(PanelBlock) / 4}, 1,
                                    panel.units + k * kParts * kBlockUnits * kPanel,
                                    kParts * kBlockUnits, sum);
         for (Index r = 0; r < rows; ++r) {
@@ -214,8 +251,8 @@ void by_byte_panels(const LinearWork<Block>& w) {
   const Index blocks = blocks_of(w.I), panels = (w.O + kPanel - 1) / kPanel;
   const Index tiles =
       (w.T + kTileRows - 1) / kTileRows;  // rows behind the last are never summed up
-  auto* const x = static_cast<RoundedBlock*>(scratch(
-      Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * blocks) * sizeof(RoundedBlock)));
+  auto* const x = static_cast<PanelBlock*>(scratch(
+      Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * blocks) * sizeof(PanelBlock)));
 #pragma omp parallel
   {
     auto* const units = static_cast<std::uint32_t*>(scratch(
@@ -242,8 +279,8 @@ void by_byte_panels(const LinearWork<Block>& w) {
 template <class Block>
 void by_byte_rows(const LinearWork<Block>& w) {
   const Index blocks = blocks_of(w.I);
-  auto* const x = static_cast<RoundedBlock*>(
-      scratch(Scratch::rows, static_cast<std::size_t>(w.T * blocks) * sizeof(RoundedBlock)));
+  auto* const x = static_cast<RowBlock*>(
+      scratch(Scratch::rows, static_cast<std::size_t>(w.T * blocks) * sizeof(RowBlock)));
   round_rows(w, x);
   by_rows(w, x, blocks);
 }
