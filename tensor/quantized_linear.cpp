@@ -52,7 +52,6 @@ Int4Block quantize(const float* weights, Index count) {
   for (float& s : step) s /= -8;
   const float largest = std::abs(*std::max_element(
       step, step + kGroups, [](float a, float b) { return std::abs(a) < std::abs(b); }));
-  std::fill(std::begin(block.pair), std::end(block.pair), std::uint8_t{0x88});
   if (largest == 0) return block;
   block.scale = largest / 15;
 
@@ -78,7 +77,6 @@ Int4Block quantize(const float* weights, Index count) {
     }
   }
 
-  std::fill(std::begin(block.pair), std::end(block.pair), std::uint8_t{0});
   for (Index i = 0; i < kBlock; ++i) {
     const auto [group, byte, shift] = place_of(i);
     const float unit = block.scale * static_cast<float>(block.factor[group]);

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/support/copy.h"
+#include "fast/paligemma/projector.h"
 #include "paligemma/projector.h"
 #include "tensor/linear.h"
 #include "tests/support/data.h"
@@ -14,15 +15,15 @@ constexpr Index I = 1152;
 
 double flops(Index L, Index D) { return 2.0 * static_cast<double>(L * D * I); }
 
-template <class Weight>
-void projector_reference(benchmark::State& state) {
+template <class On, class Weight>
+void projector_by(benchmark::State& state) {
   const Index L = state.range(0), D = state.range(1);
   const auto x = test::random<float, 2>({L, I}, 1);
   const auto weight = test::random<Weight, 2>({D, I}, 2);
   const auto bias = test::random<Weight, 1>({D}, 3);
   Buffer<float, 2> y({L, D});
   for (auto _ : state) {
-    projector(reference, x.view(), weight.view(), bias.view(), y.view());
+    projector(On(), x.view(), weight.view(), bias.view(), y.view());
     benchmark::ClobberMemory();
   }
   bench::count_flops(state, flops(L, D));
@@ -41,13 +42,18 @@ void product_alone(benchmark::State& state) {
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"L", "D"})->Args({256, 2048})->Args({256, 4608})->Unit(benchmark::kMillisecond);
+  b->ArgNames({"L", "D"})
+      ->Args({256, 2048})
+      ->Args({256, 4608})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
 }
 
 BENCHMARK(bench::copy)->Name("projector/copy/f32")->Apply(shapes);
 BENCHMARK(product_alone)->Name("projector/linear/f32")->Apply(shapes);
-BENCHMARK(projector_reference<float>)->Name("projector/reference/f32")->Apply(shapes);
-BENCHMARK(projector_reference<bf16>)->Name("projector/reference/bf16")->Apply(shapes);
+BENCHMARK(projector_by<Reference, float>)->Name("projector/reference/f32")->Apply(shapes);
+BENCHMARK(projector_by<Reference, bf16>)->Name("projector/reference/bf16")->Apply(shapes);
+BENCHMARK(projector_by<Fast, bf16>)->Name("projector/fast/bf16")->Apply(shapes);
 
 }  // namespace
 }  // namespace paligemma

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "bench/support/copy.h"
+#include "fast/siglip/patch_embedding.h"
 #include "siglip/patch_embedding.h"
 #include "tensor/linear.h"
 #include "tests/support/data.h"
@@ -17,8 +18,8 @@ constexpr Index P = 14;
 
 double flops(Index L, Index D) { return 2.0 * static_cast<double>(L * D * 3 * P * P); }
 
-template <class Weight>
-void patch_embedding_reference(benchmark::State& state) {
+template <class On, class Weight>
+void patch_embedding_by(benchmark::State& state) {
   const Index L = state.range(0), D = state.range(1);
   const Index S = P * std::lround(std::sqrt(static_cast<double>(L)));
   const auto pixels = test::random<float, 3>({S, S, 3}, 1);
@@ -26,7 +27,7 @@ void patch_embedding_reference(benchmark::State& state) {
   const auto bias = test::random<Weight, 1>({D}, 3);
   Buffer<float, 2> y({L, D});
   for (auto _ : state) {
-    patch_embedding(reference, pixels.view(), weight.view(), bias.view(), P, y.view());
+    patch_embedding(On(), pixels.view(), weight.view(), bias.view(), P, y.view());
     benchmark::ClobberMemory();
   }
   bench::count_flops(state, flops(L, D));
@@ -45,13 +46,22 @@ void product_alone(benchmark::State& state) {
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"L", "D"})->Args({1, 1152})->Args({256, 1152})->Unit(benchmark::kMillisecond);
+  b->ArgNames({"L", "D"})
+      ->Args({1, 1152})
+      ->Args({256, 1152})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
 }
 
 BENCHMARK(bench::copy)->Name("patch_embedding/copy/f32")->Apply(shapes);
 BENCHMARK(product_alone)->Name("patch_embedding/linear/f32")->Apply(shapes);
-BENCHMARK(patch_embedding_reference<float>)->Name("patch_embedding/reference/f32")->Apply(shapes);
-BENCHMARK(patch_embedding_reference<bf16>)->Name("patch_embedding/reference/bf16")->Apply(shapes);
+BENCHMARK(patch_embedding_by<Reference, float>)
+    ->Name("patch_embedding/reference/f32")
+    ->Apply(shapes);
+BENCHMARK(patch_embedding_by<Reference, bf16>)
+    ->Name("patch_embedding/reference/bf16")
+    ->Apply(shapes);
+BENCHMARK(patch_embedding_by<Fast, bf16>)->Name("patch_embedding/fast/bf16")->Apply(shapes);
 
 }  // namespace
 }  // namespace paligemma

@@ -1,23 +1,12 @@
 // The yardstick of everything that memory decides: copying the same numbers.
 #pragma once
 
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 
+#include "bench/support/roof.h"
 #include "tests/support/data.h"
 
 namespace paligemma::bench {
-
-inline void count_bytes(benchmark::State& state, Index bytes_per_iteration) {
-  state.SetBytesProcessed(state.iterations() * bytes_per_iteration);
-}
-
-// Floating-point operations, shown per second.
-inline void count_flops(benchmark::State& state, double flops_per_iteration) {
-  state.counters["flop/s"] =
-      benchmark::Counter(flops_per_iteration, benchmark::Counter::kIsIterationInvariantRate);
-}
 
 // Copies T * D floats, the benchmark's first two arguments.
 inline void copy(benchmark::State& state) {
