@@ -14,7 +14,7 @@
 
 #include "fast/core/probe_work.h"
 #include "fast/gemma/sampler_work.h"
-#include "fast/tensor/attention_work.h"
+#include "fast/tensor/scaled_dot_product_attention_work.h"
 #include "fast/tensor/linear_work.h"
 
 namespace paligemma {

@@ -13,6 +13,7 @@ wrong. A title that begins with "equivalent:" marks a fault that cannot be seen;
 says why. Each fault is compiled and linked in front of the library in build/cpu, which must be up
 to date.
 
+A piece fast/... is its fast version; of kernels, as they are for every processor (portable).
 A piece cuda/... is its kernels, compiled for the emulation with a check of every access to memory.
 They need no list for their barriers: each is left out once. All of them are compiled at once,
 behind a switch; a barrier in a header that pieces share is needed if a test of one of them fails.
@@ -53,6 +54,7 @@ COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp", f'-DPG_SOURCE_DIR="{ROOT}"',
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
+EMULATED_AVX512 = BUILD / "CMakeFiles/fast_emulated_avx512.dir/tests/fast/emulated_avx512.cpp.o"
 LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), str(BUILD / "libpaligemma.a"), "-lgtest",
         "-lgtest_main", *flags("--libs", "sentencepiece", "libzip")]
 
@@ -72,6 +74,10 @@ bool left_out(int i) {
 
 def is_cuda(piece):
     return piece.startswith("cuda/")
+
+
+def is_fast(piece):
+    return piece.startswith("fast/")
 
 
 def files_of(*patterns):
@@ -95,7 +101,8 @@ def kernels_of(piece):
 @functools.cache
 def sources_of(piece):
     """Where a fault may stand."""
-    own = files_of(f"{piece}.cpp", f"{piece}.h", *([f"{piece}/*.h"] if is_cuda(piece) else []))
+    own = files_of(f"{piece}.cpp", f"{piece}.h", *([f"{piece}/*.h"] if is_cuda(piece) else []),
+                   *([f"{piece}_kernel.h"] if is_fast(piece) else []))
     return sorted({*own}.union(*map(includes, kernels_of(piece))))
 
 
@@ -150,7 +157,10 @@ def product_objects(piece, folder, changed):
     """What stands in front of the library: the piece; of kernels, all there are."""
     if not is_cuda(piece):
         names = files_of(f"{piece}.cpp")
-        return [str(folder / name if name in changed else ROOT / name) for name in names]
+        if f"{piece}_kernel.h" in changed:
+            names.append("fast/kernels/portable.cpp")
+        objects = [str(folder / name if name in changed else ROOT / name) for name in names]
+        return objects + [str(EMULATED_AVX512)] * is_fast(piece)
     objects = [str(path) for path in (EMULATION / "pg_emulation.dir").rglob("*.o")]
     for name in files_of("cuda/**/*.cu"):
         built = EMULATION / f"pg_kernels_checked.dir/__/{name.removeprefix('cuda/')}.o"

@@ -1,5 +1,8 @@
 #include "fast/tensor/linear.h"
 
+#include <utility>
+
+#include "tensor/gelu.h"
 #include "tests/support/instruction_sets.h"
 
 namespace paligemma {
@@ -42,6 +45,7 @@ class FastLinear : public OnEveryInstructionSet {
     expect_matches_reference<Weight>(3, 5, 4304);
     expect_matches_reference<Weight>(14, 17, 4304);
     expect_matches_reference<Weight>(9, 72, 1152);
+    expect_matches_reference<Weight>(2, 1100, 40);  // streams of many rows
   }
 };
 INSTANTIATE_TEST_SUITE_P(, FastLinear, kInstructionSets, instruction_set_name);
@@ -53,6 +57,33 @@ TEST_P(FastLinear, MatchesReferenceWithBf16Weights) {
   expect_matches_reference_in_all_sizes<bf16>();
 }
 TEST_P(FastLinear, MatchesReferenceWithF16Weights) { expect_matches_reference_in_all_sizes<f16>(); }
+
+// GELU's slope is at most 1.13, and a sum of 40 products at most 40, so an error of a sum grows by no more
+// than 46 in a product of two; exp, a quotient and the products round as well.
+TEST_P(FastLinear, BendsAndGatesFinishedSums) {
+  const Index I = 40;
+  const Tolerance sums = twice(float_sum_of(I, static_cast<double>(I)));
+  const Tolerance bent{float_operations(20).relative, 46 * sums.absolute};
+  for (const Index T : {1, 3, 9}) {
+    for (const Index O : {7, 33, 100}) {
+      const auto x = random<float, 2>({T, I}, 1), gate = random<float, 2>({O, I}, 2),
+                 up = random<float, 2>({O, I}, 3);
+      const auto bias = random<float, 1>({O}, 4);
+      Buffer<float, 2> expected({T, O}), other({T, O}), y({T, O});
+      linear(reference, x.view(), gate.view(), bias.view(), expected.view());
+      gelu(reference, GeluForm::tanh, std::as_const(expected).view(), expected.view());
+      linear_gelu(fast, x.view(), gate.view(), bias.view(), y.view());
+      EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T << ", O = " << O;
+
+      linear(reference, x.view(), gate.view(), expected.view());
+      gelu(reference, GeluForm::tanh, std::as_const(expected).view(), expected.view());
+      linear(reference, x.view(), up.view(), other.view());
+      for (Index i = 0; i < T * O; ++i) expected.view().data()[i] *= other.view().data()[i];
+      linear_geglu(fast, x.view(), gate.view(), up.view(), y.view());
+      EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T << ", O = " << O;
+    }
+  }
+}
 
 TEST_P(FastLinear, MayWriteIntoAWindow) {
   for (Index T : {2, 9}) {

@@ -4,7 +4,7 @@
 #include "fast/core/math.h"
 #include "fast/core/scratch.h"
 #include "fast/core/tiles.h"
-#include "fast/tensor/attention_work.h"
+#include "fast/tensor/scaled_dot_product_attention_work.h"
 
 namespace paligemma {
 namespace {
