@@ -14,8 +14,8 @@
 
 #include "fast/core/probe_work.h"
 #include "fast/gemma/sampler_work.h"
-#include "fast/tensor/scaled_dot_product_attention_work.h"
 #include "fast/tensor/linear_work.h"
+#include "fast/tensor/scaled_dot_product_attention_work.h"
 
 namespace paligemma {
 

@@ -4,9 +4,9 @@
 #include "fast/core/kernels.h"
 #include "fast/core/probe_kernel.h"
 #include "fast/gemma/sampler_kernel.h"
-#include "fast/tensor/scaled_dot_product_attention_kernel.h"
 #include "fast/tensor/linear_kernel.h"
 #include "fast/tensor/quantized_linear_kernel.h"
+#include "fast/tensor/scaled_dot_product_attention_kernel.h"
 
 namespace paligemma {
 namespace {
