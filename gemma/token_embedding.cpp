@@ -21,8 +21,7 @@ template <class Real>
 void write_row(View<const Real, 1> row, float scale, View<float, 1> y) {
   for (Index d = 0; d < y.size(0); ++d) y(d) = scale * widen(row(d));
 }
-template <class Block>
-requires requires(Block block) { block.scale; }
+template <Quantized Block>
 void write_row(View<const Block, 1> row, float scale, View<float, 1> y) {
   float weights[kBlock];
   for (Index d = 0; d < y.size(0); ++d) {
