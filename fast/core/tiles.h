@@ -16,6 +16,8 @@ inline constexpr int kTileRows = kLanes == 16 ? 8 : 6;
 inline constexpr int kTileRegisters = kLanes == 16 ? 3 : 2;
 inline constexpr int kPanel = kTileRegisters * kLanes;  // columns
 
+inline constexpr Index kWorthAThread = 1 << 16;  // products: about what waking a thread costs
+
 // sum[r][c] += sum_i x[r][i] panel[i][c], where x[r][i] lies at x[r * row + i * next].
 template <class Product, int Rows, int Registers>
 inline void multiply_tile(const std::uint32_t* x, Index row, Index next, const std::uint32_t* panel,

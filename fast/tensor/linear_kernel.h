@@ -14,7 +14,6 @@ namespace paligemma {
 namespace {
 
 constexpr Index kFewTokens = 4;
-constexpr Index kWorthAThread = 1 << 16;  // products: about what waking a thread costs
 
 // What becomes of finished sums; `gate` are those of the other projection.
 inline Lanes finished(Then then, Lanes sum, const float* gate) {

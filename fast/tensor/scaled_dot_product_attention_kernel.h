@@ -203,7 +203,6 @@ void attend_one(const SharedHead& head, Index query, float* p) {
 }
 
 void attend(const AttentionWork& w) {
-  constexpr Index kWorthAThread = 1 << 16;  // products: about what waking a thread costs
   const Index queries = w.T * (w.N / w.K);
   const bool few = queries <= kLanes;
   const Index columns = few ? queries : (queries + kColumns - 1) / kColumns;
