@@ -26,15 +26,18 @@ inline void multiply_tile(const std::uint32_t* x, Index row, Index next, const s
     Units w[Registers];
     for (int v = 0; v < Registers; ++v) w[v] = load<Units>(panel + (i * Registers + v) * kLanes);
     for (int r = 0; r < Rows; ++r) {
-      const Units number = broadcast(x[r * row + i * next]);
+      const Units number = broadcast(load<std::uint32_t>(x + r * row + i * next));
       for (int v = 0; v < Registers; ++v) sum[r][v] = Product::dot(sum[r][v], number, w[v]);
     }
   }
 }
 
-// How many units a row of x has in its own memory: rows that lie a power of two apart would push one
-// another out of the cache.
-inline Index row_stride(Index units) { return (units + 15) / 16 * 16 + 16; }
+// Calls tile(t) for rows t and the following of `count`: as many as a tile has, then four, two and one.
+template <int Rows = kTileRows, class Tile>
+inline void for_tiles(Index count, const Tile& tile, Index t = 0) {
+  for (; t + Rows <= count; t += Rows) tile.template operator()<Rows>(t);
+  if constexpr (Rows > 1) for_tiles<(Rows > 4 ? 4 : Rows / 2)>(count, tile, t);
+}
 
 // kLanes units from `p`, of which `count` numbers exist; zeros behind them.
 template <class Number>
@@ -83,11 +86,8 @@ inline LanesOf<std::uint16_t> round_to_bf16(Lanes x) {
   return __builtin_convertvector(rounded >> 16, LanesOf<std::uint16_t>);
 }
 
-// One row of x as the units of a product.
-inline void convert_row(FloatProduct, const float* x, Index I, std::uint32_t* units) {
-  std::memcpy(units, x, static_cast<std::size_t>(I) * sizeof(float));
-}
-inline void convert_row(Bf16Product, const float* x, Index I, std::uint32_t* units) {
+// One row of x as units of two bf16.
+inline void round_row(const float* x, Index I, std::uint32_t* units) {
   auto* const to = reinterpret_cast<std::uint16_t*>(units);
   Index i = 0;
   for (; i + kLanes <= I; i += kLanes) store(to + i, round_to_bf16(load<Lanes>(x + i)));

@@ -38,13 +38,12 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
     pack_panel<Product>([&](int k) { return weight + k * w.I + i; }, outputs, features,
                         kTileRegisters, panel);
     const Index units = (features + Product::kNumbers - 1) / Product::kNumbers;
-    for (Index t = 0; t < w.T; t += kTileRows) {
-      const Index rows = w.T - t < kTileRows ? w.T - t : kTileRows;
-      Lanes sum[kTileRows][kTileRegisters];
+    for_tiles(w.T, [&]<int Rows>(Index t) {
+      Lanes sum[Rows][kTileRegisters];
       float end[kPanel];
-      for (Index r = 0; r < kTileRows; ++r) {
+      for (Index r = 0; r < Rows; ++r) {
         const float* begin = bias;
-        if (i > 0 && r < rows) {
+        if (i > 0) {
           begin = y + (t + r) * y_stride;
           if (outputs < kPanel) {
             std::memcpy(end, begin, static_cast<std::size_t>(outputs) * sizeof(float));
@@ -55,7 +54,7 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
       }
       multiply_tile<Product>(x + t * x_stride + i / Product::kNumbers, x_stride, 1, panel, units,
                              sum);
-      for (Index r = 0; r < rows; ++r) {
+      for (Index r = 0; r < Rows; ++r) {
         float* const to = y + (t + r) * y_stride;
         float* const out = outputs < kPanel ? end : to;
         for (int v = 0; v < kTileRegisters; ++v) {
@@ -68,16 +67,14 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
           std::memcpy(to, end, static_cast<std::size_t>(outputs) * sizeof(float));
         }
       }
-    }
+    });
   }
 }
 
+// `x` has `stride` units from a row to the next.
 template <class Product, class Weight>
-void by_panels(const LinearWork<Weight>& w) {
-  const Index stride = row_stride((w.I + Product::kNumbers - 1) / Product::kNumbers);
-  const Index tiles = (w.T + kTileRows - 1) / kTileRows, panels = (w.O + kPanel - 1) / kPanel;
-  auto* const x = static_cast<std::uint32_t*>(
-      scratch(Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * stride) * 4));
+void by_panels(const LinearWork<Weight>& w, const std::uint32_t* x, Index stride) {
+  const Index panels = (w.O + kPanel - 1) / kPanel;
 #pragma omp parallel
   {
     // The panel, with room for the last square's zeros, and the gate's strip.
@@ -86,14 +83,6 @@ void by_panels(const LinearWork<Weight>& w) {
                 sizeof(float) * static_cast<std::size_t>((kPanelUnits + 2 * kLanes) * kPanel)));
     auto* const gate = static_cast<float*>(
         scratch(Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
-#pragma omp for
-    for (Index t = 0; t < tiles * kTileRows; ++t) {
-      if (t < w.T) {
-        convert_row(Product(), w.x + t * w.I, w.I, x + t * stride);
-      } else {
-        std::memset(x + t * stride, 0, static_cast<std::size_t>(stride) * 4);
-      }
-    }
 #pragma omp for schedule(dynamic)
     for (Index p = 0; p < panels; ++p) {
       const Index o = p * kPanel;
@@ -110,6 +99,18 @@ void by_panels(const LinearWork<Weight>& w) {
                               w.y_stride, w.then, gate);
     }
   }
+}
+
+// The same with x rounded to bf16, in rows that do not lie a power of two apart: those would push one
+// another out of the cache.
+template <class Weight>
+void by_bf16_panels(const LinearWork<Weight>& w) {
+  const Index stride = (w.I + 31) / 32 * 16 + 16;
+  auto* const x = static_cast<std::uint32_t*>(
+      scratch(Scratch::rows, static_cast<std::size_t>(w.T * stride) * sizeof(std::uint32_t)));
+#pragma omp parallel for
+  for (Index t = 0; t < w.T; ++t) round_row(w.x + t * w.I, w.I, x + t * stride);
+  by_panels<Bf16Product>(w, x, stride);
 }
 
 // ---- a few tokens ----------------------------------------------------------------------------------
@@ -223,8 +224,8 @@ void multiply(const LinearWork<Weight>& work) {
     }
     return by_rows(work, static_cast<const float*>(x), work.I);
   }
-  if constexpr (kBf16Dot && std::is_same_v<Weight, bf16>) return by_panels<Bf16Product>(work);
-  return by_panels<FloatProduct>(work);
+  if constexpr (kBf16Dot && std::is_same_v<Weight, bf16>) return by_bf16_panels(work);
+  by_panels<FloatProduct>(work, reinterpret_cast<const std::uint32_t*>(work.x), work.I);
 }
 
 }  // namespace

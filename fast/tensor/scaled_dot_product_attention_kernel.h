@@ -41,19 +41,6 @@ inline Lanes scaled(Lanes score, AttentionRule rule) {
 constexpr int kColumnRegisters = 2;
 constexpr int kColumns = kColumnRegisters * kLanes;  // queries at a time
 
-// Calls tile(i, rows) for all of `count` rows, kTileRows at a time; the last tile may take some rows
-// again. Few rows come one by one.
-template <class Tile>
-inline void for_tiles(Index count, const Tile& tile) {
-  if (count < kTileRows) {
-    for (Index i = 0; i < count; ++i) tile.template operator()<1>(i);
-    return;
-  }
-  for (Index i = 0; i < count; i += kTileRows) {
-    tile.template operator()<kTileRows>(i + kTileRows <= count ? i : count - kTileRows);
-  }
-}
-
 // The values of a head, so that a tile of kTileRows numbers of it reads them one after the other:
 // [H / kTileRows][S][kTileRows], the last tile filled with zeros.
 inline Index packed_size(Index S, Index H) {
