@@ -8,16 +8,20 @@
 
 namespace paligemma::bench {
 
-// Copies T * D floats, the benchmark's first two arguments.
-inline void copy(benchmark::State& state) {
-  const Index count = state.range(0) * state.range(1);
-  const auto x = test::random<float, 1>({count}, 1);
-  Buffer<float, 1> y({count});
+template <class Number, int Rank>
+void copy_all(benchmark::State& state, View<const Number, Rank> from) {
+  Buffer<Number, 1> to({from.count()});
   for (auto _ : state) {
-    std::copy_n(x.view().data(), count, y.view().data());
+    std::copy_n(from.data(), from.count(), to.view().data());
     benchmark::ClobberMemory();
   }
-  count_bytes(state, 2 * count * 4);
+  count_bytes(state, 2 * from.count() * static_cast<Index>(sizeof(Number)));
+}
+
+// Copies T * D floats, the benchmark's first two arguments.
+inline void copy(benchmark::State& state) {
+  const auto x = test::random<float, 2>({state.range(0), state.range(1)}, 1);
+  copy_all<float, 2>(state, x.view());
 }
 
 }  // namespace paligemma::bench

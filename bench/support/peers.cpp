@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "bench/support/products.h"
 #include "bench/support/roof.h"
 #include "tests/support/data.h"
 
@@ -14,15 +15,6 @@
 
 namespace paligemma::bench {
 namespace {
-
-void shapes(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"T", "I", "O"})
-      ->Args({1, 2048, 16384})
-      ->Args({264, 2048, 16384})
-      ->Args({256, 1152, 4304})
-      ->Unit(benchmark::kMicrosecond)
-      ->UseRealTime();
-}
 
 template <class Product>
 void multiply(benchmark::State& state, Index bytes_per_weight, const Product& product) {

@@ -1,12 +1,9 @@
-// Linear on the CPU. One token is decoding, where every weight is read for two operations; more are a 224-pixel
-// picture (256, in SigLIP-So400m) and its prefix with a short prompt (264), where every weight is read once for
-// all. A matrix of Gemma 2B's MLP does not fit in the caches, as in a model, where others lie between.
+// Linear on the CPU, at the sizes of bench/support/products.h.
 #include <benchmark/benchmark.h>
-
-#include <algorithm>
 
 #include "bench/support/copy.h"
 #include "bench/support/peers.h"
+#include "bench/support/products.h"
 #include "fast/tensor/linear.h"
 #include "tensor/dot.h"
 #include "tensor/linear.h"
@@ -33,14 +30,8 @@ void linear_by(benchmark::State& state) {
 // The yardstick of decoding: the weights, copied.
 template <class Weight>
 void copy_of_the_weights(benchmark::State& state) {
-  const Index count = state.range(1) * state.range(2);
-  const auto weight = test::random<Weight, 1>({count}, 2);
-  Buffer<Weight, 1> to({count});
-  for (auto _ : state) {
-    std::copy_n(weight.view().data(), count, to.view().data());
-    benchmark::ClobberMemory();
-  }
-  bench::count_bytes(state, 2 * count * static_cast<Index>(sizeof(Weight)));
+  const auto weight = test::random<Weight, 2>({state.range(2), state.range(1)}, 2);
+  bench::copy_all<Weight, 2>(state, weight.view());
 }
 
 // The yardstick of prefill: the inner product of two rows that stay in the cache, on one core.
@@ -51,35 +42,15 @@ void dot_in_cache(benchmark::State& state) {
   bench::count_flops(state, 2.0 * static_cast<double>(I));
 }
 
-void decode(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"T", "I", "O"})
-      ->Args({1, 2048, 16384})
-      ->Unit(benchmark::kMicrosecond)
-      ->UseRealTime();
-}
-
-void shapes(benchmark::internal::Benchmark* b) {
-  b->Apply(decode);
-  b->Args({264, 2048, 16384})->Args({256, 1152, 4304});
-}
-
-void one_of_each(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"T", "I", "O"})
-      ->Args({1, 2048, 2048})
-      ->Args({264, 2048, 2048})
-      ->Unit(benchmark::kMicrosecond)
-      ->UseRealTime();
-}
-
-BENCHMARK(copy_of_the_weights<float>)->Name("linear/copy/f32")->Apply(decode);
-BENCHMARK(copy_of_the_weights<bf16>)->Name("linear/copy/bf16")->Apply(decode);
-BENCHMARK(dot_in_cache)->Name("linear/dot/f32")->Apply(decode);
-BENCHMARK(linear_by<Reference, float>)->Name("linear/reference/f32")->Apply(one_of_each);
-BENCHMARK(linear_by<Reference, bf16>)->Name("linear/reference/bf16")->Apply(one_of_each);
-BENCHMARK(linear_by<Reference, f16>)->Name("linear/reference/f16")->Apply(one_of_each);
-BENCHMARK(linear_by<Fast, float>)->Name("linear/fast/f32")->Apply(shapes);
-BENCHMARK(linear_by<Fast, bf16>)->Name("linear/fast/bf16")->Apply(shapes);
-BENCHMARK(linear_by<Fast, f16>)->Name("linear/fast/f16")->Apply(shapes);
+BENCHMARK(copy_of_the_weights<float>)->Name("linear/copy/f32")->Apply(bench::decode);
+BENCHMARK(copy_of_the_weights<bf16>)->Name("linear/copy/bf16")->Apply(bench::decode);
+BENCHMARK(dot_in_cache)->Name("linear/dot/f32")->Apply(bench::decode);
+BENCHMARK(linear_by<Reference, float>)->Name("linear/reference/f32")->Apply(bench::small_shapes);
+BENCHMARK(linear_by<Reference, bf16>)->Name("linear/reference/bf16")->Apply(bench::small_shapes);
+BENCHMARK(linear_by<Reference, f16>)->Name("linear/reference/f16")->Apply(bench::small_shapes);
+BENCHMARK(linear_by<Fast, float>)->Name("linear/fast/f32")->Apply(bench::shapes);
+BENCHMARK(linear_by<Fast, bf16>)->Name("linear/fast/bf16")->Apply(bench::shapes);
+BENCHMARK(linear_by<Fast, f16>)->Name("linear/fast/f16")->Apply(bench::shapes);
 const int peers = (bench::add_product_yardsticks("linear"), 0);
 
 }  // namespace

@@ -1,10 +1,10 @@
-// Products with quantised weights on the CPU. One token is decoding; 264 tokens are a 224-pixel picture with a
-// short prompt.
+// Products with quantised weights on the CPU, at the sizes of bench/support/products.h.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 
 #include "bench/support/copy.h"
+#include "bench/support/products.h"
 #include "fast/tensor/quantized_linear.h"
 #include "tests/support/data.h"
 
@@ -39,45 +39,23 @@ void quantized_linear_by(benchmark::State& state) {
 template <class Block>
 void copy_of_the_weights(benchmark::State& state) {
   const auto weight = random_blocks<Block>(state.range(2), state.range(1));
-  const Index count = weight.view().count();
-  Buffer<Block, 1> to({count});
-  for (auto _ : state) {
-    std::copy_n(weight.view().data(), count, to.view().data());
-    benchmark::ClobberMemory();
-  }
-  bench::count_bytes(state, 2 * count * static_cast<Index>(sizeof(Block)));
+  bench::copy_all<Block, 2>(state, weight.view());
 }
 
-void decode(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"T", "I", "O"})
-      ->Args({1, 2048, 16384})
-      ->Unit(benchmark::kMicrosecond)
-      ->UseRealTime();
-}
-
-void shapes(benchmark::internal::Benchmark* b) {
-  b->Apply(decode);
-  b->Args({1, 16384, 2048})->Args({264, 2048, 16384});
-}
-
-void one_of_each(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"T", "I", "O"})
-      ->Args({1, 2048, 2048})
-      ->Args({264, 2048, 2048})
-      ->Unit(benchmark::kMicrosecond)
-      ->UseRealTime();
-}
-
-BENCHMARK(copy_of_the_weights<Int8Block>)->Name("quantized_linear/copy/int8")->Apply(decode);
-BENCHMARK(copy_of_the_weights<Int4Block>)->Name("quantized_linear/copy/int4")->Apply(decode);
+BENCHMARK(copy_of_the_weights<Int8Block>)->Name("quantized_linear/copy/int8")->Apply(bench::decode);
+BENCHMARK(copy_of_the_weights<Int4Block>)->Name("quantized_linear/copy/int4")->Apply(bench::decode);
 BENCHMARK(quantized_linear_by<Reference, Int8Block>)
     ->Name("quantized_linear/reference/int8")
-    ->Apply(one_of_each);
+    ->Apply(bench::small_shapes);
 BENCHMARK(quantized_linear_by<Reference, Int4Block>)
     ->Name("quantized_linear/reference/int4")
-    ->Apply(one_of_each);
-BENCHMARK(quantized_linear_by<Fast, Int8Block>)->Name("quantized_linear/fast/int8")->Apply(shapes);
-BENCHMARK(quantized_linear_by<Fast, Int4Block>)->Name("quantized_linear/fast/int4")->Apply(shapes);
+    ->Apply(bench::small_shapes);
+BENCHMARK(quantized_linear_by<Fast, Int8Block>)
+    ->Name("quantized_linear/fast/int8")
+    ->Apply(bench::shapes);
+BENCHMARK(quantized_linear_by<Fast, Int4Block>)
+    ->Name("quantized_linear/fast/int4")
+    ->Apply(bench::shapes);
 
 }  // namespace
 }  // namespace paligemma
