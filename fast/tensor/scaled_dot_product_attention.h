@@ -2,7 +2,8 @@
 //
 //   many queries   lanes are queries: scores of R keys at a time, a softmax down the columns, and the
 //                  values' sum, by the same tiles as linear's
-//   a few          each query meets the keys and values as they lie
+//   a few          lanes are keys, as they lie, and then numbers of the values; threads share both, so that
+//                  each is read from memory once
 #pragma once
 
 #include "tensor/scaled_dot_product_attention.h"

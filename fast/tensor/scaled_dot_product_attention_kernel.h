@@ -135,93 +135,132 @@ void attend_column(const SharedHead& head, Index first, int queries, Column c) {
   }
 }
 
-// ---- a few queries ---------------------------------------------------------------------------------
-
-void attend_one(const SharedHead& head, Index query, float* p) {
-  const AttentionWork& w = head.w;
-  const KeyRange keys = head.visible(query);
-  const float* const q = head.q(query);
-  const Index S = keys.end - keys.begin;
-  // kLanes keys at a time; p has room for a whole register, and what is behind S counts nothing.
-  Lanes largest = broadcast(-INFINITY);
-  for (Index s = 0; s < S; s += kLanes) {
-    const float* k[kLanes];
-    for (int i = 0; i < kLanes; ++i) k[i] = head.k(keys.begin + (s + i < S ? s + i : S - 1));
-    Lanes sum[kLanes] = {};
-    Index h = 0;
-    for (; h + kLanes <= w.H; h += kLanes) {
-      const Lanes numbers = load<Lanes>(q + h);
-      for (int i = 0; i < kLanes; ++i) sum[i] += numbers * load<Lanes>(k[i] + h);
-    }
-    Lanes score = sums_of(sum);
-    for (; h < w.H; ++h) {
-      for (int i = 0; i < kLanes; ++i) score[i] += q[h] * k[i][h];
-    }
-    score = scaled(score, w.rule);
-    for (int i = static_cast<int>(S - s); i < kLanes; ++i) score[i] = -INFINITY;
-    store(p + s, score);
-    largest = larger(largest, score);
-  }
-  const float max = max_of(largest);
-  Lanes sums = {};
-  for (Index s = 0; s < S; s += kLanes) {
-    const Lanes weight = exp(load<Lanes>(p + s) - max);
-    store(p + s, weight);
-    sums += weight;
-  }
-  const float share = 1.0f / sum_of(sums);
-
-  float* const out = head.out(query);
-  Index h = 0;
-  constexpr int kAtOnce = 4;
-  for (; h + kAtOnce * kLanes <= w.H; h += kAtOnce * kLanes) {
-    Lanes sum[kAtOnce] = {};
-    for (Index s = 0; s < S; ++s) {
-      const float* const v = head.v(keys.begin + s) + h;
-      for (int i = 0; i < kAtOnce; ++i) sum[i] += p[s] * load<Lanes>(v + i * kLanes);
-    }
-    for (int i = 0; i < kAtOnce; ++i) store(out + h + i * kLanes, sum[i] * share);
-  }
-  for (; h < w.H; ++h) {
-    float sum = 0;
-    for (Index s = 0; s < S; ++s) sum += p[s] * head.v(keys.begin + s)[h];
-    out[h] = sum * share;
-  }
-}
-
-void attend(const AttentionWork& w) {
-  const Index queries = w.T * (w.N / w.K);
-  const bool few = queries <= kLanes;
-  const Index columns = few ? queries : (queries + kColumns - 1) / kColumns;
-  const auto floats = static_cast<std::size_t>((w.S + kLanes + 2 * (w.H + kLanes)) * kColumns);
-  const Index packed = few ? 0 : packed_size(w.S, w.H);
+void attend_many(const AttentionWork& w) {
+  const Index queries = w.T * (w.N / w.K), columns = (queries + kColumns - 1) / kColumns;
+  const auto floats = static_cast<std::size_t>((w.S + 2 * (w.H + kLanes)) * kColumns);
+  const Index packed = packed_size(w.S, w.H);
   auto* const values = static_cast<float*>(
       scratch(Scratch::rows, static_cast<std::size_t>(w.K * packed) * sizeof(float)));
 #pragma omp parallel if (w.T * w.N * w.H * w.S > kWorthAThread)
   {
     auto* const p = static_cast<float*>(scratch(Scratch::panel, floats * sizeof(float)));
-    float* const mixed = p + (w.S + kLanes) * kColumns;
+    float* const mixed = p + w.S * kColumns;
     auto* const q = reinterpret_cast<std::uint32_t*>(mixed + (w.H + kLanes) * kColumns);
 #pragma omp for collapse(2)
     for (Index g = 0; g < w.K; ++g) {
-      for (Index s = 0; s < (few ? 0 : w.S); ++s) {
-        pack_values(SharedHead{w, g}, s, values + g * packed);
-      }
+      for (Index s = 0; s < w.S; ++s) pack_values(SharedHead{w, g}, s, values + g * packed);
     }
 #pragma omp for collapse(2) schedule(dynamic)
     for (Index g = 0; g < w.K; ++g) {
       for (Index c = 0; c < columns; ++c) {
-        const SharedHead head{w, g};
-        if (few) {
-          attend_one(head, c, p);
-        } else {
-          const Index first = c * kColumns, rest = queries - first;
-          attend_column(head, first, static_cast<int>(rest < kColumns ? rest : kColumns),
-                        {p, q, mixed, values + g * packed});
-        }
+        const Index first = c * kColumns, rest = queries - first;
+        attend_column(SharedHead{w, g}, first, static_cast<int>(rest < kColumns ? rest : kColumns),
+                      {p, q, mixed, values + g * packed});
       }
     }
   }
+}
+
+// ---- a few queries --------------------------------------------------------------------------------
+
+// Threads share the keys, and then the numbers of the values, so that each is read from memory once.
+
+// Scores [queries, row] of the keys s to s + kLanes - 1; -infinity for what a query does not see.
+void score_keys(const SharedHead& head, Index s, float* scores, Index row) {
+  const AttentionWork& w = head.w;
+  const float* k[kLanes];
+  for (int i = 0; i < kLanes; ++i) k[i] = head.k(s + i < w.S ? s + i : w.S - 1);
+  for (Index query = 0; query < head.count(); ++query) {
+    const KeyRange keys = head.visible(query);
+    Lanes score = broadcast(-INFINITY);
+    if (s < keys.end && keys.begin < s + kLanes) {
+      const float* const q = head.q(query);
+      Lanes sum[kLanes] = {};
+      Index h = 0;
+      for (; h + kLanes <= w.H; h += kLanes) {
+        const Lanes numbers = load<Lanes>(q + h);
+        for (int i = 0; i < kLanes; ++i) sum[i] += numbers * load<Lanes>(k[i] + h);
+      }
+      score = sums_of(sum);
+      for (; h < w.H; ++h) {
+        for (int i = 0; i < kLanes; ++i) score[i] += q[h] * k[i][h];
+      }
+      score = scaled(score, w.rule);
+      for (int i = 0; i < kLanes; ++i) {
+        if (s + i < keys.begin || s + i >= keys.end) score[i] = -INFINITY;
+      }
+    }
+    store(scores + query * row + s, score);
+  }
+}
+
+// Weights, which add up to 1, of `row` scores.
+void softmax(float* p, Index row) {
+  Lanes largest = broadcast(-INFINITY);
+  for (Index s = 0; s < row; s += kLanes) largest = larger(largest, load<Lanes>(p + s));
+  const float max = max_of(largest);
+  Lanes sums = {};
+  for (Index s = 0; s < row; s += kLanes) {
+    const Lanes weight = exp(load<Lanes>(p + s) - max);
+    store(p + s, weight);
+    sums += weight;
+  }
+  const float share = 1.0f / sum_of(sums);
+  for (Index s = 0; s < row; s += kLanes) store(p + s, load<Lanes>(p + s) * share);
+}
+
+constexpr int kMixed = 4;  // registers of numbers at a time
+
+// Numbers h to h + kMixed * kLanes - 1 of what comes out, of H.
+void mix_values(const SharedHead& head, Index h, const float* weights, Index row) {
+  const AttentionWork& w = head.w;
+  for (Index query = 0; query < head.count(); ++query) {
+    const KeyRange keys = head.visible(query);
+    const float* const p = weights + query * row;
+    float* const out = head.out(query);
+    if (h + kMixed * kLanes <= w.H) {
+      Lanes sum[kMixed] = {};
+      for (Index s = keys.begin; s < keys.end; ++s) {
+        const float* const v = head.v(s) + h;
+        for (int i = 0; i < kMixed; ++i) sum[i] += p[s] * load<Lanes>(v + i * kLanes);
+      }
+      for (int i = 0; i < kMixed; ++i) store(out + h + i * kLanes, sum[i]);
+      continue;
+    }
+    for (Index rest = h; rest < w.H; ++rest) {
+      float sum = 0;
+      for (Index s = keys.begin; s < keys.end; ++s) sum += p[s] * head.v(s)[rest];
+      out[rest] = sum;
+    }
+  }
+}
+
+void attend_few(const AttentionWork& w) {
+  const Index queries = w.T * (w.N / w.K), row = (w.S + kLanes - 1) / kLanes * kLanes;
+  auto* const p = static_cast<float*>(
+      scratch(Scratch::rows, static_cast<std::size_t>(w.K * queries * row) * sizeof(float)));
+#pragma omp parallel if (w.T * w.N * w.H * w.S > kWorthAThread)
+  {
+#pragma omp for collapse(2)
+    for (Index g = 0; g < w.K; ++g) {
+      for (Index s = 0; s < w.S; s += kLanes) {
+        score_keys(SharedHead{w, g}, s, p + g * queries * row, row);
+      }
+    }
+#pragma omp for
+    for (Index i = 0; i < w.K * queries; ++i) softmax(p + i * row, row);
+#pragma omp for collapse(2)
+    for (Index g = 0; g < w.K; ++g) {
+      for (Index h = 0; h < w.H; h += kMixed * kLanes) {
+        mix_values(SharedHead{w, g}, h, p + g * queries * row, row);
+      }
+    }
+  }
+}
+
+void attend(const AttentionWork& w) {
+  if (w.T * (w.N / w.K) <= kLanes) return attend_few(w);
+  attend_many(w);
 }
 
 }  // namespace
