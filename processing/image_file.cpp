@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -20,6 +21,10 @@
 #define STBI_NO_LINEAR
 #define STBI_NO_PSD
 #define STBI_NO_PIC
+// Zeros: stb_image 2.27 looks Huffman codes up in tables that a damaged JPEG never gave.
+#define STBI_MALLOC(bytes) std::calloc(1, bytes)
+#define STBI_REALLOC std::realloc
+#define STBI_FREE std::free
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
 #include <stb_image.h>
@@ -234,9 +239,8 @@ RgbImage decode_image(std::span<const std::byte> bytes, const std::string& name)
 
   // What stb_image believes of a header is looked at before it does.
   const bool is_pnm = format == "PGM" || format == "PPM";
-  const bool is_sound = format == "JPEG" ? huffman_tables_fit(file)
-                        : is_pnm         ? pnm_header(file).is_sound
-                                         : true;
+  const bool is_sound =
+      format == "JPEG" ? huffman_tables_fit(file) : !is_pnm || pnm_header(file).is_sound;
   const auto* data = reinterpret_cast<const stbi_uc*>(file.data());
   const auto size = static_cast<int>(file.size());
   int W = 0, H = 0, channels = 0;
@@ -256,27 +260,23 @@ RgbImage decode_image(std::span<const std::byte> bytes, const std::string& name)
 
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &W, &H, &channels, 3), stbi_image_free);
-  if (!pixels) {
-    throw ImageError(name + ": looks like " + format + ", but " + failure());
-  }
+  if (!pixels) throw ImageError(name + ": looks like " + format + ", but " + failure());
   RgbImage image({H, W, 3});
   std::copy_n(pixels.get(), image.view().count(), image.view().data());
   return image;
 }
 
 RgbImage read_image(const std::filesystem::path& path) {
-  std::string bytes;
-  if (path == "-") {
-    bytes = slurp(std::cin);
-  } else {
-    if (!std::filesystem::exists(path)) throw ImageError(path.string() + ": no such file");
-    if (std::filesystem::is_directory(path)) throw ImageError(path.string() + ": is a folder");
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw ImageError(path.string() + ": cannot be opened");
-    bytes = slurp(file);
-  }
-  return decode_image(std::as_bytes(std::span(bytes)),
-                      path == "-" ? "standard input" : path.string());
+  const auto decoded = [](std::istream& in, const std::string& name) {
+    const std::string bytes = slurp(in);
+    return decode_image(std::as_bytes(std::span(bytes)), name);
+  };
+  if (path == "-") return decoded(std::cin, "standard input");
+  if (!std::filesystem::exists(path)) throw ImageError(path.string() + ": no such file");
+  if (std::filesystem::is_directory(path)) throw ImageError(path.string() + ": is a folder");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw ImageError(path.string() + ": cannot be opened");
+  return decoded(file, path.string());
 }
 
 std::string encode_png(View<const std::uint8_t, 3> image) {

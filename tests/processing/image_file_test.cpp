@@ -238,6 +238,20 @@ TEST(ImageFile, RefusesHuffmanTablesOfMoreThan256Codes) {
   EXPECT_EQ(refusal(jpeg), "");
 }
 
+// Those would come from whatever was in memory before.
+TEST(ImageFile, MeetsMissingHuffmanTablesTheSameWayEveryTime) {
+  std::string jpeg = bytes_of(kPictures + "baseline.jpg");
+  for (std::size_t at; (at = jpeg.find("\xff\xc4")) != jpeg.npos;) {
+    jpeg.erase(at, 2 + static_cast<unsigned char>(jpeg[at + 3]));  // all are shorter than 256
+  }
+  const auto outcome = [&](char before) {
+    EXPECT_EQ(std::string(100'000, before).back(), before);  // this much of the heap
+    return refusal(jpeg);
+  };
+  EXPECT_NE(outcome('\0'), "");
+  EXPECT_EQ(outcome('\x7f'), outcome('\0'));
+}
+
 // Nor does it see that 5555555555 is too large for its numbers.
 TEST(ImageFile, RefusesNumbersOfTooManyDigits) {
   EXPECT_NE(refusal("P6 5555555555 1 255 "), "");
