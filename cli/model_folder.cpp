@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cli/source_tree.h"
 #include "tensor/errors.h"
 
 namespace paligemma::cli {
@@ -81,7 +82,7 @@ fs::path shared_files() {
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   fs::path installed = program.parent_path().parent_path() / "share/paligemma";
   return !error && fs::is_directory(installed / "models", error) ? installed
-                                                                 : fs::path(PG_SOURCE_DIR);
+                                                                 : fs::path(kSourceTree);
 }
 
 void check_writable(const fs::path& file) {

@@ -73,7 +73,7 @@ function(pg_cuda_link_test kind test objects)
   string(REPLACE "/" "_" target ${kind}_${path}_test)
   add_executable(${target} ${objects})
   target_link_libraries(${target} PRIVATE pg_cuda_model pg_cuda_${kind} paligemma_library
-    GTest::gtest_main)
+    pg_source_tree GTest::gtest_main)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   set(properties TIMEOUT 60 ENVIRONMENT "OMP_WAIT_POLICY=passive")
   if(kind STREQUAL gpu)

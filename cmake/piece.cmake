@@ -106,6 +106,13 @@ function(pg_objects target)
   set_property(GLOBAL APPEND PROPERTY PG_OBJECTS ${target})
 endfunction()
 
+# Where the sources lie, for programs that read files of theirs.
+function(pg_source_tree)
+  configure_file(cmake/source_tree.cpp.in generated/source_tree.cpp @ONLY)
+  add_library(pg_source_tree OBJECT ${PROJECT_BINARY_DIR}/generated/source_tree.cpp)
+  pg_compile(pg_source_tree)
+endfunction()
+
 # Includes are paths from the root; warnings are the same everywhere.
 function(pg_compile target)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
@@ -155,9 +162,7 @@ function(pg_test path)
   string(REPLACE "/" "_" target ${path}_test)
   add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${path}_test.cpp)
   pg_compile(${target})
-  target_link_libraries(${target} PRIVATE paligemma_library GTest::gtest_main)
-  target_compile_definitions(${target} PRIVATE PG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    PG_PROGRAM="${PROJECT_BINARY_DIR}/paligemma")
+  target_link_libraries(${target} PRIVATE paligemma_library pg_source_tree GTest::gtest_main)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${path}:
     PROPERTIES TIMEOUT ${timeout} ENVIRONMENT "OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=2")
@@ -170,8 +175,8 @@ function(pg_bench path)
   string(REPLACE "/" "_" target ${path})
   add_executable(${target}_bench bench/${path}_bench.cpp)
   pg_compile(${target}_bench)
-  target_link_libraries(${target}_bench PRIVATE paligemma_library benchmark::benchmark_main)
-  target_compile_definitions(${target}_bench PRIVATE PG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target}_bench PRIVATE paligemma_library pg_source_tree
+    benchmark::benchmark_main)
   set_target_properties(${target}_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY bench)
 endfunction()
 

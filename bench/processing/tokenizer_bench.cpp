@@ -2,11 +2,12 @@
 #include <benchmark/benchmark.h>
 
 #include "processing/tokenizer.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma {
 namespace {
 
-const std::string kModel = PG_SOURCE_DIR "/tests/golden/paligemma1/tokenizer.model";
+const std::string kModel = test::source_dir() + "/tests/golden/paligemma1/tokenizer.model";
 const std::string kPrompt = "answer en what color is the circle below the red star?";
 
 std::string boxes() {

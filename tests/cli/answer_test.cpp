@@ -156,7 +156,7 @@ TEST_F(Boxes, WithoutAPlaceToGoAreRefusedBeforeTheModelRuns) {
 const std::string kCodes =
     "<seg000><seg001><seg002><seg003><seg004><seg005><seg006><seg007>"
     "<seg008><seg009><seg010><seg011><seg012><seg013><seg014><seg015>";
-const std::string kDecoder = PG_SOURCE_DIR "/tests/golden/masks/vae-oid.npz";
+const std::string kDecoder = source_dir() + "/tests/golden/masks/vae-oid.npz";
 
 std::string from_base64(const std::string& text) {
   EXPECT_EQ(text.size() % 4, 0u);

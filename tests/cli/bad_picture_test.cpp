@@ -6,7 +6,7 @@ namespace {
 
 using namespace test;
 
-const std::string kPictures = PG_SOURCE_DIR "/tests/data/pictures/";
+const std::string kPictures = source_dir() + "/tests/data/pictures/";
 
 Ran look_at(const std::string& picture, const Surroundings& around = {}) {
   return run_program({"-m", kGolden, "--image", picture, "-p", "caption en", "-n", "2"}, around);

@@ -4,13 +4,14 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/run_program.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma {
 namespace {
 
 using namespace test;
 
-const std::vector<std::string> kQuestion{"--image", PG_SOURCE_DIR "/examples/pictures/scene.png",
+const std::vector<std::string> kQuestion{"--image", source_dir() + "/examples/pictures/scene.png",
                                          "-p", "answer en what color is the square?"};
 
 std::vector<std::string> with(std::vector<std::string> a, const std::vector<std::string>& b) {

@@ -86,13 +86,13 @@ TEST(Streams, AClosedStdoutIsAnErrorAndNoFileTakesItsPlace) {
 
 TEST(Streams, AReaderThatLeavesEndsTheProgramQuietly) {
   const Ran ran = run_command(
-      {"bash", "-c", std::string("set -o pipefail; '") + PG_PROGRAM + "' --help-all | true"});
+      {"bash", "-c", std::string("set -o pipefail; '") + program() + "' --help-all | true"});
   EXPECT_TRUE(ran.exit_code == 0 || ran.exit_code == 1 || ran.exit_code == 128 + SIGPIPE) << ran;
 }
 
 TEST(Streams, ControlCIsExitCode130) {
   // It waits for a picture that never comes; the signal is repeated until it is heard.
-  const std::string script = std::string("'") + PG_PROGRAM + "' -m '" + kGolden +
+  const std::string script = std::string("'") + program() + "' -m '" + kGolden +
                              "' --image - -p ocr < <(sleep 10) & for i in {1..90}; do "
                              "sleep 0.1; kill -INT $! 2>/dev/null || break; done; wait $!";
   const Ran ran = run_command({"bash", "-c", script});

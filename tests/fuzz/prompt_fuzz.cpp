@@ -6,14 +6,15 @@
 #include "processing/prompt.h"
 #include "tensor/errors.h"
 #include "tests/fuzz/require.h"
+#include "tests/support/source_dir.h"
 
 using namespace paligemma;
 using fuzz::require;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   constexpr TokenId kImage = 1790, kRows = 1856;
-  static const Tokenizer tokenizer(PG_SOURCE_DIR "/tests/golden/paligemma1/tokenizer.model", kImage,
-                                   kRows);
+  static const Tokenizer tokenizer(test::source_dir() + "/tests/golden/paligemma1/tokenizer.model",
+                                   kImage, kRows);
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const Detection& found : parse_detections(text)) {
     const auto [y_min, x_min, y_max, x_max] = found.bins;

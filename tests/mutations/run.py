@@ -50,13 +50,14 @@ def flags(*packages):
 
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait in a loop
-COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp", f'-DPG_SOURCE_DIR="{ROOT}"',
+COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp",
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
 EMULATED_AVX512 = BUILD / "CMakeFiles/fast_emulated_avx512.dir/tests/fast/emulated_avx512.cpp.o"
-LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), str(BUILD / "libpaligemma.a"), "-lgtest",
-        "-lgtest_main", *flags("--libs", "sentencepiece", "libzip")]
+SOURCE_TREE = BUILD / "CMakeFiles/pg_source_tree.dir/generated/source_tree.cpp.o"
+LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), str(BUILD / "libpaligemma.a"),
+        str(SOURCE_TREE), "-lgtest", "-lgtest_main", *flags("--libs", "sentencepiece", "libzip")]
 
 NO_TIME = "not tried, time was up"
 

@@ -110,7 +110,7 @@ TEST_F(PipelineFolder, CharactersAppearWhole) {
 }
 
 TEST_F(PipelineFolder, TakesTheMaskDecoderBesideIt) {
-  const std::string decoder = PG_SOURCE_DIR "/tests/golden/masks/vae-oid.npz";
+  const std::string decoder = source_dir() + "/tests/golden/masks/vae-oid.npz";
   write_scripted_model(path_, "red circle");
   EXPECT_FALSE(open().mask_decoder());
   EXPECT_TRUE(open({.model = path_, .mask_decoder = decoder}).mask_decoder());

@@ -11,9 +11,9 @@
 namespace paligemma {
 namespace {
 
-const std::filesystem::path kRoot = PG_SOURCE_DIR;
-
 using namespace test;
+
+const std::filesystem::path kRoot = source_dir();
 
 class TinyModel : public ::testing::TestWithParam<int> {};
 

@@ -8,6 +8,7 @@
 
 #include "tensor/errors.h"
 #include "tests/support/compare.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temporary_folder.h"
 
 namespace paligemma {
@@ -15,7 +16,7 @@ namespace {
 
 using namespace test;
 
-const std::string kPictures = PG_SOURCE_DIR "/tests/data/pictures/";
+const std::string kPictures = source_dir() + "/tests/data/pictures/";
 
 std::string bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "tensor/errors.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma {
 namespace {
 
 // bos 2, newline 5, image 1790; "\n\n" is 6.
-const std::string kModel = PG_SOURCE_DIR "/tests/golden/paligemma1/tokenizer.model";
+const std::string kModel = test::source_dir() + "/tests/golden/paligemma1/tokenizer.model";
 constexpr TokenId kImage = 1790;
 
 using Ids = std::vector<TokenId>;

@@ -5,6 +5,7 @@
 
 #include "processing/image_file.h"
 #include "tests/support/compare.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma {
 namespace {
@@ -119,7 +120,7 @@ TEST(Resize, ResizesFiveBySevenToThreeByFour) {
 // What Pillow 13.0.0 makes of photographs, byte for byte. The upright one is resized along its
 // columns first.
 TEST(Resize, MatchesPillowOnPhotographs) {
-  const std::string data = PG_SOURCE_DIR "/tests/data/";
+  const std::string data = source_dir() + "/tests/data/";
   for (const std::string name : {"coffee", "chelsea", "rocket", "rocket_upright"}) {
     const auto x = read_image(data + "photos/" + name + ".png");
     const auto bilinear = read_image(data + "resized/" + name + "_bilinear.png");

@@ -11,6 +11,7 @@
 #include "tests/support/data.h"
 #include "tests/support/error_text.h"
 #include "tests/support/npz_writer.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temporary_folder.h"
 
 namespace paligemma {
@@ -18,7 +19,7 @@ namespace {
 
 using namespace test;
 
-const std::string kGoldenMasks = PG_SOURCE_DIR "/tests/golden/masks";
+const std::string kGoldenMasks = source_dir() + "/tests/golden/masks";
 const std::string kGoldenDecoder = kGoldenMasks + "/vae-oid.npz";
 
 Buffer<float, 3> picture_of(std::initializer_list<std::initializer_list<double>> rows) {

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "tensor/errors.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temporary_folder.h"
 
 namespace paligemma {
@@ -15,7 +16,7 @@ namespace {
 using namespace test;
 
 // 1790 pieces in PaliGemma's order, made by tools/tokenizer/make_tokenizer.py.
-const std::string kModel = PG_SOURCE_DIR "/tests/golden/paligemma1/tokenizer.model";
+const std::string kModel = source_dir() + "/tests/golden/paligemma1/tokenizer.model";
 constexpr TokenId kImage = 1790, kRows = 1856, kFirstLoc = 638, kFirstSeg = 1662;
 
 using Ids = std::vector<TokenId>;

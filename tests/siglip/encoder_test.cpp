@@ -5,6 +5,7 @@
 #include "tensor/safetensors.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/vision_tower.h"
 
 namespace paligemma {
@@ -187,11 +188,11 @@ void compare_with_transformers(const std::string& folder) {
 }
 
 TEST(Encoder, GivesTheActivationsOfTransformersInFloat) {
-  compare_with_transformers<float>(PG_SOURCE_DIR "/tests/golden/paligemma1");
+  compare_with_transformers<float>(source_dir() + "/tests/golden/paligemma1");
 }
 
 TEST(Encoder, GivesTheActivationsOfTransformersInBf16) {
-  compare_with_transformers<bf16>(PG_SOURCE_DIR "/tests/golden/paligemma2");
+  compare_with_transformers<bf16>(source_dir() + "/tests/golden/paligemma2");
 }
 
 }  // namespace

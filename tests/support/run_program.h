@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/source_tree.h"
 #include "tests/support/temporary_folder.h"
 
 namespace paligemma::test {
@@ -103,14 +104,17 @@ inline Ran run_command(std::vector<std::string> words, const Surroundings& aroun
   return ran;
 }
 
+// The program that is tested.
+inline std::string program() { return std::string(kBuildTree) + "/paligemma"; }
+
 inline Ran run_program(std::vector<std::string> arguments, const Surroundings& around = {}) {
-  arguments.insert(arguments.begin(), PG_PROGRAM);
+  arguments.insert(arguments.begin(), program());
   return run_command(std::move(arguments), around);
 }
 
 // The same program with emulated kernels.
 inline Ran run_emulated(std::vector<std::string> arguments, const Surroundings& around = {}) {
-  arguments.insert(arguments.begin(), PG_PROGRAM "_emulated");
+  arguments.insert(arguments.begin(), program() + "_emulated");
   return run_command(std::move(arguments), around);
 }
 

@@ -5,11 +5,13 @@
 #include <cstdlib>
 #include <string>
 
+#include "cli/source_tree.h"
+
 namespace paligemma::test {
 
 inline std::string source_dir() {
   const char* elsewhere = std::getenv("PG_SOURCE_DIR");
-  return elsewhere != nullptr ? elsewhere : PG_SOURCE_DIR;
+  return elsewhere != nullptr ? elsewhere : kSourceTree;
 }
 
 }  // namespace paligemma::test

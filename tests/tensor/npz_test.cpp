@@ -7,6 +7,7 @@
 #include "tensor/errors.h"
 #include "tests/support/error_text.h"
 #include "tests/support/npz_writer.h"
+#include "tests/support/source_dir.h"
 #include "tests/support/temporary_folder.h"
 
 namespace paligemma {
@@ -14,7 +15,7 @@ namespace {
 
 using namespace test;
 
-const std::string kGoldenMasks = PG_SOURCE_DIR "/tests/golden/masks";
+const std::string kGoldenMasks = source_dir() + "/tests/golden/masks";
 
 NpyArray parsed(const std::string& file) {
   return parse_npy(std::as_bytes(std::span(file)), "a.npy");

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "processing/image_file.h"
+#include "tests/support/source_dir.h"
 #include "world/geometry.h"
 
 namespace paligemma::world {
@@ -16,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kFolder = PG_SOURCE_DIR "/world/other/";
+const std::string kFolder = test::source_dir() + "/world/other/";
 
 json scenes() {
   std::ifstream file(kFolder + "scenes.json");
