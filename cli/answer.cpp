@@ -1,6 +1,4 @@
 // Asking the model: one prompt, or one per line of standard input.
-#include <omp.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -86,7 +84,7 @@ class Asker {
     if (options_.verbosity >= 2) {
       std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
                    device_.text.c_str(), device_.executor.c_str(),
-                   std::string(name_of(pipeline_.dtype())).c_str(), omp_get_max_threads(),
+                   std::string(name_of(pipeline_.dtype())).c_str(), device_.threads,
                    std::intmax_t{options_.seed});
     }
   }
@@ -141,7 +139,7 @@ class Asker {
                    {"device", device_.id},
                    {"executor", device_.executor},
                    {"dtype", name_of(pipeline_.dtype())},
-                   {"threads", omp_get_max_threads()}});
+                   {"threads", device_.threads}});
   }
 
   // All notes in one line, each once.
@@ -155,7 +153,7 @@ class Asker {
   }
 
  private:
-  static constexpr bool kOnHost = std::is_base_of_v<Reference, On>;
+  static constexpr bool kOnHost = OnHost<On>;
 
   PipelineOptions with_model(PipelineOptions options, std::filesystem::path model) {
     options.model = std::move(model);
@@ -272,7 +270,6 @@ int run_answer(const Options& options) {
   for (const std::string& file : {options.output, options.trace}) {
     if (!file.empty()) check_writable(file);
   }
-  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
 
   return with_executor(options, [&](auto on, const Device& device) {
     Asker asker(std::move(on), options, device);

@@ -1,11 +1,10 @@
 // How fast a model is on this machine's processor, as multiples of the machine's own limits.
-#include <omp.h>
-
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/model_folder.h"
 #include "fast/core/kernels.h"
 #include "fast/paligemma/measure.h"
@@ -24,10 +23,10 @@ void print(const char* name, const Measured& m) {
 }  // namespace
 
 int run_bench(const Options& options) {
-  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+  const Fast on({.threads = threads_of(options)});
   const ModelFolder found = find_model(options);
   const Measurement m =
-      measure(found.path, options.pipeline().dtype, static_cast<int>(options.rounds));
+      measure(on, found.path, options.pipeline().dtype, static_cast<int>(options.rounds));
   // The peak that the weights' type is held to.
   const double peak = m.dtype == "bf16"                      ? m.probe.bf16
                       : m.dtype == "f32" || m.dtype == "f16" ? m.probe.f32
@@ -36,8 +35,8 @@ int run_bench(const Options& options) {
     const nlohmann::ordered_json object = {
         {"model", found.id},
         {"dtype", m.dtype},
-        {"kernels", kernels().name},
-        {"threads", omp_get_max_threads()},
+        {"kernels", on.kernels().name},
+        {"threads", on.threads()},
         {"rounds", options.rounds},
         {"probe", {{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}}},
         {"load", {{"ms", m.load_ms}}},
@@ -49,8 +48,8 @@ int run_bench(const Options& options) {
     return 0;
   }
   std::printf("%s, weights %s, kernels %s (%s), %d threads\n", found.id.c_str(), m.dtype.c_str(),
-              std::string(kernels().name).c_str(), std::string(kernels().products).c_str(),
-              omp_get_max_threads());
+              std::string(on.kernels().name).c_str(), std::string(on.kernels().products).c_str(),
+              on.threads());
   std::printf("peak %.0f GFLOP/s, reads %.1f GB/s, load %.0f ms\n\n", peak / 1e9,
               m.probe.read / 1e9, m.load_ms);
   std::printf("%-8s %10s %10s %9s\n", "", "ms", "floor ms", "multiple");

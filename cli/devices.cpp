@@ -1,8 +1,12 @@
 #include "cli/devices.h"
 
+#include <omp.h>
+
+#include <algorithm>
 #include <cstdio>
 
 #include "fast/core/kernels.h"
+#include "fast/core/processors.h"
 
 namespace paligemma::cli {
 namespace {
@@ -35,11 +39,18 @@ Found find_cuda(int number) {
 
 }  // namespace
 
+int threads_of(const Options& options) {
+  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+  const int threads = omp_get_max_threads();  // or as OMP_NUM_THREADS says
+  return options.threads ? threads : std::min(threads, usable_processors());
+}
+
 Device choose_device(const Options& options) {
   Device cpu{"cpu", "cpu"};
+  cpu.threads = threads_of(options);
   cpu.executor = options.reference ? "reference"
-                                   : "fast (" + std::string(kernels().name) + ": " +
-                                         std::string(kernels().products) + ")";
+                                   : "fast (" + std::string(best_kernels().name) + ": " +
+                                         std::string(best_kernels().products) + ")";
   if (options.reference || options.device == "cpu") {
     if (options.reference && options.device != "cpu" && options.device != "auto") {
       throw UsageError("--reference runs on the CPU, not on --device " + options.device);

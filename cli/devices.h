@@ -5,6 +5,7 @@
 
 #include "cli/options.h"
 #include "cuda/core/device.h"
+#include "fast/core/fast.h"
 
 namespace paligemma::cli {
 
@@ -14,7 +15,12 @@ struct Device {
   int cuda = -1;                  // its number; -1 if it is the CPU
   std::string executor = "cuda";  // "fast" or "reference" on the CPU
   std::string note = "";          // that it was chosen unasked
+  int threads = 1;                // of the CPU
 };
+
+// --threads, or as many as there are processors for this process. OpenMP, which the reference and the
+// loader use, hears of --threads here.
+int threads_of(const Options& options);
 
 // Throws std::runtime_error, in one line, if there is no such device or it cannot run the kernels.
 Device choose_device(const Options& options);
@@ -26,9 +32,12 @@ std::string device_list();
 template <class Ask>
 int with_executor(const Options& options, const Ask& ask) {
   Device device = choose_device(options);
-  if (device.cuda < 0) return options.reference ? ask(reference, device) : ask(fast, device);
-  cuda::use_device(device.cuda);
-  return ask(cuda::Stream(), device);
+  if (device.cuda >= 0) {
+    cuda::use_device(device.cuda);
+    return ask(cuda::Stream(), device);
+  }
+  if (options.reference) return ask(reference, device);
+  return ask(Fast({.threads = device.threads}), device);
 }
 
 }  // namespace paligemma::cli

@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <concepts>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -109,15 +110,31 @@ Scores examine(const Pipeline<On>& pipeline, const Examination& examination,
   return scores;
 }
 
+// One pipeline for each thread that examines: a scene is too little work to share.
 template <class On>
-Scores examine_all(const Pipeline<On>& pipeline, const std::vector<Examination>& all) {
+auto for_each_thread(Pipeline<On> pipeline, int threads) {
+  std::vector<Pipeline<On>> all;
+  all.push_back(std::move(pipeline));
+  if constexpr (std::copyable<On>) {
+    for (int i = 1; i < threads; ++i) all.push_back(all.front());
+  }
+  if constexpr (std::same_as<On, Fast>) {
+    for (auto& each : all) each = each.with(Fast({.threads = 1}));
+  }
+  return all;
+}
+
+template <class On>
+Scores examine_all(const std::vector<Pipeline<On>>& pipelines,
+                   const std::vector<Examination>& all) {
   const Baseline baseline(kBaselineScenes);
   std::vector<Scores> scores(all.size());
   std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic) if (std::is_base_of_v <Reference, On>)  // one stream
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(pipelines.size()))
   for (std::size_t i = 0; i < all.size(); ++i) {
     try {
-      scores[i] = examine(pipeline, all[i], baseline);
+      const auto thread = static_cast<std::size_t>(omp_get_thread_num());
+      scores[i] = examine(pipelines[thread], all[i], baseline);
     } catch (...) {
 #pragma omp critical
       failure = std::current_exception();
@@ -180,16 +197,16 @@ void print(const json& result) {
 
 int run_eval(const Options& options) {
   constexpr std::int64_t kDefaultScenes = 2000;
-  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
   const std::int64_t count = options.scenes.value_or(kDefaultScenes);
   auto all = options.split == "other" ? drawn_elsewhere(shared_files() / "world/other")
                                       : drawn_here(split_named(options.split), count);
   if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = find_model(options).path;
-  return with_executor(options, [&](auto on, const Device&) {
-    const Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
-    const json result = as_json(options.split, examine_all(pipeline, all));
+  return with_executor(options, [&](auto on, const Device& device) {
+    Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
+    const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
+    const json result = as_json(options.split, examine_all(pipelines, all));
     if (options.json) {
       std::cout << result.dump() << "\n";
     } else {

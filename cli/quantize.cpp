@@ -17,7 +17,7 @@ int run_quantize(const Options& options) {
   }
   if (options.output.empty())
     throw UsageError("say which model and where to: quantize MODEL FOLDER");
-  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
+  threads_of(options);
   const ModelFolder found = find_model(options);
   Progress progress(options.verbosity >= 1);
   quantize_checkpoint(found.path, *options.pipeline().dtype, options.output,

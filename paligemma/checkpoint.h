@@ -97,10 +97,10 @@ struct PlacedWeights {
   ModelWeights<W> weights;
   std::shared_ptr<const void> memory;
 };
-template <class Real>
-PlacedWeights<WeightsOn<Reference, Real>> place_weights(Reference, Checkpoint& checkpoint,
-                                                        const Config& config,
-                                                        const LoadListener& listener) {
+template <class Real, OnHost On>
+PlacedWeights<WeightsOn<On, Real>> place_weights(const On&, Checkpoint& checkpoint,
+                                                 const Config& config,
+                                                 const LoadListener& listener) {
   if constexpr (Quantized<Real>) {
     return {checkpoint.quantized_weights<Real>(config, listener), nullptr};
   } else {

@@ -5,10 +5,15 @@
 //   const auto answer = pipeline.generate(picture, "caption en", {});
 //
 // A picture is encoded once and may be asked many things.
+//
+// A pipeline serves one caller at a time, for its executor does. Copies share what was loaded, so several
+// threads take one each: pipeline.with(Fast({.threads = 1})).
 #pragma once
 
+#include <concepts>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +65,9 @@ class Pipeline {
   // Throws NotFoundError or ModelFileError.
   Pipeline(On on, const PipelineOptions& options);
 
+  // The same model, executed by another.
+  Pipeline with(On on) const requires std::copyable<On>;
+
   struct Picture {
     BufferOn<On, float, 2> rows;  // [L, D]
     double preprocess_ms, encode_ms;
@@ -70,22 +78,26 @@ class Pipeline {
   Answer generate(const Picture& picture, std::string_view prompt, const AnswerOptions& options,
                   const TapListener& listener = {}) const;
 
-  const Config& config() const { return config_; }
-  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const Config& config() const { return files_->config; }
+  const Tokenizer& tokenizer() const { return files_->tokenizer; }
   DType dtype() const;  // of the weights in memory
-  bool trained() const { return checkpoint_.trained(); }
-  const std::optional<MaskDecoder>& mask_decoder() const { return mask_decoder_; }
+  bool trained() const { return files_->checkpoint.trained(); }
+  const std::optional<MaskDecoder>& mask_decoder() const { return files_->mask_decoder; }
 
  private:
   template <class Real>
   using ModelOf = Model<On, WeightsOn<On, Real>>;
 
-  Config config_;
-  Tokenizer tokenizer_;
-  Checkpoint checkpoint_;
-  std::optional<MaskDecoder> mask_decoder_;
-  static constexpr bool kQuantized =
-      std::is_base_of_v<Reference, On>;  // a Stream has no such kernels
+  struct Files {
+    Config config;
+    Tokenizer tokenizer;
+    Checkpoint checkpoint;
+    std::optional<MaskDecoder> mask_decoder;
+
+    explicit Files(const PipelineOptions& options);
+  };
+  std::shared_ptr<const Files> files_;
+  static constexpr bool kQuantized = OnHost<On>;  // a Stream has no such kernels
   std::conditional_t<kQuantized,
                      std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>, ModelOf<Int8Block>,
                                   ModelOf<Int4Block>>,

@@ -50,16 +50,24 @@ auto with_tap(const On& on, const TapListener& listener, const Run& run) {
 }  // namespace pipeline_parts
 
 template <class On>
-Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
-    : config_(pipeline_parts::configured(options)),
-      tokenizer_(options.tokenizer.value_or(checkpoint_folder(options.model) / "tokenizer.model"),
-                 config_.image_token, static_cast<TokenId>(config_.text.vocabulary)),
-      checkpoint_(options.model, config_),
-      mask_decoder_(pipeline_parts::found_mask_decoder(options)) {
-  config_.end_tokens.insert(tokenizer_.eos());
+Pipeline<On>::Files::Files(const PipelineOptions& options)
+    : config(pipeline_parts::configured(options)),
+      tokenizer(options.tokenizer.value_or(checkpoint_folder(options.model) / "tokenizer.model"),
+                config.image_token, static_cast<TokenId>(config.text.vocabulary)),
+      checkpoint(options.model, config),
+      mask_decoder(pipeline_parts::found_mask_decoder(options)) {
+  config.end_tokens.insert(tokenizer.eos());
+}
+
+template <class On>
+Pipeline<On>::Pipeline(On on, const PipelineOptions& options) {
+  const auto files = std::make_shared<Files>(options);
+  files_ = files;
+  Checkpoint& checkpoint = files->checkpoint;
+  const Config& config = files->config;
   const auto load = [&]<class Real>(Real) {
-    auto placed = place_weights<Real>(on, checkpoint_, config_, options.on_load);
-    model_ = ModelOf<Real>{std::move(on), config_.vision, config_.text, std::move(placed.weights),
+    auto placed = place_weights<Real>(on, checkpoint, config, options.on_load);
+    model_ = ModelOf<Real>{std::move(on), config.vision, config.text, std::move(placed.weights),
                            std::move(placed.memory)};
   };
   const auto load_quantized = [&]<class Block>(Block block) {
@@ -69,7 +77,7 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
       throw std::runtime_error("quantised weights are for the CPU alone: give --device cpu");
     }
   };
-  switch (options.dtype.value_or(checkpoint_.dtype())) {
+  switch (options.dtype.value_or(checkpoint.dtype())) {
     case DType::bf16:
       load(bf16{});
       break;
@@ -89,6 +97,13 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
 }
 
 template <class On>
+Pipeline<On> Pipeline<On>::with(On on) const requires std::copyable<On> {
+  Pipeline other = *this;
+  std::visit([&](auto& model) { model.on = std::move(on); }, other.model_);
+  return other;
+}
+
+template <class On>
 DType Pipeline<On>::dtype() const {
   constexpr std::array kTypes{DType::f32, DType::bf16, DType::f16, DType::int8, DType::int4};
   return kTypes[model_.index()];
@@ -99,11 +114,11 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
     -> Picture {
   using namespace pipeline_parts;
   const auto start = Clock::now();
-  const Index S = config_.vision.image_size;
+  const Index S = config().vision.image_size;
   Buffer<std::uint8_t, 3> squashed({S, S, 3});
-  resize(image, config_.resample, squashed.view());
+  resize(image, config().resample, squashed.view());
   Buffer<float, 3> normalized({S, S, 3});
-  normalize_pixels(squashed.view(), config_.pixel_scale, normalized.view());
+  normalize_pixels(squashed.view(), config().pixel_scale, normalized.view());
   const double preprocess_ms = milliseconds_since(start);
 
   const auto encode_start = Clock::now();
@@ -123,19 +138,19 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
 template <class On>
 Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
                               const AnswerOptions& options, const TapListener& listener) const {
-  Prompt made = make_prompt(tokenizer_, prompt, static_cast<int>(config_.vision.patches()));
+  Prompt made = make_prompt(tokenizer(), prompt, static_cast<int>(config().vision.patches()));
   Answer answer{{}, std::move(made.ids), std::move(made.note), {}, false};
 
   const auto T = static_cast<Index>(answer.prompt.size());
-  const Index room = config_.text.max_positions - T;
+  const Index room = config().text.max_positions - T;
   constexpr Index kDefaultTokens = 100;
   if (room < 1 || options.max_tokens.value_or(1) > room) {
     throw PromptError("the prompt's " + std::to_string(T) + " tokens and an answer of " +
                       std::to_string(options.max_tokens.value_or(1)) + " exceed the model's " +
-                      std::to_string(config_.text.max_positions) + " positions");
+                      std::to_string(config().text.max_positions) + " positions");
   }
   const GenerateOptions generate_options{
-      options.max_tokens.value_or(std::min(room, kDefaultTokens)), config_.end_tokens,
+      options.max_tokens.value_or(std::min(room, kDefaultTokens)), config().end_tokens,
       options.sampler};
 
   // Text appears as its tokens do.
@@ -146,10 +161,10 @@ Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
     shown = std::max(shown, text.size());
   };
   const auto on_token = [&](const GeneratedToken& token) {
-    answer.ended = config_.end_tokens.count(token.id) != 0;
+    answer.ended = config().end_tokens.count(token.id) != 0;
     if (answer.ended) return true;
     ids.push_back(token.id);
-    answer.text = tokenizer_.decode(ids);
+    answer.text = tokenizer().decode(ids);
     show(pipeline_parts::complete_part(answer.text));
     return true;
   };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <memory>
 
 #include "tensor/execution.h"
@@ -39,16 +40,21 @@ struct MemoryOf {
 template <class On, class T, int Rank>
 using BufferOn = typename MemoryOf<On>::template BufferType<T, Rank>;
 
+// An executor that works in the host's memory.
+template <class On>
+concept OnHost = std::same_as<BufferOn<On, float, 1>, Buffer<float, 1>>;
+
 // Numbers of the host to where an executor reads them.
-template <class T, int Rank>
-void copy_from_host(Reference, View<const T, Rank> from, View<T, Rank> to) {
+template <OnHost On, class T, int Rank>
+void copy_from_host(const On&, View<const T, Rank> from, View<T, Rank> to) {
   PG_CHECK(from.shape() == to.shape(), "from " + shape_text(from) + ", to " + shape_text(to));
   PG_CHECK(from.is_row_major() && to.is_row_major(), "only whole rows are copied");
   std::copy_n(from.data(), from.count(), to.data());
 }
 
 // Rows from one place to another of the same shape.
-inline void copy(Reference, View<const float, 2> from, View<float, 2> to) {
+template <OnHost On>
+void copy(const On&, View<const float, 2> from, View<float, 2> to) {
   PG_CHECK(from.shape() == to.shape(), "from " + shape_text(from) + ", to " + shape_text(to));
   for (Index t = 0; t < from.size(0); ++t) {
     for (Index d = 0; d < from.size(1); ++d) to(t, d) = from(t, d);

@@ -3,8 +3,7 @@
 // on a device.
 #pragma once
 
-#include <concepts>
-
+#include "tensor/buffer.h"
 #include "tensor/execution.h"
 #include "tensor/numbers.h"
 #include "tensor/quantized_linear.h"
@@ -33,11 +32,11 @@ template <class On, class Real>
 struct WeightsOf {
   using Type = HostWeights<Real>;
 };
-template <std::derived_from<Reference> On>
+template <OnHost On>
 struct WeightsOf<On, Int8Block> {
   using Type = QuantizedWeights<Int8Block>;
 };
-template <std::derived_from<Reference> On>
+template <OnHost On>
 struct WeightsOf<On, Int4Block> {
   using Type = QuantizedWeights<Int4Block>;
 };

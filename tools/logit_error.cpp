@@ -31,6 +31,7 @@ template <class Real>
 Run run(const char* path, const std::vector<TokenId>& told) {
   const Config config = read_config(checkpoint_folder(path));
   Checkpoint checkpoint(path, config);
+  const Fast fast;
   auto placed = place_weights<Real>(fast, checkpoint, config, {});
   const Model<Fast, WeightsOn<Fast, Real>> model{fast, config.vision, config.text,
                                                  std::move(placed.weights)};

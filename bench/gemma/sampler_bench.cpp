@@ -16,8 +16,9 @@ void sampler_by(benchmark::State& state) {
   const Index V = state.range(1);
   const auto logits = test::random<float, 1>({V}, 1);
   std::uint64_t step = 0;
+  const On on;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(sample(On(), logits.view(), options, step++));
+    benchmark::DoNotOptimize(sample(on, logits.view(), options, step++));
   }
   bench::count_bytes(state, V * 4);
 }
@@ -26,7 +27,8 @@ template <class On>
 void log_probability_by(benchmark::State& state) {
   const Index V = state.range(1);
   const auto logits = test::random<float, 1>({V}, 1);
-  for (auto _ : state) benchmark::DoNotOptimize(log_probability(On(), logits.view(), 0));
+  const On on;
+  for (auto _ : state) benchmark::DoNotOptimize(log_probability(on, logits.view(), 0));
   bench::count_bytes(state, V * 4);
 }
 

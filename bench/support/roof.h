@@ -20,7 +20,7 @@ namespace paligemma::bench {
 inline const Limits& roofs() {
   static const Limits limits = [] {
     const std::vector<std::byte> memory(std::size_t{1} << 28, std::byte{1});
-    return probe({memory});
+    return probe(Fast(), {memory});
   }();
   return limits;
 }

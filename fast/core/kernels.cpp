@@ -3,16 +3,6 @@
 #include "fast/kernels/sets.h"
 
 namespace paligemma {
-namespace {
-
-const Kernels*& current() {
-  static const Kernels* best = available_kernels().front();
-  return best;
-}
-
-}  // namespace
-
-const Kernels& kernels() { return *current(); }
 
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> found;
@@ -32,6 +22,9 @@ std::vector<const Kernels*> available_kernels() {
   return found;
 }
 
-void use(const Kernels& kernels) { current() = &kernels; }
+const Kernels& best_kernels() {
+  static const Kernels& best = *available_kernels().front();
+  return best;
+}
 
 }  // namespace paligemma

@@ -1,5 +1,4 @@
-// The kernels of one instruction set, and which set this process uses: the best that the processor has,
-// found out once.
+// The kernels of one instruction set, and the sets that there are.
 //
 //   portable      4 lanes: SSE2 or NEON, whatever the compiler takes for granted
 //   avx2          8 lanes, multiply-add
@@ -28,13 +27,8 @@ struct Kernels {
   ProbeKernels probe;
 };
 
-// Those in use.
-const Kernels& kernels();
-
 // All that this processor can run, best first.
 std::vector<const Kernels*> available_kernels();
-
-// For tests and benchmarks.
-void use(const Kernels&);
+const Kernels& best_kernels();
 
 }  // namespace paligemma

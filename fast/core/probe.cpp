@@ -1,34 +1,38 @@
 #include "fast/core/probe.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "fast/core/kernels.h"
+#include "fast/core/parallel.h"
 
 namespace paligemma {
 namespace {
 
-// Operations or bytes per second of all threads together, best of a few tries; `run(thread, threads)` says
-// how many it did.
-template <class Run>
-double rate(const Run& run) {
+// Operations or bytes per second of all threads together, best of a few tries; `part(i)` says how many
+// part i of so many had.
+template <class Part>
+double rate(const Fast& on, std::size_t parts, const Part& part) {
   using Clock = std::chrono::steady_clock;
   double best = 0;
+  std::vector<double> done(parts);
   for (int attempt = 0; attempt < 6; ++attempt) {
-    double all = 0;
     const auto start = Clock::now();
-#pragma omp parallel reduction(+ : all)
-    all += run(omp_get_thread_num(), omp_get_num_threads());
-    best = std::max(best, all / std::chrono::duration<double>(Clock::now() - start).count());
+    for_each(on, static_cast<Index>(parts), true, [&](Index i, int) {
+      done[static_cast<std::size_t>(i)] = part(static_cast<std::size_t>(i));
+    });
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    best = std::max(best, std::accumulate(done.begin(), done.end(), 0.0) / seconds);
   }
   return best;
 }
 
-double peak(double (*operations)(Index)) {
-  constexpr Index kRounds = 1'000'000;  // a few milliseconds
-  return rate([=](int, int) { return operations(kRounds); });
+double peak(const Fast& on, double (*operations)(Index)) {
+  constexpr Index kRounds = 100'000;  // some 0.1 ms
+  constexpr int kParts = 16;          // of each thread
+  return rate(on, static_cast<std::size_t>(kParts * on.threads()),
+              [=](std::size_t) { return operations(kRounds); });
 }
 
 // Pieces from all over the memory; of little memory, the same ones again.
@@ -49,18 +53,13 @@ std::vector<std::span<const std::byte>> pieces_of(
 
 }  // namespace
 
-Limits probe(const std::vector<std::span<const std::byte>>& memory) {
-  const ProbeKernels& of = kernels().probe;
+Limits probe(const Fast& on, const std::vector<std::span<const std::byte>>& memory) {
+  const ProbeKernels& of = on.kernels().probe;
   const auto pieces = pieces_of(memory);
-  const double read = rate([&](int thread, int threads) {
-    double bytes = 0;
-    for (auto i = static_cast<std::size_t>(thread); i < pieces.size();
-         i += static_cast<std::size_t>(threads)) {
-      bytes += of.read(pieces[i].data(), static_cast<Index>(pieces[i].size()));
-    }
-    return bytes;
+  const double read = rate(on, pieces.size(), [&](std::size_t i) {
+    return of.read(pieces[i].data(), static_cast<Index>(pieces[i].size()));
   });
-  return {peak(of.f32), peak(of.bf16), peak(of.int8), read};
+  return {peak(on, of.f32), peak(on, of.bf16), peak(on, of.int8), read};
 }
 
 }  // namespace paligemma

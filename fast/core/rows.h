@@ -2,12 +2,19 @@
 #pragma once
 
 #include "fast/core/lanes.h"
+#include "fast/core/parallel.h"
 #include "tensor/check.h"
 
 namespace paligemma {
 namespace {
 
-inline constexpr Index kWorthAThread = 1 << 14;  // numbers: about what waking a thread costs
+// f(t) for T rows of D numbers, by all threads where that is worth waking them.
+template <class Function>
+inline void for_each_row(const Fast& on, Index T, Index D, const Function& f) {
+  constexpr Index kWorthAThread = 1 << 14, kAtATime = 1 << 12;  // numbers
+  for_each(
+      on, T, T * D > kWorthAThread, [&](Index t, int) { f(t); }, kAtATime / (D + 1) + 1);
+}
 
 // f(register at d) for all whole registers of a row, then f of one lane for what is left.
 template <class Wide, class Single>

@@ -2,6 +2,7 @@
 // that neither projection is written and read again.
 #pragma once
 
+#include "fast/from_reference.h"
 #include "fast/tensor/linear.h"
 #include "gemma/geglu_mlp.h"
 

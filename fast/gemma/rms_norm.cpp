@@ -7,7 +7,7 @@
 namespace paligemma {
 
 template <class Weight>
-void rms_norm(Fast, View<const float, 2> x, View<const Weight, 1> scale, float eps,
+void rms_norm(const Fast& on, View<const float, 2> x, View<const Weight, 1> scale, float eps,
               View<float, 2> y) {
   const Index T = x.size(0), D = x.size(1);
   PG_CHECK(scale.size(0) == D && y.shape() == x.shape(),
@@ -15,8 +15,7 @@ void rms_norm(Fast, View<const float, 2> x, View<const Weight, 1> scale, float e
   PG_CHECK(x.stride()[1] == 1 && y.stride()[1] == 1, "rows must be contiguous");
   const Weight* const gain = scale.data();
 
-#pragma omp parallel for if (T * D > kWorthAThread)
-  for (Index t = 0; t < T; ++t) {
+  for_each_row(on, T, D, [&](Index t) {
     const float* const from = x.row(t).data();
     float* const to = y.row(t).data();
     const float sum_sq = sum_over(from, D, [](auto v) { return v * v; });
@@ -27,11 +26,14 @@ void rms_norm(Fast, View<const float, 2> x, View<const Weight, 1> scale, float e
           store(to + d, load<Lanes>(from + d) * inv_rms * (1.0f + load_widened(gain + d)));
         },
         [&](Index d) { to[d] = from[d] * inv_rms * (1.0f + widen(gain[d])); });
-  }
+  });
 }
 
-template void rms_norm(Fast, View<const float, 2>, View<const float, 1>, float, View<float, 2>);
-template void rms_norm(Fast, View<const float, 2>, View<const bf16, 1>, float, View<float, 2>);
-template void rms_norm(Fast, View<const float, 2>, View<const f16, 1>, float, View<float, 2>);
+template void rms_norm(const Fast&, View<const float, 2>, View<const float, 1>, float,
+                       View<float, 2>);
+template void rms_norm(const Fast&, View<const float, 2>, View<const bf16, 1>, float,
+                       View<float, 2>);
+template void rms_norm(const Fast&, View<const float, 2>, View<const f16, 1>, float,
+                       View<float, 2>);
 
 }  // namespace paligemma

@@ -2,13 +2,14 @@
 // logit and how sure the model was, is done by all lanes and threads; a drawn token is the reference's.
 #pragma once
 
+#include "fast/core/fast.h"
 #include "gemma/sampler.h"
 
 namespace paligemma {
 
-TokenId sample(Fast, View<const float, 1> logits, const SamplerOptions& options,
+TokenId sample(const Fast&, View<const float, 1> logits, const SamplerOptions& options,
                std::uint64_t step);
 
-float log_probability(Fast, View<const float, 1> logits, TokenId id);
+float log_probability(const Fast&, View<const float, 1> logits, TokenId id);
 
 }  // namespace paligemma

@@ -101,16 +101,16 @@ template <>
 constexpr double kBytesPerWeight<Int4Block> = sizeof(Int4Block) / static_cast<double>(kBlock);
 
 template <class Real>
-Measurement measure_as(const std::filesystem::path& path, DType dtype, int rounds) {
+Measurement measure_as(const Fast& on, const std::filesystem::path& path, DType dtype, int rounds) {
   constexpr Index kWords = 8, kDecoded = 8;
   const Config config = read_config(checkpoint_folder(path));
 
   const auto start = Clock::now();
   Checkpoint checkpoint(path, config);
-  auto placed = place_weights<Real>(fast, checkpoint, config, {});
+  auto placed = place_weights<Real>(on, checkpoint, config, {});
   Measurement result{std::string(name_of(dtype)), {}, milliseconds_since(start), {}, {}, {}, {}};
   const Model<Fast, WeightsOn<Fast, Real>> model{
-      fast, config.vision, config.text, std::move(placed.weights), std::move(placed.memory)};
+      on, config.vision, config.text, std::move(placed.weights), std::move(placed.memory)};
 
   const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
   const Index S = config.vision.image_size, L = config.vision.patches();
@@ -122,12 +122,12 @@ Measurement measure_as(const std::filesystem::path& path, DType dtype, int round
   Samples encode, prefill, decode, decode0;
   std::vector<Limits> limits;
   for (int round = -1; round < rounds; ++round) {  // the first one warms up
-    Limits before = probe(memory);
+    Limits before = probe(on, memory);
     const auto time = [&](Samples& samples, Index count, Work work, DType type, const auto& run) {
       const auto since = Clock::now();
       run();
       const double ms = milliseconds_since(since) / static_cast<double>(count);
-      const Limits after = probe(memory);
+      const Limits after = probe(on, memory);
       if (round >= 0) {
         samples.add(ms, work.floor_ms((peak(before, type) + peak(after, type)) / 2,
                                       (before.read + after.read) / 2));
@@ -173,20 +173,21 @@ Measurement measure_as(const std::filesystem::path& path, DType dtype, int round
 
 }  // namespace
 
-Measurement measure(const std::filesystem::path& path, std::optional<DType> dtype, int rounds) {
+Measurement measure(const Fast& on, const std::filesystem::path& path, std::optional<DType> dtype,
+                    int rounds) {
   const DType chosen =
       dtype ? *dtype : Checkpoint(path, read_config(checkpoint_folder(path))).dtype();
   switch (chosen) {
     case DType::bf16:
-      return measure_as<bf16>(path, chosen, rounds);
+      return measure_as<bf16>(on, path, chosen, rounds);
     case DType::f16:
-      return measure_as<f16>(path, chosen, rounds);
+      return measure_as<f16>(on, path, chosen, rounds);
     case DType::int8:
-      return measure_as<Int8Block>(path, chosen, rounds);
+      return measure_as<Int8Block>(on, path, chosen, rounds);
     case DType::int4:
-      return measure_as<Int4Block>(path, chosen, rounds);
+      return measure_as<Int4Block>(on, path, chosen, rounds);
     default:
-      return measure_as<float>(path, DType::f32, rounds);
+      return measure_as<float>(on, path, DType::f32, rounds);
   }
 }
 

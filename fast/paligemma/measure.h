@@ -32,6 +32,7 @@ struct Measurement {
 };
 
 // `path` is a checkpoint's folder or file; it needs no tokenizer. Throws as Pipeline does.
-Measurement measure(const std::filesystem::path& path, std::optional<DType> dtype, int rounds);
+Measurement measure(const Fast& on, const std::filesystem::path& path, std::optional<DType> dtype,
+                    int rounds);
 
 }  // namespace paligemma

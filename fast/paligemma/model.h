@@ -1,8 +1,9 @@
 // Everything that a model asks of Fast: the fast versions of the leaves, and the fused versions of
-// composites, which overload resolution prefers to the composites themselves. Whatever has no fast version
-// runs the reference's.
+// composites, which overload resolution prefers to the composites themselves. What has no fast version
+// stands in fast/from_reference.h.
 #pragma once
 
+#include "fast/from_reference.h"
 #include "fast/gemma/geglu_mlp.h"
 #include "fast/gemma/rms_norm.h"
 #include "fast/gemma/rope.h"

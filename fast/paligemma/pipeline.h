@@ -1,7 +1,7 @@
-// Pipeline on the CPU, fast: Pipeline<Fast> (paligemma/pipeline.h). Whatever has no fast version runs the
-// reference's.
+// Pipeline on the CPU, fast: Pipeline<Fast> (paligemma/pipeline.h).
 #pragma once
 
+#include "fast/core/fast.h"
 #include "paligemma/pipeline.h"
 
 namespace paligemma {

@@ -7,7 +7,7 @@
 namespace paligemma {
 
 template <class Weight>
-void projector(Fast on, View<const float, 2> x, View<const Weight, 2> weight,
+void projector(const Fast& on, View<const float, 2> x, View<const Weight, 2> weight,
                View<const Weight, 1> bias, View<float, 2> y) {
   linear(on, x, weight, bias, y);
 }

@@ -7,7 +7,7 @@
 namespace paligemma {
 
 template <class Weight>
-void layer_norm(Fast, View<const float, 2> x, View<const Weight, 1> scale,
+void layer_norm(const Fast& on, View<const float, 2> x, View<const Weight, 1> scale,
                 View<const Weight, 1> bias, float eps, View<float, 2> y) {
   const Index L = x.size(0), D = x.size(1);
   PG_CHECK(scale.size(0) == D && bias.size(0) == D && y.shape() == x.shape(),
@@ -15,8 +15,7 @@ void layer_norm(Fast, View<const float, 2> x, View<const Weight, 1> scale,
                ", y " + shape_text(y));
   PG_CHECK(x.stride()[1] == 1 && y.stride()[1] == 1, "rows must be contiguous");
 
-#pragma omp parallel for if (L * D > kWorthAThread)
-  for (Index l = 0; l < L; ++l) {
+  for_each_row(on, L, D, [&](Index l) {
     const float* const from = x.row(l).data();
     float* const to = y.row(l).data();
     const float mean = sum_over(from, D, [](auto v) { return v; }) / static_cast<float>(D);
@@ -29,11 +28,11 @@ void layer_norm(Fast, View<const float, 2> x, View<const Weight, 1> scale,
                             load_widened(bias.data() + d));
         },
         [&](Index d) { to[d] = (from[d] - mean) * inv_std * widen(scale(d)) + widen(bias(d)); });
-  }
+  });
 }
 
-#define PG_LAYER_NORM_OF(Weight)                                              \
-  template void layer_norm(Fast, View<const float, 2>, View<const Weight, 1>, \
+#define PG_LAYER_NORM_OF(Weight)                                                     \
+  template void layer_norm(const Fast&, View<const float, 2>, View<const Weight, 1>, \
                            View<const Weight, 1>, float, View<float, 2>);
 PG_LAYER_NORM_OF(float)
 PG_LAYER_NORM_OF(bf16)

@@ -2,6 +2,7 @@
 // the cache.
 #pragma once
 
+#include "fast/from_reference.h"
 #include "fast/tensor/linear.h"
 #include "siglip/mlp.h"
 

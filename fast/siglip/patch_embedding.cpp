@@ -6,7 +6,7 @@
 namespace paligemma {
 
 template <class Weight>
-void patch_embedding(Fast, View<const float, 3> pixels, View<const Weight, 2> weight,
+void patch_embedding(const Fast& on, View<const float, 3> pixels, View<const Weight, 2> weight,
                      View<const Weight, 1> bias, Index patch_size, View<float, 2> y) {
   const Index S = pixels.size(0), P = patch_size;
   PG_CHECK(pixels.size(1) == S && pixels.size(2) == 3, "pixels " + shape_text(pixels));
@@ -24,11 +24,11 @@ void patch_embedding(Fast, View<const float, 3> pixels, View<const Weight, 2> we
       }
     }
   }
-  linear(fast, patches.view(), weight, bias, y);
+  linear(on, patches.view(), weight, bias, y);
 }
 
-#define PG_PATCH_EMBEDDING_OF(Weight)                                              \
-  template void patch_embedding(Fast, View<const float, 3>, View<const Weight, 2>, \
+#define PG_PATCH_EMBEDDING_OF(Weight)                                                     \
+  template void patch_embedding(const Fast&, View<const float, 3>, View<const Weight, 2>, \
                                 View<const Weight, 1>, Index, View<float, 2>);
 PG_PATCH_EMBEDDING_OF(float)
 PG_PATCH_EMBEDDING_OF(bf16)

@@ -8,25 +8,26 @@
 // than a few tokens; otherwise nothing is rounded.
 #pragma once
 
+#include "fast/core/fast.h"
 #include "tensor/linear.h"
 
 namespace paligemma {
 
 template <class Weight>
-void linear(Fast, View<const float, 2> x, View<const Weight, 2> weight, View<float, 2> y);
+void linear(const Fast&, View<const float, 2> x, View<const Weight, 2> weight, View<float, 2> y);
 
 template <class Weight>
-void linear(Fast, View<const float, 2> x, View<const Weight, 2> weight, View<const Weight, 1> bias,
-            View<float, 2> y);
+void linear(const Fast&, View<const float, 2> x, View<const Weight, 2> weight,
+            View<const Weight, 1> bias, View<float, 2> y);
 
 // y = gelu(x weight^T + bias), in the tanh form.
 template <class Weight>
-void linear_gelu(Fast, View<const float, 2> x, View<const Weight, 2> weight,
+void linear_gelu(const Fast&, View<const float, 2> x, View<const Weight, 2> weight,
                  View<const Weight, 1> bias, View<float, 2> y);
 
 // y = gelu(x gate^T) * (x up^T), in the tanh form; gate and up are [F, I].
 template <class Weight>
-void linear_geglu(Fast, View<const float, 2> x, View<const Weight, 2> gate,
+void linear_geglu(const Fast&, View<const float, 2> x, View<const Weight, 2> gate,
                   View<const Weight, 2> up, View<float, 2> y);
 
 }  // namespace paligemma

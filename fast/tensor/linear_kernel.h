@@ -1,12 +1,10 @@
 // The two ways of a product, for the registers of whatever processor the including file is compiled for.
 #pragma once
 
-#include <omp.h>
-
 #include <type_traits>
 
 #include "fast/core/math.h"
-#include "fast/core/scratch.h"
+#include "fast/core/parallel.h"
 #include "fast/core/tiles.h"
 #include "fast/tensor/linear_work.h"
 
@@ -73,44 +71,39 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
 
 // `x` has `stride` units from a row to the next.
 template <class Product, class Weight>
-void by_panels(const LinearWork<Weight>& w, const std::uint32_t* x, Index stride) {
+void by_panels(const Fast& on, const LinearWork<Weight>& w, const std::uint32_t* x, Index stride) {
   const Index panels = (w.O + kPanel - 1) / kPanel;
-#pragma omp parallel
-  {
+  for_each(on, panels, true, [&](Index p, int thread) {
     // The panel, with room for the last square's zeros, and the gate's strip.
     auto* const panel = static_cast<std::uint32_t*>(
-        scratch(Scratch::panel,
-                sizeof(float) * static_cast<std::size_t>((kPanelUnits + 2 * kLanes) * kPanel)));
+        on.scratch(thread, Scratch::panel,
+                   sizeof(float) * static_cast<std::size_t>((kPanelUnits + 2 * kLanes) * kPanel)));
     auto* const gate = static_cast<float*>(
-        scratch(Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
-#pragma omp for schedule(dynamic)
-    for (Index p = 0; p < panels; ++p) {
-      const Index o = p * kPanel;
-      const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
-      float bias[kPanel] = {};
-      for (int k = 0; w.bias != nullptr && k < outputs; ++k) bias[k] = widen(w.bias[o + k]);
-      const Weight* weight = w.weight;
-      if (w.then == Then::geglu) {
-        multiply_strip<Product>(w, x, stride, w.weight + o * w.I, bias, outputs, panel, gate,
-                                kPanel, Then::nothing, nullptr);
-        weight = w.up;
-      }
-      multiply_strip<Product>(w, x, stride, weight + o * w.I, bias, outputs, panel, w.y + o,
-                              w.y_stride, w.then, gate);
+        on.scratch(thread, Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
+    const Index o = p * kPanel;
+    const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
+    float bias[kPanel] = {};
+    for (int k = 0; w.bias != nullptr && k < outputs; ++k) bias[k] = widen(w.bias[o + k]);
+    const Weight* weight = w.weight;
+    if (w.then == Then::geglu) {
+      multiply_strip<Product>(w, x, stride, w.weight + o * w.I, bias, outputs, panel, gate, kPanel,
+                              Then::nothing, nullptr);
+      weight = w.up;
     }
-  }
+    multiply_strip<Product>(w, x, stride, weight + o * w.I, bias, outputs, panel, w.y + o,
+                            w.y_stride, w.then, gate);
+  });
 }
 
 // The same with x rounded to bf16, in rows that do not lie a power of two apart: those would push one
 // another out of the cache.
 template <class Weight>
-void by_bf16_panels(const LinearWork<Weight>& w) {
+void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
   const Index stride = (w.I + 31) / 32 * 16 + 16;
   auto* const x = static_cast<std::uint32_t*>(
-      scratch(Scratch::rows, static_cast<std::size_t>(w.T * stride) * sizeof(std::uint32_t)));
-#pragma omp parallel for
-  for (Index t = 0; t < w.T; ++t) round_row(w.x + t * w.I, w.I, x + t * stride);
-  by_panels<Bf16Product>(w, x, stride);
+      on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.T * stride) * sizeof *x));
+  for_each(on, w.T, true, [&](Index t, int) { round_row(w.x + t * w.I, w.I, x + t * stride); });
+  by_panels<Bf16Product>(on, w, x, stride);
 }
 
 // ---- a few tokens ----------------------------------------------------------------------------------
@@ -188,13 +181,13 @@ inline void many_row_dots(const X* x, const Weight* weight, Index length, Index 
 }
 
 template <class X, class Weight>
-void by_rows(const LinearWork<Weight>& w, const X* x, Index length) {
-  const Index share =
-      w.O / (4 * kStreams * omp_get_max_threads());  // of what a thread does at a time
+void by_rows(const Fast& on, const LinearWork<Weight>& w, const X* x, Index length) {
+  const Index share = w.O / (4 * kStreams * on.threads());  // of what a thread does at a time
   const Index at_a_time = kStreams * ((share < kLongestStream ? share : kLongestStream) | 1);
   const bool gated = w.then == Then::geglu;
-#pragma omp parallel for schedule(dynamic) if (w.T * w.O * w.I > kWorthAThread)
-  for (Index o = 0; o < w.O; o += at_a_time) {
+  const Index times = (w.O + at_a_time - 1) / at_a_time;
+  for_each(on, times, w.T * w.O * w.I > kWorthAThread, [&](Index i, int) {
+    const Index o = i * at_a_time;
     const Index rows = w.O - o < at_a_time ? w.O - o : at_a_time;
     for (Index t = 0; t < w.T; ++t) {
       float* const y = w.y + t * w.y_stride + o;
@@ -210,22 +203,22 @@ void by_rows(const LinearWork<Weight>& w, const X* x, Index length) {
       }
       for (; k < rows; ++k) y[k] = finished(w.then, broadcast(y[k]), gate + k)[0];
     }
-  }
+  });
 }
 
 template <class Weight>
-void multiply(const LinearWork<Weight>& work) {
+void multiply(const Fast& on, const LinearWork<Weight>& work) {
   if (work.T <= kFewTokens) {
-    if constexpr (sizeof(Weight) == 4) return by_rows(work, work.x, work.I);
+    if constexpr (sizeof(Weight) == 4) return by_rows(on, work, work.x, work.I);
     auto* const x = static_cast<float*>(
-        scratch(Scratch::rows, sizeof(float) * static_cast<std::size_t>(work.T * work.I)));
+        on.scratch(0, Scratch::rows, sizeof(float) * static_cast<std::size_t>(work.T * work.I)));
     for (Index t = 0; t < work.T; ++t) {
       part_evens_from_odds(work.x + t * work.I, work.I, x + t * work.I);
     }
-    return by_rows(work, static_cast<const float*>(x), work.I);
+    return by_rows(on, work, static_cast<const float*>(x), work.I);
   }
-  if constexpr (kBf16Dot && std::is_same_v<Weight, bf16>) return by_bf16_panels(work);
-  by_panels<FloatProduct>(work, reinterpret_cast<const std::uint32_t*>(work.x), work.I);
+  if constexpr (kBf16Dot && std::is_same_v<Weight, bf16>) return by_bf16_panels(on, work);
+  by_panels<FloatProduct>(on, work, reinterpret_cast<const std::uint32_t*>(work.x), work.I);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What fast/tensor/linear.cpp hands to a kernel. Sizes have been checked.
 #pragma once
 
+#include "fast/core/fast.h"
 #include "tensor/numbers.h"
 #include "tensor/quantized_linear.h"
 #include "tensor/view.h"
@@ -26,11 +27,11 @@ struct LinearWork {
 };
 
 struct LinearKernels {
-  void (*f32)(const LinearWork<float>&);
-  void (*bf16)(const LinearWork<bf16>&);
-  void (*f16)(const LinearWork<f16>&);
-  void (*int8)(const LinearWork<Int8Block>&);
-  void (*int4)(const LinearWork<Int4Block>&);
+  void (*f32)(const Fast&, const LinearWork<float>&);
+  void (*bf16)(const Fast&, const LinearWork<bf16>&);
+  void (*f16)(const Fast&, const LinearWork<f16>&);
+  void (*int8)(const Fast&, const LinearWork<Int8Block>&);
+  void (*int4)(const Fast&, const LinearWork<Int4Block>&);
 };
 
 }  // namespace paligemma

@@ -5,12 +5,12 @@
 namespace paligemma {
 namespace {
 
-void run(const LinearWork<Int8Block>& work) { kernels().linear.int8(work); }
-void run(const LinearWork<Int4Block>& work) { kernels().linear.int4(work); }
+void run(const Fast& on, const LinearWork<Int8Block>& work) { on.kernels().linear.int8(on, work); }
+void run(const Fast& on, const LinearWork<Int4Block>& work) { on.kernels().linear.int4(on, work); }
 
 template <class Block>
-void multiply(View<const float, 2> x, View<const Block, 2> weight, View<const Block, 2> up,
-              View<float, 2> y, Then then) {
+void multiply(const Fast& on, View<const float, 2> x, View<const Block, 2> weight,
+              View<const Block, 2> up, View<float, 2> y, Then then) {
   PG_CHECK(weight.size(1) == blocks_of(x.size(1)),
            "x " + shape_text(x) + ", weight " + shape_text(weight));
   PG_CHECK(up.shape() == weight.shape(), "weight " + shape_text(weight) + ", up " + shape_text(up));
@@ -18,26 +18,26 @@ void multiply(View<const float, 2> x, View<const Block, 2> weight, View<const Bl
            "x " + shape_text(x) + ", weight " + shape_text(weight) + ", y " + shape_text(y));
   PG_CHECK(x.is_row_major() && weight.is_row_major() && up.is_row_major() && y.stride()[1] == 1,
            "rows must be contiguous");
-  run(LinearWork<Block>{x.data(), weight.data(), up.data(), nullptr, y.data(), x.size(0),
-                        weight.size(0), x.size(1), y.stride()[0], then});
+  run(on, LinearWork<Block>{x.data(), weight.data(), up.data(), nullptr, y.data(), x.size(0),
+                            weight.size(0), x.size(1), y.stride()[0], then});
 }
 
 }  // namespace
 
 template <Quantized Block>
-void linear(Fast, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y) {
-  multiply(x, weight, weight, y, Then::nothing);
+void linear(const Fast& on, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y) {
+  multiply(on, x, weight, weight, y, Then::nothing);
 }
 
 template <Quantized Block>
-void linear_geglu(Fast, View<const float, 2> x, View<const Block, 2> gate, View<const Block, 2> up,
-                  View<float, 2> y) {
-  multiply(x, gate, up, y, Then::geglu);
+void linear_geglu(const Fast& on, View<const float, 2> x, View<const Block, 2> gate,
+                  View<const Block, 2> up, View<float, 2> y) {
+  multiply(on, x, gate, up, y, Then::geglu);
 }
 
-#define PG_LINEAR_OF(Block)                                                               \
-  template void linear(Fast, View<const float, 2>, View<const Block, 2>, View<float, 2>); \
-  template void linear_geglu(Fast, View<const float, 2>, View<const Block, 2>,            \
+#define PG_LINEAR_OF(Block)                                                                      \
+  template void linear(const Fast&, View<const float, 2>, View<const Block, 2>, View<float, 2>); \
+  template void linear_geglu(const Fast&, View<const float, 2>, View<const Block, 2>,            \
                              View<const Block, 2>, View<float, 2>);
 PG_LINEAR_OF(Int8Block)
 PG_LINEAR_OF(Int4Block)

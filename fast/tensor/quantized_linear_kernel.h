@@ -9,17 +9,16 @@
 namespace paligemma {
 namespace {
 
-// Rows of x, rounded by all threads of the parallel region that calls this.
+// Rows of x, rounded by all threads where there are many.
 template <class Rounded, class Weight>
-inline void round_rows(const LinearWork<Weight>& w, Rounded* x) {
+inline void round_rows(const Fast& on, const LinearWork<Weight>& w, Rounded* x) {
   const Index blocks = blocks_of(w.I);
-#pragma omp for collapse(2)
-  for (Index t = 0; t < w.T; ++t) {
+  for_each(on, w.T, w.T > kFewTokens, [&](Index t, int) {
     for (Index b = 0; b < blocks; ++b) {
       const Index i = b * kBlock;
       x[t * blocks + b] = Rounded(w.x + t * w.I + i, w.I - i < kBlock ? w.I - i : kBlock);
     }
-  }
+  });
 }
 
 // ---- a few tokens ----------------------------------------------------------------------------------
@@ -247,47 +246,45 @@ void multiply_strip(const LinearWork<Block>& w, const PanelBlock* x, const Block
 }
 
 template <class Block>
-void by_byte_panels(const LinearWork<Block>& w) {
+void by_byte_panels(const Fast& on, const LinearWork<Block>& w) {
   const Index blocks = blocks_of(w.I), panels = (w.O + kPanel - 1) / kPanel;
   const Index tiles =
       (w.T + kTileRows - 1) / kTileRows;  // rows behind the last are never summed up
-  auto* const x = static_cast<PanelBlock*>(scratch(
-      Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * blocks) * sizeof(PanelBlock)));
-#pragma omp parallel
-  {
-    auto* const units = static_cast<std::uint32_t*>(scratch(
-        Scratch::panel, static_cast<std::size_t>((kPanelUnits + kPanelBlocks) * kPanel) * 4));
+  auto* const x = static_cast<PanelBlock*>(on.scratch(
+      0, Scratch::rows, static_cast<std::size_t>(tiles * kTileRows * blocks) * sizeof(PanelBlock)));
+  round_rows(on, w, x);
+  for_each(on, panels, true, [&](Index p, int thread) {
+    auto* const units = static_cast<std::uint32_t*>(
+        on.scratch(thread, Scratch::panel,
+                   static_cast<std::size_t>((kPanelUnits + kPanelBlocks) * kPanel) * 4));
     const BytePanel panel{units, reinterpret_cast<float*>(units + kPanelUnits * kPanel)};
-    auto* const gate = static_cast<float*>(scratch(
-        Scratch::strip, sizeof(float) * static_cast<std::size_t>((w.T + kTileRows) * kPanel)));
-    round_rows(w, x);
-#pragma omp for schedule(dynamic)
-    for (Index p = 0; p < panels; ++p) {
-      const Index o = p * kPanel;
-      const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
-      const Block* weight = w.weight;
-      if (w.then == Then::geglu) {
-        multiply_strip(w, x, w.weight + o * blocks, outputs, panel, gate, kPanel, Then::nothing,
-                       nullptr);
-        weight = w.up;
-      }
-      multiply_strip(w, x, weight + o * blocks, outputs, panel, w.y + o, w.y_stride, w.then, gate);
+    auto* const gate = static_cast<float*>(
+        on.scratch(thread, Scratch::strip,
+                   sizeof(float) * static_cast<std::size_t>((w.T + kTileRows) * kPanel)));
+    const Index o = p * kPanel;
+    const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
+    const Block* weight = w.weight;
+    if (w.then == Then::geglu) {
+      multiply_strip(w, x, w.weight + o * blocks, outputs, panel, gate, kPanel, Then::nothing,
+                     nullptr);
+      weight = w.up;
     }
-  }
+    multiply_strip(w, x, weight + o * blocks, outputs, panel, w.y + o, w.y_stride, w.then, gate);
+  });
 }
 
 template <class Block>
-void by_byte_rows(const LinearWork<Block>& w) {
+void by_byte_rows(const Fast& on, const LinearWork<Block>& w) {
   const Index blocks = blocks_of(w.I);
   auto* const x = static_cast<RowBlock*>(
-      scratch(Scratch::rows, static_cast<std::size_t>(w.T * blocks) * sizeof(RowBlock)));
-  round_rows(w, x);
-  by_rows(w, x, blocks);
+      on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.T * blocks) * sizeof(RowBlock)));
+  round_rows(on, w, x);
+  by_rows(on, w, x, blocks);
 }
 
 template <class Block>
-void multiply_quantized(const LinearWork<Block>& work) {
-  return work.T <= kFewTokens ? by_byte_rows(work) : by_byte_panels(work);
+void multiply_quantized(const Fast& on, const LinearWork<Block>& work) {
+  return work.T <= kFewTokens ? by_byte_rows(on, work) : by_byte_panels(on, work);
 }
 
 }  // namespace

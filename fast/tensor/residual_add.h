@@ -2,10 +2,11 @@
 // gives.
 #pragma once
 
+#include "fast/core/fast.h"
 #include "tensor/residual_add.h"
 
 namespace paligemma {
 
-void residual_add(Fast, View<const float, 2> branch, View<float, 2> x);
+void residual_add(const Fast&, View<const float, 2> branch, View<float, 2> x);
 
 }  // namespace paligemma

@@ -4,17 +4,17 @@
 
 namespace paligemma {
 
-void scaled_dot_product_attention(Fast, View<const float, 3> q, View<const float, 3> k,
+void scaled_dot_product_attention(const Fast& on, View<const float, 3> q, View<const float, 3> k,
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
                                   AttentionRule rule, View<float, 3> out) {
   check_attention(q, k, v, visible, out);
   PG_CHECK(v.stride()[2] == 1 && (visible.size(0) == 0 || visible.stride()[0] == 1),
            "the numbers of a head must be contiguous");
-  kernels().attention({q.data(), k.data(), v.data(), out.data(),
-                       visible.size(0) > 0 ? visible.data() : nullptr, rule, q.size(0), q.size(1),
-                       q.size(2), k.size(0), k.size(1), q.stride()[0], q.stride()[1], k.stride()[0],
-                       k.stride()[1], v.stride()[0], v.stride()[1], out.stride()[0],
-                       out.stride()[1]});
+  on.kernels().attention(
+      on, {q.data(), k.data(), v.data(), out.data(), visible.size(0) > 0 ? visible.data() : nullptr,
+           rule, q.size(0), q.size(1), q.size(2), k.size(0), k.size(1), q.stride()[0],
+           q.stride()[1], k.stride()[0], k.stride()[1], v.stride()[0], v.stride()[1],
+           out.stride()[0], out.stride()[1]});
 }
 
 }  // namespace paligemma

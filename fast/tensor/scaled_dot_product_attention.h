@@ -6,11 +6,12 @@
 //                  each is read from memory once
 #pragma once
 
+#include "fast/core/fast.h"
 #include "tensor/scaled_dot_product_attention.h"
 
 namespace paligemma {
 
-void scaled_dot_product_attention(Fast, View<const float, 3> q, View<const float, 3> k,
+void scaled_dot_product_attention(const Fast& on, View<const float, 3> q, View<const float, 3> k,
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
                                   AttentionRule rule, View<float, 3> out);
 

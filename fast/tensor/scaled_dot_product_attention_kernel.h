@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fast/core/math.h"
-#include "fast/core/scratch.h"
+#include "fast/core/parallel.h"
 #include "fast/core/tiles.h"
 #include "fast/tensor/scaled_dot_product_attention_work.h"
 
@@ -54,6 +54,8 @@ inline void pack_values(const SharedHead& head, Index s, float* packed) {
     for (int r = 0; r < kTileRows; ++r) to[r] = h + r < w.H ? v[h + r] : 0.0f;
   }
 }
+
+constexpr Index kKeysAtATime = 32;  // whose values a thread packs
 
 struct Column {
   float* p;             // [S, kColumns]   scores, then weights
@@ -135,30 +137,26 @@ void attend_column(const SharedHead& head, Index first, int queries, Column c) {
   }
 }
 
-void attend_many(const AttentionWork& w) {
+void attend_many(const Fast& on, const AttentionWork& w, bool worth) {
   const Index queries = w.T * (w.N / w.K), columns = (queries + kColumns - 1) / kColumns;
   const auto floats = static_cast<std::size_t>((w.S + 2 * (w.H + kLanes)) * kColumns);
   const Index packed = packed_size(w.S, w.H);
   auto* const values = static_cast<float*>(
-      scratch(Scratch::rows, static_cast<std::size_t>(w.K * packed) * sizeof(float)));
-#pragma omp parallel if (w.T * w.N * w.H * w.S > kWorthAThread)
-  {
-    auto* const p = static_cast<float*>(scratch(Scratch::panel, floats * sizeof(float)));
+      on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.K * packed) * sizeof(float)));
+  for_each(
+      on, w.K * w.S, worth,
+      [&](Index i, int) {
+        pack_values(SharedHead{w, i / w.S}, i % w.S, values + i / w.S * packed);
+      },
+      kKeysAtATime);
+  for_each(on, w.K * columns, worth, [&](Index i, int thread) {
+    auto* const p = static_cast<float*>(on.scratch(thread, Scratch::panel, floats * sizeof(float)));
     float* const mixed = p + w.S * kColumns;
     auto* const q = reinterpret_cast<std::uint32_t*>(mixed + (w.H + kLanes) * kColumns);
-#pragma omp for collapse(2)
-    for (Index g = 0; g < w.K; ++g) {
-      for (Index s = 0; s < w.S; ++s) pack_values(SharedHead{w, g}, s, values + g * packed);
-    }
-#pragma omp for collapse(2) schedule(dynamic)
-    for (Index g = 0; g < w.K; ++g) {
-      for (Index c = 0; c < columns; ++c) {
-        const Index first = c * kColumns, rest = queries - first;
-        attend_column(SharedHead{w, g}, first, static_cast<int>(rest < kColumns ? rest : kColumns),
-                      {p, q, mixed, values + g * packed});
-      }
-    }
-  }
+    const Index g = i / columns, first = i % columns * kColumns, rest = queries - first;
+    attend_column(SharedHead{w, g}, first, static_cast<int>(rest < kColumns ? rest : kColumns),
+                  {p, q, mixed, values + g * packed});
+  });
 }
 
 // ---- a few queries --------------------------------------------------------------------------------
@@ -235,32 +233,26 @@ void mix_values(const SharedHead& head, Index h, const float* weights, Index row
   }
 }
 
-void attend_few(const AttentionWork& w) {
+void attend_few(const Fast& on, const AttentionWork& w, bool worth) {
   const Index queries = w.T * (w.N / w.K), row = (w.S + kLanes - 1) / kLanes * kLanes;
   auto* const p = static_cast<float*>(
-      scratch(Scratch::rows, static_cast<std::size_t>(w.K * queries * row) * sizeof(float)));
-#pragma omp parallel if (w.T * w.N * w.H * w.S > kWorthAThread)
-  {
-#pragma omp for collapse(2)
-    for (Index g = 0; g < w.K; ++g) {
-      for (Index s = 0; s < w.S; s += kLanes) {
-        score_keys(SharedHead{w, g}, s, p + g * queries * row, row);
-      }
-    }
-#pragma omp for
-    for (Index i = 0; i < w.K * queries; ++i) softmax(p + i * row, row);
-#pragma omp for collapse(2)
-    for (Index g = 0; g < w.K; ++g) {
-      for (Index h = 0; h < w.H; h += kMixed * kLanes) {
-        mix_values(SharedHead{w, g}, h, p + g * queries * row, row);
-      }
-    }
-  }
+      on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.K * queries * row) * sizeof(float)));
+  const Index stretches = row / kLanes, parts = (w.H + kMixed * kLanes - 1) / (kMixed * kLanes);
+  for_each(on, w.K * stretches, worth, [&](Index i, int) {
+    const Index g = i / stretches;
+    score_keys(SharedHead{w, g}, i % stretches * kLanes, p + g * queries * row, row);
+  });
+  for_each(on, w.K * queries, worth, [&](Index i, int) { softmax(p + i * row, row); });
+  for_each(on, w.K * parts, worth, [&](Index i, int) {
+    const Index g = i / parts;
+    mix_values(SharedHead{w, g}, i % parts * kMixed * kLanes, p + g * queries * row, row);
+  });
 }
 
-void attend(const AttentionWork& w) {
-  if (w.T * (w.N / w.K) <= kLanes) return attend_few(w);
-  attend_many(w);
+void attend(const Fast& on, const AttentionWork& w) {
+  const bool worth = w.T * w.N * w.H * w.S > kWorthAThread;
+  if (w.T * (w.N / w.K) <= kLanes) return attend_few(on, w, worth);
+  attend_many(on, w, worth);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What fast/tensor/scaled_dot_product_attention.cpp hands to a kernel. Shapes have been checked.
 #pragma once
 
+#include "fast/core/fast.h"
 #include "tensor/scaled_dot_product_attention.h"
 
 namespace paligemma {
@@ -15,6 +16,6 @@ struct AttentionWork {
   Index q_token, q_head, k_token, k_head, v_token, v_head, out_token, out_head;
 };
 
-using AttentionKernel = void (*)(const AttentionWork&);
+using AttentionKernel = void (*)(const Fast&, const AttentionWork&);
 
 }  // namespace paligemma

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fast/core/fast.h"
 #include "fast/core/kernels.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
@@ -14,22 +15,27 @@ extern const Kernels kEmulatedAvx512Kernels;  // tests/fast/emulated_avx512.cpp
 
 namespace test {
 
+// The kernels of that name; none if this processor does not have them.
+inline const Kernels* kernels_named(std::string_view name) {
+  if (name == kEmulatedAvx512Kernels.name) return &kEmulatedAvx512Kernels;
+  for (const Kernels* kernels : available_kernels()) {
+    if (kernels->name == name) return kernels;
+  }
+  return nullptr;
+}
+
+inline constexpr int kThreads = 2;
+
 class OnEveryInstructionSet : public ::testing::TestWithParam<std::string_view> {
  protected:
   void SetUp() override {
-    if (GetParam() == kEmulatedAvx512Kernels.name) return use(kEmulatedAvx512Kernels);
-    for (const Kernels* kernels : available_kernels()) {
-      if (kernels->name == GetParam()) return use(*kernels);
-    }
-    GTEST_SKIP() << "this processor does not have it";
+    if (kernels_named(GetParam()) == nullptr) GTEST_SKIP() << "this processor does not have it";
   }
-  void TearDown() override { use(before_); }
+
+  const Fast fast{{.kernels = kernels_named(GetParam()), .threads = kThreads}};
 
   // Whether products with bf16 weights round the other factor to bf16 too.
-  static bool rounds_to_bf16() { return kernels().products.starts_with("bf16"); }
-
- private:
-  const Kernels& before_ = kernels();
+  bool rounds_to_bf16() const { return fast.kernels().products.starts_with("bf16"); }
 };
 
 inline const auto kInstructionSets =

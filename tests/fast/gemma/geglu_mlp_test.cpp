@@ -45,7 +45,7 @@ class FastGegluMlp : public OnEveryInstructionSet {
   // Two sums of D terms and one of F, the terms of size 1 / sqrt(D) and 1 / sqrt(F). With factors
   // rounded to bf16, n terms of at most sqrt(3 / n) are as far off as one of at most sqrt(3).
   template <class Real>
-  static Tolerance tolerance(const gemma::DecoderShape& shape, Index T) {
+  Tolerance tolerance(const gemma::DecoderShape& shape, Index T) {
     const Index n = shape.width + shape.mlp_width;
     if (std::is_same_v<Real, bf16> && T > 4 && rounds_to_bf16()) {
       return {0, 3 * std::sqrt(3.0) * bf16_products_of(1).absolute};
@@ -54,7 +54,7 @@ class FastGegluMlp : public OnEveryInstructionSet {
   }
 
   template <class Real>
-  static void expect_matches_reference(Index T, const gemma::DecoderShape& shape) {
+  void expect_matches_reference(Index T, const gemma::DecoderShape& shape) {
     const RandomDecoder<Real> decoder(shape);
     const auto x = random<float, 2>({T, shape.width}, 50);
     const auto expected = result(reference, decoder, x.view());
@@ -65,7 +65,7 @@ class FastGegluMlp : public OnEveryInstructionSet {
   }
 
   template <class Real>
-  static void expect_matches_reference_in_all_sizes() {
+  void expect_matches_reference_in_all_sizes() {
     for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
       for (Index T : {1, 2, 5, 13}) {
         for (Index D : {1, 3, 72}) {

@@ -11,6 +11,8 @@ namespace {
 
 using namespace test;
 
+const Fast fast({.threads = 2});
+
 constexpr float kEps = 1e-6f;
 
 template <class Weight>

@@ -1,9 +1,5 @@
 #include "fast/gemma/rope.h"
 
-#include <latch>
-#include <thread>
-#include <vector>
-
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
 
@@ -11,6 +7,8 @@ namespace paligemma {
 namespace {
 
 using namespace test;
+
+const Fast fast({.threads = 2});
 
 constexpr float kTheta = 10000;
 
@@ -80,34 +78,6 @@ TEST(FastRope, KeepsThetasAndHeadSizesApart) {
 TEST(FastRope, PositionZeroIsLeftAlone) {
   const Case c{1, 2, 64, 0};
   EXPECT_TRUE(close(c.turned().view(), c.numbers().view(), kExact));
-}
-
-// Tables appear, and grow under the feet of those who still read a shorter one.
-TEST(FastRope, MayBeAskedByManyThreadsAtOnce) {
-  constexpr int kThreads = 4, kRounds = 100;
-  const auto case_of = [](int thread, int round) {
-    const int theta = 30'000 + round / 10;
-    return Case{3, 1, 8, Index{37} * (round % 10) + thread, static_cast<float>(theta)};
-  };
-  std::vector<std::vector<Buffer<float, 3>>> turned(kThreads);
-  std::latch all_began(kThreads);
-  std::vector<std::thread> threads;
-  for (int thread = 0; thread < kThreads; ++thread) {
-    threads.emplace_back([&, thread] {
-      all_began.arrive_and_wait();
-      for (int round = 0; round < kRounds; ++round) {
-        turned[thread].push_back(case_of(thread, round).turned());
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (int thread = 0; thread < kThreads; ++thread) {
-    for (int round = 0; round < kRounds; ++round) {
-      const auto expected = case_of(thread, round).expected();
-      EXPECT_TRUE(close(turned[thread][round].view(), expected.view(), tolerance()))
-          << "thread " << thread << ", round " << round;
-    }
-  }
 }
 
 // Q as the first heads of one wide projection: what lies beside it stays as it is.

@@ -27,9 +27,7 @@ class FastSampler : public OnEveryInstructionSet {
     std::fill_n(logits.view().data(), V, value);
     return logits;
   }
-  static TokenId greedy(const Buffer<float, 1>& logits) {
-    return sample(fast, logits.view(), {}, 0);
-  }
+  TokenId greedy(const Buffer<float, 1>& logits) { return sample(fast, logits.view(), {}, 0); }
   static std::string error_of(const auto& on, View<const float, 1> logits,
                               const SamplerOptions& options) {
     try {
@@ -39,7 +37,7 @@ class FastSampler : public OnEveryInstructionSet {
     }
     return "none";
   }
-  static void expect_log_probabilities(View<const float, 1> logits) {
+  void expect_log_probabilities(View<const float, 1> logits) {
     const Index V = logits.size(0);
     for (const Index v : {Index{0}, V / 2, V - 1}) {
       const auto id = static_cast<TokenId>(v);

@@ -25,7 +25,7 @@ class FastSoftCap : public OnEveryInstructionSet {
     for (Index i = 0; i < x.view().count(); ++i) x.view().data()[i] *= size;
     return x;
   }
-  static void expect_matches_reference(Index T, Index V, float cap, float size) {
+  void expect_matches_reference(Index T, Index V, float cap, float size) {
     auto x = random_logits(T, V, size), expected = random_logits(T, V, size);
     soft_cap(reference, cap, expected.view());
     soft_cap(fast, cap, x.view());

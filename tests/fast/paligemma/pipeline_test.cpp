@@ -2,6 +2,8 @@
 // instruction set, and with quantised weights.
 #include "fast/paligemma/pipeline.h"
 
+#include <thread>
+
 #include "tests/support/golden.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/logits.h"
@@ -68,8 +70,20 @@ class FastTinyModel : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Scene, FastTinyModel, ::testing::Range(0, 64));
 
 TEST_P(FastTinyModel, SaysWhatTransformersSays) {
-  static const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = DType::f32});
+  static const Pipeline<Fast> pipeline(Fast(), {.model = kTinyModel, .dtype = DType::f32});
   says_what_transformers_says(pipeline, GetParam());
+}
+
+// Copies share weights and tokenizer; each has an executor of its own.
+TEST(FastPipelines, AnswerSideBySide) {
+  const Pipeline<Fast> pipeline(Fast(), {.model = kTinyModel, .dtype = DType::f32});
+  std::vector<std::thread> callers;
+  for (const int scene : {3, 11, 40}) {
+    callers.emplace_back([scene, mine = pipeline.with(Fast({.threads = 2}))] {
+      says_what_transformers_says(mine, scene);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
 }
 
 }  // namespace

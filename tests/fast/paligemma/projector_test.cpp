@@ -10,7 +10,7 @@ using namespace test;
 class FastProjector : public OnEveryInstructionSet {
  protected:
   template <class Weight>
-  static void expect_matches_reference(Index L, Index I, Index D) {
+  void expect_matches_reference(Index L, Index I, Index D) {
     const auto x = random<float, 2>({L, I}, 1);
     const auto weight = random<Weight, 2>({D, I}, 2);
     const auto bias = random<Weight, 1>({D}, 3);
@@ -25,7 +25,7 @@ class FastProjector : public OnEveryInstructionSet {
   }
   // 1152 is SigLIP, 36 and 40 the golden PaliGemma 1.
   template <class Weight>
-  static void expect_matches_reference_in_all_sizes() {
+  void expect_matches_reference_in_all_sizes() {
     for (Index L : {1, 2, 5, 13}) {
       for (Index I : {1, 3, 72}) {
         for (Index D : {1, 3, 72}) expect_matches_reference<Weight>(L, I, D);

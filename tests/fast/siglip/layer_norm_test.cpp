@@ -10,6 +10,8 @@ namespace {
 
 using namespace test;
 
+const Fast fast({.threads = 2});
+
 constexpr float kEps = 1e-6f;
 
 // |z scale| stays below 2 and |bias| below 1: numbers in [-1, 1) lie within two deviations.

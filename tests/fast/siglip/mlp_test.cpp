@@ -45,7 +45,7 @@ class FastSiglipMlp : public OnEveryInstructionSet {
   // A sum of D terms and one of F, the terms of size 1 / sqrt(D) and 1 / sqrt(F). With factors
   // rounded to bf16, n terms of at most 2 / sqrt(n) are as far off as one of at most 2.
   template <class Real>
-  static Tolerance tolerance(const EncoderShape& shape) {
+  Tolerance tolerance(const EncoderShape& shape) {
     const Index n = shape.width + shape.mlp_width;
     if (std::is_same_v<Real, bf16> && shape.patches() > 4 && rounds_to_bf16()) {
       return {0, 2 * 2 * bf16_products_of(1).absolute};
@@ -54,7 +54,7 @@ class FastSiglipMlp : public OnEveryInstructionSet {
   }
 
   template <class Real>
-  static void expect_matches_reference(const EncoderShape& shape) {
+  void expect_matches_reference(const EncoderShape& shape) {
     const Index D = shape.width, F = shape.mlp_width;
     RandomWeights<Real> source;
     const Weights<Real> w{source.linear(F, D), source.linear(D, F)};
@@ -67,7 +67,7 @@ class FastSiglipMlp : public OnEveryInstructionSet {
   }
 
   template <class Real>
-  static void expect_matches_reference_in_all_sizes() {
+  void expect_matches_reference_in_all_sizes() {
     for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
       for (Index side : {1, 2, 3, 4}) {
         for (Index D : {1, 3, 72}) {

@@ -12,7 +12,7 @@ using namespace test;
 class FastPatchEmbedding : public OnEveryInstructionSet {
  protected:
   template <class Weight>
-  static void expect_matches_reference(View<const float, 3> pixels, Index P, Index D) {
+  void expect_matches_reference(View<const float, 3> pixels, Index P, Index D) {
     const Index side = pixels.size(0) / P, L = side * side, I = 3 * P * P;
     const auto weight = random<Weight, 2>({D, I}, 2);
     const auto bias = random<Weight, 1>({D}, 3);
@@ -27,7 +27,7 @@ class FastPatchEmbedding : public OnEveryInstructionSet {
   }
   // 14 and 1152 are So400m's, 32, 6 and 36 the golden PaliGemma 1's, which leaves pixels over.
   template <class Weight>
-  static void expect_matches_reference_in_all_sizes() {
+  void expect_matches_reference_in_all_sizes() {
     struct Size {
       Index S, P, D;
     };
@@ -76,7 +76,7 @@ TEST_P(FastPatchEmbedding, RejectsWrongShapes) {
   const Buffer<float, 2> weight({5, 12}), narrow_weight({5, 11});
   const Buffer<float, 1> bias({5}), short_bias({4});
   Buffer<float, 2> y({4, 5}), narrow_y({4, 4}), short_y({3, 5});
-  const auto run = [](const auto& p, const auto& w, const auto& b, Index P, auto& to) {
+  const auto run = [this](const auto& p, const auto& w, const auto& b, Index P, auto& to) {
     patch_embedding(fast, p.view(), w.view(), b.view(), P, to.view());
   };
   EXPECT_NO_THROW(run(pixels, weight, bias, 2, y));

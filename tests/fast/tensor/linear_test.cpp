@@ -13,7 +13,7 @@ using namespace test;
 class FastLinear : public OnEveryInstructionSet {
  protected:
   template <class Weight>
-  static void expect_matches_reference(Index T, Index O, Index I) {
+  void expect_matches_reference(Index T, Index O, Index I) {
     SCOPED_TRACE("T = " + std::to_string(T) + ", O = " + std::to_string(O) +
                  ", I = " + std::to_string(I));
     const auto x = random<float, 2>({T, I}, 1);
@@ -32,11 +32,11 @@ class FastLinear : public OnEveryInstructionSet {
   }
   // x is rounded where bf16 is multiplied by bf16, for more than four tokens.
   template <class Weight>
-  static bool rounds(Index T) {
+  bool rounds(Index T) {
     return std::is_same_v<Weight, bf16> && T > 4 && rounds_to_bf16();
   }
   template <class Weight>
-  static void expect_matches_reference_in_all_sizes() {
+  void expect_matches_reference_in_all_sizes() {
     for (Index T : {1, 4, 5, 7, 13, 25}) {
       for (Index O : {1, 7, 33}) {
         for (Index I : {1, 7, 255, 257, 513}) expect_matches_reference<Weight>(T, O, I);

@@ -29,7 +29,7 @@ Tolerance rounded_x(Index I) { return {0, 1.5 * std::sqrt(static_cast<double>(I)
 class FastQuantizedLinear : public OnEveryInstructionSet {
  protected:
   template <class Block>
-  static void expect_matches_reference(Index T, Index O, Index I) {
+  void expect_matches_reference(Index T, Index O, Index I) {
     SCOPED_TRACE("T = " + std::to_string(T) + ", O = " + std::to_string(O) +
                  ", I = " + std::to_string(I));
     const auto x = random<float, 2>({T, I}, 1);
@@ -50,7 +50,7 @@ class FastQuantizedLinear : public OnEveryInstructionSet {
     EXPECT_TRUE(close(y.view(), expected.view(), {1e-5, 1e-5}));
   }
   template <class Block>
-  static void expect_matches_reference_in_all_sizes() {
+  void expect_matches_reference_in_all_sizes() {
     for (Index T : {1, 4, 5, 13}) {
       for (Index O : {1, 7, 33, 65}) {
         for (Index I : {1, 72, 255, 256, 513}) expect_matches_reference<Block>(T, O, I);

@@ -8,6 +8,8 @@ namespace {
 
 using namespace test;
 
+const Fast fast({.threads = 2});
+
 // One addition, which rounds in one way. 13 rows of 4304 keep several threads busy.
 TEST(FastResidualAdd, EqualsReference) {
   for (Index T : {1, 2, 5, 13}) {

@@ -16,7 +16,7 @@ class FastAttention : public OnEveryInstructionSet {
     Index T, S, N, K, H;
   };
 
-  static void expect_matches_reference(Sizes z, View<const KeyRange, 1> visible, float soft_cap) {
+  void expect_matches_reference(Sizes z, View<const KeyRange, 1> visible, float soft_cap) {
     SCOPED_TRACE("T " + std::to_string(z.T) + ", S " + std::to_string(z.S) + ", N " +
                  std::to_string(z.N) + ", K " + std::to_string(z.K) + ", H " + std::to_string(z.H));
     const auto q = random<float, 3>({z.T, z.N, z.H}, 1);
@@ -29,7 +29,7 @@ class FastAttention : public OnEveryInstructionSet {
     EXPECT_TRUE(close(out.view(), expected.view(), twice(float_sum_of(z.S * z.H, 1))));
   }
 
-  static void expect_matches_reference(Sizes z, Index prefix, Index window, float soft_cap) {
+  void expect_matches_reference(Sizes z, Index prefix, Index window, float soft_cap) {
     Buffer<KeyRange, 1> visible({z.T});
     for (Index t = 0; t < z.T; ++t) {
       KeyRange keys = visible_keys(z.S - z.T + t, prefix, window);

@@ -1,25 +1,13 @@
-#include "fast/core/scratch.h"
+#include "fast/core/workspace.h"
 
 #include <sys/mman.h>
 
-#include <array>
-#include <cstdlib>
-#include <memory>
 #include <new>
 
 namespace paligemma {
-namespace {
 
-struct Block {
-  std::size_t bytes = 0;
-  std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
-};
-
-}  // namespace
-
-void* scratch(Scratch purpose, std::size_t bytes) {
-  thread_local std::array<Block, 3> blocks;
-  Block& block = blocks[static_cast<std::size_t>(purpose)];
+void* Workspace::scratch(int thread, Scratch purpose, std::size_t bytes) {
+  Block& block = blocks_[static_cast<std::size_t>(thread)][static_cast<std::size_t>(purpose)];
   if (block.bytes < bytes) {
     // A panel must lie in one piece: of small pages, chance decides which push one another out of the cache
     // (up to 7 % of a picture's time, the same as long as the program runs).

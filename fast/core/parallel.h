@@ -1,0 +1,22 @@
+// Loops that the threads of an executor share.
+#pragma once
+
+#include "fast/core/fast.h"
+
+namespace paligemma {
+namespace {
+
+// f(i, thread) for all i below n, in any order, `grain` neighbours at a time. Where it is not `worth` waking
+// the others, the caller does them all.
+template <class Function>
+inline void for_each(const Fast& on, Index n, bool worth, const Function& f, Index grain = 1) {
+  on.run(
+      n, worth ? grain : n,
+      [](const void* context, Index begin, Index end, int thread) {
+        for (Index i = begin; i < end; ++i) (*static_cast<const Function*>(context))(i, thread);
+      },
+      &f);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,31 @@
+// Memory that kernels use again and again: one block for each thread of an executor and purpose, which
+// grows and stays.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+namespace paligemma {
+
+enum class Scratch { rows, panel, strip };
+
+class Workspace {
+ public:
+  explicit Workspace(int threads) : blocks_(static_cast<std::size_t>(threads)) {}
+
+  // At least `bytes`, aligned to a cache line; what it holds is anything. It is the thread's until it is
+  // asked for the same purpose again. Threads may ask at the same time.
+  void* scratch(int thread, Scratch purpose, std::size_t bytes);
+
+ private:
+  struct Block {
+    std::size_t bytes = 0;
+    std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
+  };
+  std::vector<std::array<Block, 3>> blocks_;
+};
+
+}  // namespace paligemma
