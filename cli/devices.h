@@ -13,7 +13,7 @@ struct Device {
   std::string id;                 // "cpu", "cuda:0", "emulated"
   std::string text;               // "cuda:0 (NVIDIA H200)"
   int cuda = -1;                  // its number; -1 if it is the CPU
-  std::string executor = "cuda";  // "fast" or "reference" on the CPU
+  std::string executor = "cuda";  // on the CPU "reference", or "fast" and its kernels
   std::string note = "";          // that it was chosen unasked
   int threads = 1;                // of the CPU
 };

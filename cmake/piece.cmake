@@ -2,7 +2,7 @@
 #
 #   gemma/rms_norm.{h,cpp}             the reference           target gemma_rms_norm
 #   tests/gemma/rms_norm_test.cpp      its test                ctest --preset cpu -R gemma/rms_norm
-#   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm
+#   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm_bench
 #   docs/gemma/rms_norm.md             its page                must exist
 #   diagrams/gemma/rms_norm.svg        its diagram             must exist for a leaf
 #   fast/gemma/rms_norm.{h,cpp}        its fast version        tests/fast/gemma/rms_norm_test.cpp

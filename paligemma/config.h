@@ -3,7 +3,8 @@
 //   config.json                the shapes of both towers; PaliGemma 2 is told by text_config's
 //                              model_type "gemma2"
 //   generation_config.json     more tokens that end an answer (may be missing)
-//   preprocessor_config.json   how a picture becomes pixels (may be missing)
+//   preprocessor_config.json   how a picture becomes pixels (may be missing; then the part
+//                              image_processor of processor_config.json says it, if there is one)
 //
 // Published files omit whatever equals a class default of Hugging Face's at the time, even the head
 // size and the picture size, and some hold stale numbers at the top level. So the widths come from

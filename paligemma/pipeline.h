@@ -38,7 +38,7 @@ struct PipelineOptions {
   std::optional<std::filesystem::path> mask_decoder = {};  // default: vae-oid.npz, if beside it
   bool soft_cap = true;        // false: no caps, whatever the configuration says
   bool sliding_window = true;  // false: no windows
-  LoadListener on_load = {};   // hears how far the weights have come, if they are moved
+  LoadListener on_load = {};   // hears how far the weights have come
 };
 
 // Sees every tap, docs/taps.md.

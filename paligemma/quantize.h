@@ -6,7 +6,7 @@
 //   config.json, generation_config.json, preprocessor_config.json, tokenizer.model, vae-oid.npz
 //                       copied, where they are there
 //
-// The vision tower stays bf16: a picture is encoded once, and an eighth of the weights is in it.
+// The vision tower stays bf16: a picture is encoded once, and a seventh of the weights is in it.
 //
 // Read next: tensor/quantized_linear.h.
 #pragma once

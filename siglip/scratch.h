@@ -1,4 +1,4 @@
-// The activations of the vision tower, allocated once per picture size.
+// The activations of the vision tower, allocated once per picture.
 #pragma once
 
 #include "siglip/shape.h"

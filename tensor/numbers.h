@@ -1,6 +1,6 @@
 // The number types that weights are stored in: float, bf16 and f16. The two short ones are how
-// numbers are stored, never how they are computed: every operation widens its weights and works in
-// float. `widen` and `narrow` are the only conversions.
+// numbers are stored, not how they are summed: sums are float, and docs/numerics.md says what is
+// rounded on its way into them. `widen` and `narrow` are the reference's conversions.
 //
 //   float  s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm
 //   bf16   s eeeeeeee mmmmmmm                   the upper half of a float; 1 ulp at 1.0 is 2^-7

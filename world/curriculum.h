@@ -18,7 +18,7 @@ std::vector<Question> training_questions(const Truth& truth, int count, Random& 
 // segmentation, and ocr where there is a text. In Split::held_out they are about held-out pairs.
 std::vector<Question> evaluation_questions(const Truth& truth, Split split, std::uint64_t index);
 
-// The same about a picture from elsewhere, with one question of every family.
+// The same about a picture from elsewhere, with a question of every family but segmentation.
 std::vector<Question> all_questions(const Truth& truth, std::uint64_t index);
 
 }  // namespace paligemma::world

@@ -6,7 +6,7 @@
 //   detect    per thing that is there: the intersection over union of its box and the box found for
 //             it (0 if none); recall50, recall75: the share above 0.5, 0.75; absent: the share of
 //             phrases for things that are not there that found nothing
-//   segment   the same of the masks, in pixels of the picture
+//   segment   the intersection over union of the masks, in pixels of the picture
 //   ocr       exact
 //   invalid   answers to detect and segment that are not the boxes and labels of the grammar
 //

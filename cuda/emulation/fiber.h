@@ -1,5 +1,5 @@
 // Fibers: call stacks that one thread of the operating system leaves and enters by hand. Each thread
-// of an emulated block is one. On x86-64 a switch is a dozen instructions; elsewhere, or with
+// of an emulated block is one. On x86-64 a switch is some fifteen instructions; elsewhere, or with
 // PG_FIBERS_BY_UCONTEXT, it is swapcontext, which is about fifty times slower and runs anywhere.
 #pragma once
 

@@ -6,7 +6,7 @@
 namespace paligemma {
 namespace {
 
-// e^x, within 2 ulp; 0 below -87.3, where floats end.
+// e^x, within 2 ulp; 0 below -87.3, where floats end; e^88 above 88.
 //
 //   x = n ln 2 + r, |r| <= ln 2 / 2        e^x = 2^n e^r
 //

@@ -16,7 +16,7 @@ struct Limits {
 };
 
 // Measures for some 0.1 s what all threads reach. Other work on the machine lowers it, so it belongs right
-// beside what it is compared with. `memory` is what is read, up to a gibibyte of it in pieces from all
+// beside what it is compared with. `memory` is what is read, a gibibyte or two of it in pieces from all
 // over: the weights themselves, since places in memory differ by a factor of two on some machines.
 Limits probe(const Fast& on, const std::vector<std::span<const std::byte>>& memory);
 

@@ -6,9 +6,10 @@
 //   decode    one more token behind those, and the token that follows
 //   decode0   one token with nothing before it
 //
-// Each is measured in rounds, with a probe of the machine (fast/core/probe.h) beside each, and compared
-// with its floor: the larger of two times, that of its operations at the measured peak, and that of its
-// bytes at the measured bandwidth. A multiple of 1 is the machine's limit. What is given are medians.
+// All but load are measured in rounds, with a probe of the machine (fast/core/probe.h) beside each, and
+// each is compared with its floor: the larger of two times, that of its operations at the measured peak,
+// and that of its bytes at the measured bandwidth. A multiple of 1 is the machine's limit. What is given
+// are medians.
 #pragma once
 
 #include <filesystem>
