@@ -6,12 +6,16 @@
 - Every piece in CMakeLists.txt has its files at the same path in every tree, and every such file has
   its piece.
 - Includes point one way (docs/decisions/0001-layout.md).
-- Links and file names in pages resolve; tests that pages name exist.
+- Links in pages resolve. What pages and comments call by name is there: files, what to read next, tests,
+  benchmarks.
+- A page links every version of its piece, and does not say of one that there is none.
 - A code block whose info string names a file is a verbatim part of that file.
+- Products of whole numbers on pages are right, and all pages agree on the bytes of a KV cache.
 - No file of code is longer than 300 lines; nothing calls exit, or uses -ffast-math.
 - A piece that has one file under cuda/ has its header, kernels and test there, and kernels are started by
   launch alone and do not ask for whom they are compiled.
 """
+import math
 import pathlib
 import re
 import subprocess
@@ -48,9 +52,14 @@ def text_of(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+def all_pieces():
+    """Their kinds, by path, in the reading order."""
+    calls = re.findall(r"pg_piece\((\w+) +([\w/]+)\)", text_of("CMakeLists.txt"))
+    return {path: kind for kind, path in calls}
+
+
 def check_pieces():
-    pieces = {path: kind for kind, path in re.findall(r"pg_piece\((\w+) +([\w/]+)\)",
-                                                      text_of("CMakeLists.txt"))}
+    pieces = all_pieces()
     for path, kind in pieces.items():
         wanted = [f"{path}.h", f"tests/{path}_test.cpp", f"docs/{path}.md"]
         if kind != "composite":
@@ -119,6 +128,71 @@ def check_pages():
                 problem(name, f"names the test {suite}.{test}, which is not there")
 
 
+def check_versions():
+    for piece in all_pieces():
+        page = f"docs/{piece}.md"
+        for folder in ("fast", "cuda"):
+            header = f"{folder}/{piece}.h"
+            if not (ROOT / header).is_file():
+                continue
+            if f"](../../{header})" not in text_of(page):
+                problem(page, f"does not link {header}")
+            if re.search(rf"\bno {folder} version\b", text_of(page), re.I):
+                problem(page, f"says that there is no {folder} version, beside {header}")
+
+
+def check_names():
+    folders = "|".join({name.split("/")[0] for name in tracked() if "/" in name})
+    kinds = "h|cpp|cu|md|py|sh|cmake|txt|json|jsonl|npz|png|svg|safetensors|model"
+    file = re.compile(rf"(?<![\w/.$<-])(?:{folders})/[\w./-]*\w\.(?:{kinds})(?:\.in)?"
+                      r"(?!\.?\w|[/*{<])")
+    tests = [name[len("tests/"):] for name in tracked("tests/*_test.*")]
+    benches = {name[len("bench/"):-len(".cpp")].replace("/", "_")
+               for name in tracked("bench/*_bench.cpp")}
+    for name in tracked("*.h", "*.cpp", "*.cu", "*.md", "*.py", "*.sh", "*.cmake", "*CMakeLists.txt"):
+        text = text_of(name)
+        for target in file.findall(text):
+            if not any((base / target).exists() for base in (ROOT, (ROOT / name).parent)):
+                problem(name, f"speaks of {target}, which is not there")
+        for bench in re.findall(r"build/\w+/bench/(\w+)(?![\w<*$])", text):
+            if bench not in benches:
+                problem(name, f"starts the benchmark {bench}, which is not there")
+        for path in re.findall(r"ctest --preset \w+ -R ([\w/]+)", text):
+            if path != "repository" and not any(test.startswith(path) for test in tests):
+                problem(name, f"runs the test {path}, which is not there")
+        for place in re.findall(r"^// (?:.*\. )?Read next: (.*?)$(?=\n(?://)?\n|\n#)", text, re.M | re.S):
+            targets = re.findall(r"[\w/]+\.\w+", place)
+            if not targets or not all((ROOT / target).is_file() for target in targets):
+                problem(name, f"\"Read next: {place}\" leads nowhere")
+
+
+def number(text):
+    return int(text.replace(",", ""))
+
+
+def check_numbers():
+    whole = r"\d[\d,]*"
+    product = re.compile(rf"(?<![\d.,×·+/^(-])(?<![×·+/^-] )({whole}(?: × {whole})+) += +({whole})"
+                         r"(?![.,]?\d| [×·+/])")
+    sizes = re.findall(r'\{"(gemma[\w-]+)", (\d+), \d+, \d+, \d+, (\d+), (\d+), \d+\}',
+                       text_of("paligemma/presets.cpp"))
+    for name in tracked("*.md"):
+        text = text_of(name)
+        for factors, result in product.findall(text):
+            if math.prod(map(number, factors.split(" × "))) != number(result):
+                problem(name, f"{factors} is not {result}")
+        for model, layers, heads, head_size in sizes:
+            values = 2 * int(layers) * int(heads) * int(head_size)  # of a token, each a float
+            if name == "docs/gemma/kv_cache.md" and f"= {values} |" not in text:
+                problem(name, f"does not say that {model} keeps {values} numbers of a token")
+            said_of_it = rf"\b{layers} × 2 × (?:{heads} × )?{head_size} × \d+ = ({whole}) bytes"
+            for said in re.findall(said_of_it, text):
+                if number(said) != 4 * values:
+                    problem(name, f"says that {model} keeps {said} bytes of a token, not {4 * values}")
+    if "BufferOn<On, float, 3>" not in text_of("gemma/kv_cache.h"):
+        problem("gemma/kv_cache.h", "keeps no floats any more; see check_numbers and the pages")
+
+
 def check_code():
     for name in tracked("*.h", "*.cpp", "*.cu"):
         text = text_of(name)
@@ -138,6 +212,9 @@ def check_code():
 check_pieces()
 check_includes()
 check_pages()
+check_versions()
+check_names()
+check_numbers()
 check_code()
 print("\n".join(problems) or "the repository keeps its rules")
 sys.exit(1 if problems else 0)

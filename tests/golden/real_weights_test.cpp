@@ -118,7 +118,7 @@ class RealAnswers : public RealWeights, public ::testing::WithParamInterface<Exp
 };
 
 constexpr const char* kHuggingFace =
-    "transformers, tests/models/paligemma/test_modeling_paligemma.py";
+    "transformers/tests/models/paligemma/test_modeling_paligemma.py";
 
 using RealCaptions = RealAnswers;
 TEST_P(RealCaptions, BeginAsWrittenDown) {

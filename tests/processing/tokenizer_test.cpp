@@ -253,8 +253,8 @@ TEST_F(ABadModel, HasAnImageTokenFarBeyondTheTable) {
   EXPECT_NE(refusal(good_, -1), "");
 }
 
-// Expected ids: tests/models/gemma/test_tokenization_gemma.py and the documentation of PaliGemma in
-// Hugging Face's transformers, and the documentation of Keras and Gemma.
+// Expected ids: transformers/tests/models/gemma/test_tokenization_gemma.py, and what the
+// documentation of transformers' PaliGemma, of Keras and of Gemma says.
 TEST(Tokenizer, MatchesPublishedIdsOfTheGenuineModel) {
   const char* path = std::getenv("PALIGEMMA_TOKENIZER");
   if (!path) GTEST_SKIP() << "PALIGEMMA_TOKENIZER names no tokenizer.model of PaliGemma";

@@ -1,5 +1,5 @@
-// The kernels of this folder, as linear.cu and gemma/geglu_mlp.cu call them. Sizes have been checked,
-// and no product is empty.
+// The kernels of this folder, as linear.cu and cuda/gemma/geglu_mlp.cu call them. Sizes have been
+// checked, and no product is empty.
 #pragma once
 
 #include "cuda/core/pack.h"
