@@ -31,7 +31,7 @@ std::string layer_pattern(const std::string& name) {
 void print_table(const Checkpoint& checkpoint) {
   struct Row {
     int count = 0;
-    const TensorEntry* entry = nullptr;
+    const WeightEntry* entry = nullptr;
   };
   std::map<std::string, Row> rows;
   for (const auto& [name, entry] : checkpoint.tensors()) {
@@ -41,7 +41,7 @@ void print_table(const Checkpoint& checkpoint) {
   }
   for (const auto& [pattern, row] : rows) {
     std::printf("%4d x %-68s %-5s %s\n", row.count, pattern.c_str(),
-                std::string(name_of(row.entry->dtype)).c_str(),
+                std::string(name_of(row.entry->format)).c_str(),
                 shape_text(row.entry->shape).c_str());
   }
 }
@@ -53,7 +53,7 @@ int run_inspect(const Options& options) {
   const Config config = read_config(checkpoint_folder(found.path));
   const Checkpoint checkpoint(found.path, config);
   const Index parameters = parameter_count(config);
-  const std::string dtype(name_of(checkpoint.dtype()));
+  const std::string dtype(name_of(checkpoint.format()));
 
   if (options.json) {
     const nlohmann::ordered_json object = {{"arch", config.architecture()},

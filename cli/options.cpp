@@ -178,11 +178,11 @@ PipelineOptions Options::pipeline() const {
   PipelineOptions p;
   if (!tokenizer.empty()) p.tokenizer = tokenizer;
   if (!mask_decoder.empty()) p.mask_decoder = mask_decoder;
-  if (dtype == "f32") p.dtype = DType::f32;
-  if (dtype == "bf16") p.dtype = DType::bf16;
-  if (dtype == "f16") p.dtype = DType::f16;
-  if (dtype == "int8") p.dtype = DType::int8;
-  if (dtype == "int4") p.dtype = DType::int4;
+  if (dtype == "f32") p.dtype = WeightFormat::f32;
+  if (dtype == "bf16") p.dtype = WeightFormat::bf16;
+  if (dtype == "f16") p.dtype = WeightFormat::f16;
+  if (dtype == "int8") p.dtype = WeightFormat::int8_blocks;
+  if (dtype == "int4") p.dtype = WeightFormat::int4_blocks;
   if (resize == "bilinear") p.resample = ResampleFilter::bilinear;
   if (resize == "bicubic") p.resample = ResampleFilter::bicubic;
   p.soft_cap = softcap == "config";

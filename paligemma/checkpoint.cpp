@@ -64,51 +64,53 @@ std::vector<fs::path> weight_files(const fs::path& path) {
   return {files.begin(), files.end()};
 }
 
-// Blocks of quantised weights lie in a file as bytes, [O, blocks, bytes of a block]. Where a matrix is
-// expected, they are one.
-void recognize_blocks(const std::vector<ExpectedTensor>& expected,
-                      std::map<std::string, TensorEntry>& found) {
-  for (const ExpectedTensor& tensor : expected) {
-    const auto entry = found.find(tensor.name);
-    if (entry == found.end() || entry->second.dtype != DType::u8 || !is_text_matrix(tensor))
-      continue;
-    const std::vector<Index>& shape = tensor.shape;
-    const auto is = [&](std::size_t block) {
-      const std::vector<Index> bytes{shape[0], blocks_of(shape[1]), static_cast<Index>(block)};
-      return entry->second.shape == bytes;
-    };
-    const bool int8 = is(sizeof(Int8Block));
-    if (!int8 && !is(sizeof(Int4Block))) continue;
-    entry->second.dtype = int8 ? DType::int8 : DType::int4;
-    entry->second.shape = shape;
+// How a tensor's weights lie in a file: as numbers in its shape, or, if it is a matrix of the language model,
+// as blocks, which the file calls bytes of the shape [O, blocks, bytes of a block].
+WeightFormat format_of(const ExpectedTensor& expected, const TensorEntry& found,
+                       const std::string& where) {
+  if (found.dtype == DType::u8 && is_text_matrix(expected)) {
+    const Index O = expected.shape[0], blocks = blocks_of(expected.shape[1]);
+    const std::vector<Index> int8{O, blocks, sizeof(Int8Block)}, int4{O, blocks, sizeof(Int4Block)};
+    if (found.shape == int8) return WeightFormat::int8_blocks;
+    if (found.shape == int4) return WeightFormat::int4_blocks;
+  }
+  if (found.shape != expected.shape) {
+    throw ModelFileError(where + " is " + shape_text(found.shape) + ", config.json makes it " +
+                         shape_text(expected.shape));
+  }
+  switch (found.dtype) {
+    case DType::f32:
+      return WeightFormat::f32;
+    case DType::bf16:
+      return WeightFormat::bf16;
+    case DType::f16:
+      return WeightFormat::f16;
+    default:
+      throw ModelFileError(where + " is " + std::string(name_of(found.dtype)) +
+                           ", weights are f32, bf16 or f16");
   }
 }
 
-void check_against(const std::vector<ExpectedTensor>& expected,
-                   const std::map<std::string, TensorEntry>& found, const std::string& where) {
-  std::set<std::string> wanted;
-  for (const auto& [name, shape] : expected) {
-    wanted.insert(name);
-    const auto entry = found.find(name);
-    if (entry == found.end()) throw ModelFileError(where + ": tensor " + name + " is missing");
-    if (entry->second.shape != shape) {
-      throw ModelFileError(where + ": tensor " + name + " is " + shape_text(entry->second.shape) +
-                           ", config.json makes it " + shape_text(shape));
-    }
-    const DType dtype = entry->second.dtype;
-    if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::f16 &&
-        !is_quantized(dtype)) {
-      throw ModelFileError(where + ": tensor " + name + " is " + std::string(name_of(dtype)) +
-                           ", weights are f32, bf16 or f16");
-    }
+// Every tensor that is expected, and no other.
+std::map<std::string, WeightEntry> entries_of(const std::vector<ExpectedTensor>& expected,
+                                              const std::map<std::string, TensorEntry>& found,
+                                              const std::string& path) {
+  std::map<std::string, WeightEntry> entries;
+  for (const ExpectedTensor& tensor : expected) {
+    const std::string where = path + ": tensor " + tensor.name;
+    const auto entry = found.find(tensor.name);
+    if (entry == found.end()) throw ModelFileError(where + " is missing");
+    entries[tensor.name] = {format_of(tensor, entry->second, where), tensor.shape,
+                            entry->second.bytes};
   }
   for (const auto& [name, entry] : found) {
-    if (wanted.count(name) == 0) {
+    if (entries.count(name) == 0) {
       const bool gemma2 = name.find("feedforward_layernorm") != std::string::npos;
-      throw ModelFileError(where + ": tensor " + name + " is not part of this model" +
+      throw ModelFileError(path + ": tensor " + name + " is not part of this model" +
                            (gemma2 ? " (it is PaliGemma 2's; config.json says PaliGemma 1)" : ""));
     }
   }
+  return entries;
 }
 
 }  // namespace
@@ -125,16 +127,21 @@ std::string current_tensor_name(std::string name) {
   return name;
 }
 
+Index WeightEntry::count() const {
+  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+}
+
 Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   for (const fs::path& file : weight_files(path)) files_.emplace_back(file);
 
   // Every tensor under its current name.
+  std::map<std::string, TensorEntry> found;
   for (const SafetensorsFile& file : files_) {
     const std::string where = file.path().string();
     for (const auto& [old_name, entry] : file.tensors()) {
       const std::string name = current_tensor_name(old_name);
       if (is_ignorable(name)) continue;
-      if (!tensors_.emplace(name, entry).second) {
+      if (!found.emplace(name, entry).second) {
         throw ModelFileError(where + ": tensor " + old_name + " is there twice");
       }
     }
@@ -144,27 +151,26 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
 
   // Where head and embedding are one, either name will do. If both are there, both are used.
   std::vector<ExpectedTensor> expected = expected_tensors(config);
-  const auto head = tensors_.find(kHead);
-  if (config.tied_head && head != tensors_.end()) {
-    if (tensors_.emplace(kEmbedding, head->second).second) {
-      tensors_.erase(head);
+  const auto head = found.find(kHead);
+  if (config.tied_head && head != found.end()) {
+    if (found.emplace(kEmbedding, head->second).second) {
+      found.erase(head);
     } else {
       expected.push_back({kHead, {config.text.vocabulary, config.text.width}});
     }
   }
-  recognize_blocks(expected, tensors_);
-  check_against(expected, tensors_, path.string());
+  tensors_ = entries_of(expected, found, path.string());
 
-  std::map<DType, Index> parameters;
-  for (const auto& [name, entry] : tensors_) parameters[entry.dtype] += entry.count();
-  for (const auto& [dtype, count] : parameters) {
-    if (count > parameters[dtype_]) dtype_ = dtype;
+  std::map<WeightFormat, Index> parameters;
+  for (const auto& [name, entry] : tensors_) parameters[entry.format] += entry.count();
+  for (const auto& [format, count] : parameters) {
+    if (count > parameters[format_]) format_ = format;
   }
 }
 
 // The mapped numbers themselves if they can be used as they lie, a converted copy otherwise.
 template <class Stored, class Real>
-const Real* Checkpoint::numbers_as(const TensorEntry& entry) {
+const Real* Checkpoint::numbers_as(const WeightEntry& entry) {
   const std::byte* bytes = entry.bytes.data();
   const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes) % alignof(Real) == 0;
   if (std::is_same_v<Stored, Real> && is_aligned) return reinterpret_cast<const Real*>(bytes);
@@ -182,18 +188,15 @@ const Real* Checkpoint::numbers_as(const TensorEntry& entry) {
 
 template <class Real>
 const Real* Checkpoint::numbers(const std::string& name) {
-  const TensorEntry& entry = tensors_.at(name);
-  switch (entry.dtype) {
-    case DType::f32:
-      return numbers_as<float, Real>(entry);
-    case DType::bf16:
-      return numbers_as<bf16, Real>(entry);
-    case DType::f16:
-      return numbers_as<f16, Real>(entry);
-    default:
-      throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.dtype)) +
+  const WeightEntry& entry = tensors_.at(name);
+  return with_format(entry.format, [&]<class Stored>(Stored) -> const Real* {
+    if constexpr (Quantized<Stored>) {
+      throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.format)) +
                            ": quantised weights are used as they are, leave out --dtype");
-  }
+    } else {
+      return numbers_as<Stored, Real>(entry);
+    }
+  });
 }
 
 template <class Real>

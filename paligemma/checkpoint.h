@@ -23,6 +23,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "paligemma/weights.h"
 #include "tensor/numbers.h"
 #include "tensor/safetensors.h"
+#include "tensor/weight_format.h"
 #include "tensor/weights.h"
 
 namespace paligemma {
@@ -37,7 +39,15 @@ namespace paligemma {
 // Hears how many of the weights' bytes are where the executor wants them.
 using LoadListener = std::function<void(std::size_t done, std::size_t all)>;
 
-inline bool is_quantized(DType dtype) { return dtype == DType::int8 || dtype == DType::int4; }
+// One tensor of the model, and how its weights lie in a file. Blocks, which a file calls u8 of another shape,
+// are known as what they are.
+struct WeightEntry {
+  WeightFormat format;
+  std::vector<Index> shape;          // the model's
+  std::span<const std::byte> bytes;  // into the mapped file
+
+  Index count() const;  // of weights
+};
 
 class Checkpoint {
  public:
@@ -73,22 +83,22 @@ class Checkpoint {
   // The configuration, with a head of its own where one is stored although it should be the embedding.
   Config as_stored(Config config) const;
 
-  DType dtype() const { return dtype_; }  // of most parameters
+  WeightFormat format() const { return format_; }  // of most parameters
   Index tensor_count() const { return static_cast<Index>(tensors_.size()); }
-  const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
+  const std::map<std::string, WeightEntry>& tensors() const { return tensors_; }
   bool trained() const { return trained_; }  // false if the file says that it is random
 
  private:
   std::vector<SafetensorsFile> files_;
-  std::map<std::string, TensorEntry> tensors_;  // by the newest name
-  DType dtype_ = DType::f32;
+  std::map<std::string, WeightEntry> tensors_;  // by the newest name
+  WeightFormat format_ = WeightFormat::f32;
   bool trained_ = true;
   std::deque<std::vector<std::byte>> converted_;
 
   template <class Real>
   const Real* numbers(const std::string& name);
   template <class Stored, class Real>
-  const Real* numbers_as(const TensorEntry& entry);
+  const Real* numbers_as(const WeightEntry& entry);
 };
 
 // The weights where the executor reads them, and the memory they lie in if the checkpoint does not own it.

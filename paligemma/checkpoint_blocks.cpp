@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 #include "paligemma/checkpoint.h"
 #include "tensor/errors.h"
@@ -12,34 +11,34 @@ namespace paligemma {
 namespace {
 
 // Weight i of a tensor that is not quantised.
-float weight(const TensorEntry& entry, Index i) {
+float weight(const WeightEntry& entry, Index i) {
   const auto read = [&]<class Real>(Real number) {
     std::memcpy(&number, entry.bytes.data() + i * Index{sizeof number}, sizeof number);
     return widen(number);
   };
-  if (entry.dtype == DType::bf16) return read(bf16{});
-  return entry.dtype == DType::f16 ? read(f16{}) : read(0.0f);
+  if (entry.format == WeightFormat::bf16) return read(bf16{});
+  return entry.format == WeightFormat::f16 ? read(f16{}) : read(0.0f);
 }
 
 }  // namespace
 
 template <Quantized Block>
 View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vector<Index>& shape) {
-  constexpr DType kStored = std::is_same_v<Block, Int8Block> ? DType::int8 : DType::int4;
-  const TensorEntry& entry = tensors_.at(name);
+  const WeightEntry& entry = tensors_.at(name);
+  const bool as_it_is = entry.format == kFormatOf<Block>;
   const Index O = shape[0], I = shape[1], count = blocks_of(I);
   const std::byte* bytes = entry.bytes.data();
-  if (entry.dtype == kStored && reinterpret_cast<std::uintptr_t>(bytes) % alignof(Block) == 0) {
+  if (as_it_is && reinterpret_cast<std::uintptr_t>(bytes) % alignof(Block) == 0) {
     return {reinterpret_cast<const Block*>(bytes), {O, count}};
   }
-  if (is_quantized(entry.dtype) && entry.dtype != kStored) {
-    throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.dtype)) +
+  if (is_quantized(entry.format) && !as_it_is) {
+    throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.format)) +
                          ": quantised weights are used as they are, leave out --dtype");
   }
 
   auto& copy = converted_.emplace_back(static_cast<std::size_t>(O * count) * sizeof(Block));
   auto* const out = reinterpret_cast<Block*>(copy.data());
-  if (entry.dtype == kStored) {
+  if (as_it_is) {
     std::memcpy(out, bytes, copy.size());
     return {out, {O, count}};
   }
@@ -96,9 +95,9 @@ ModelWeights<QuantizedWeights<Block>> Checkpoint::quantized_weights(const Config
     if (!is_text_matrix(tensor)) continue;
     all += static_cast<std::size_t>(tensor.shape[0] * blocks_of(tensor.shape[1])) * sizeof(Block);
   }
-  if (is_quantized(dtype_)) touch(listener);
+  if (is_quantized(format_)) touch(listener);
   const VisionSource vision{*this};
-  BlockSource<Block> text{*this, is_quantized(dtype_) ? LoadListener() : listener, all};
+  BlockSource<Block> text{*this, is_quantized(format_) ? LoadListener() : listener, all};
   return load_weights<QuantizedWeights<Block>>(stored, vision, text);
 }
 

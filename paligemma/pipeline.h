@@ -33,7 +33,7 @@ namespace paligemma {
 struct PipelineOptions {
   std::filesystem::path model;  // a checkpoint's folder, or a safetensors file in it
   std::optional<std::filesystem::path> tokenizer = {};  // default: tokenizer.model beside it
-  std::optional<DType> dtype = {};                      // of weights in memory; default: as stored
+  std::optional<WeightFormat> dtype = {};               // of weights in memory; default: as stored
   std::optional<ResampleFilter> resample = {};          // default: the checkpoint's
   std::optional<std::filesystem::path> mask_decoder = {};  // default: vae-oid.npz, if beside it
   bool soft_cap = true;        // false: no caps, whatever the configuration says
@@ -80,7 +80,7 @@ class Pipeline {
 
   const Config& config() const { return files_->config; }
   const Tokenizer& tokenizer() const { return files_->tokenizer; }
-  DType dtype() const;  // of the weights in memory
+  WeightFormat dtype() const;  // of the weights in memory
   bool trained() const { return files_->checkpoint.trained(); }
   const std::optional<MaskDecoder>& mask_decoder() const { return files_->mask_decoder; }
 
@@ -98,6 +98,7 @@ class Pipeline {
   };
   std::shared_ptr<const Files> files_;
   static constexpr bool kQuantized = OnHost<On>;  // a Stream has no such kernels
+  // In the order of WeightFormat.
   std::conditional_t<kQuantized,
                      std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>, ModelOf<Int8Block>,
                                   ModelOf<Int4Block>>,

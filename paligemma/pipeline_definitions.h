@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -65,35 +64,15 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options) {
   files_ = files;
   Checkpoint& checkpoint = files->checkpoint;
   const Config& config = files->config;
-  const auto load = [&]<class Real>(Real) {
-    auto placed = place_weights<Real>(on, checkpoint, config, options.on_load);
-    model_ = ModelOf<Real>{std::move(on), config.vision, config.text, std::move(placed.weights),
-                           std::move(placed.memory)};
-  };
-  const auto load_quantized = [&]<class Block>(Block block) {
-    if constexpr (kQuantized) {
-      load(block);
-    } else {
+  with_format(options.dtype.value_or(checkpoint.format()), [&]<class Real>(Real) {
+    if constexpr (Quantized<Real> && !kQuantized) {
       throw std::runtime_error("quantised weights are for the CPU alone: give --device cpu");
+    } else {
+      auto placed = place_weights<Real>(on, checkpoint, config, options.on_load);
+      model_ = ModelOf<Real>{std::move(on), config.vision, config.text, std::move(placed.weights),
+                             std::move(placed.memory)};
     }
-  };
-  switch (options.dtype.value_or(checkpoint.dtype())) {
-    case DType::bf16:
-      load(bf16{});
-      break;
-    case DType::f16:
-      load(f16{});
-      break;
-    case DType::int8:
-      load_quantized(Int8Block{});
-      break;
-    case DType::int4:
-      load_quantized(Int4Block{});
-      break;
-    default:
-      load(float{});
-      break;
-  }
+  });
 }
 
 template <class On>
@@ -104,9 +83,8 @@ Pipeline<On> Pipeline<On>::with(On on) const requires std::copyable<On> {
 }
 
 template <class On>
-DType Pipeline<On>::dtype() const {
-  constexpr std::array kTypes{DType::f32, DType::bf16, DType::f16, DType::int8, DType::int4};
-  return kTypes[model_.index()];
+WeightFormat Pipeline<On>::dtype() const {
+  return static_cast<WeightFormat>(model_.index());
 }
 
 template <class On>

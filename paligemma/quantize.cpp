@@ -83,9 +83,9 @@ class Writer {
 
 }  // namespace
 
-void quantize_checkpoint(const fs::path& model, DType dtype, const fs::path& out,
+void quantize_checkpoint(const fs::path& model, WeightFormat format, const fs::path& out,
                          const LoadListener& listener) {
-  PG_CHECK(dtype == DType::int8 || dtype == DType::int4, "dtype " + std::string(name_of(dtype)));
+  PG_CHECK(is_quantized(format), std::string(name_of(format)));
   const fs::path folder = checkpoint_folder(model);
   const Config config = read_config(folder);
   Checkpoint checkpoint(model, config);
@@ -106,7 +106,7 @@ void quantize_checkpoint(const fs::path& model, DType dtype, const fs::path& out
 
   // Under another name until it is whole.
   const fs::path part = out / "model.safetensors.part";
-  if (dtype == DType::int8) {
+  if (format == WeightFormat::int8_blocks) {
     Writer<Int8Block>(checkpoint, config).write(part, listener);
   } else {
     Writer<Int4Block>(checkpoint, config).write(part, listener);

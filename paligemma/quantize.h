@@ -17,10 +17,10 @@
 
 namespace paligemma {
 
-// `dtype` is DType::int8 or DType::int4; `model` a checkpoint's folder or file; `out` a folder, made if it is
+// `format` is int8_blocks or int4_blocks; `model` a checkpoint's folder or file; `out` a folder, made if it is
 // not there. Throws NotFoundError or ModelFileError for the model, std::runtime_error if `out` has a model
 // already or cannot be written.
-void quantize_checkpoint(const std::filesystem::path& model, DType dtype,
+void quantize_checkpoint(const std::filesystem::path& model, WeightFormat format,
                          const std::filesystem::path& out, const LoadListener& listener = {});
 
 }  // namespace paligemma

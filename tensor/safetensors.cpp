@@ -28,7 +28,7 @@ struct DTypeRow {
   Index size;
 };
 
-constexpr std::array<DTypeRow, 12> kDTypes{{{DType::f64, "F64", "f64", 8},
+constexpr std::array<DTypeRow, 10> kDTypes{{{DType::f64, "F64", "f64", 8},
                                             {DType::f32, "F32", "f32", 4},
                                             {DType::f16, "F16", "f16", 2},
                                             {DType::bf16, "BF16", "bf16", 2},
@@ -37,9 +37,7 @@ constexpr std::array<DTypeRow, 12> kDTypes{{{DType::f64, "F64", "f64", 8},
                                             {DType::i16, "I16", "i16", 2},
                                             {DType::i8, "I8", "i8", 1},
                                             {DType::u8, "U8", "u8", 1},
-                                            {DType::boolean, "BOOL", "bool", 1},
-                                            {DType::int8, "", "int8", 0},
-                                            {DType::int4, "", "int4", 0}}};
+                                            {DType::boolean, "BOOL", "bool", 1}}};
 
 const DTypeRow& row_of(DType dtype) {
   return *std::find_if(kDTypes.begin(), kDTypes.end(),

@@ -25,8 +25,8 @@
 
 namespace paligemma {
 
-// The last two are not a file's: blocks of quantised weights (tensor/quantized_linear.h) lie in it as u8.
-enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, int8, int4 };
+// What a file says of its numbers. How weights are kept is a WeightFormat (tensor/weight_format.h).
+enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
 
 Index size_of(DType dtype);                               // bytes of one number
 std::string_view name_of(DType dtype);                    // "bf16"

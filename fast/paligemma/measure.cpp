@@ -87,9 +87,9 @@ struct Samples {
   Measured median_of() const { return {median(ms), median(floor_ms), median(multiple)}; }
 };
 
-double peak(const Limits& limits, DType dtype) {
-  if (is_quantized(dtype)) return limits.int8;
-  return dtype == DType::bf16 ? limits.bf16 : limits.f32;
+double peak(const Limits& limits, WeightFormat format) {
+  if (is_quantized(format)) return limits.int8;
+  return format == WeightFormat::bf16 ? limits.bf16 : limits.f32;
 }
 
 // Of the language model's weights. The vision tower's are not quantised.
@@ -101,14 +101,15 @@ template <>
 constexpr double kBytesPerWeight<Int4Block> = sizeof(Int4Block) / static_cast<double>(kBlock);
 
 template <class Real>
-Measurement measure_as(const Fast& on, const std::filesystem::path& path, DType dtype, int rounds) {
+Measurement measure_as(const Fast& on, const std::filesystem::path& path, int rounds) {
+  constexpr WeightFormat kFormat = kFormatOf<Real>;
   constexpr Index kWords = 8, kDecoded = 8;
   const Config config = read_config(checkpoint_folder(path));
 
   const auto start = Clock::now();
   Checkpoint checkpoint(path, config);
   auto placed = place_weights<Real>(on, checkpoint, config, {});
-  Measurement result{std::string(name_of(dtype)), {}, milliseconds_since(start), {}, {}, {}, {}};
+  Measurement result{std::string(name_of(kFormat)), {}, milliseconds_since(start), {}, {}, {}, {}};
   const Model<Fast, WeightsOn<Fast, Real>> model{
       on, config.vision, config.text, std::move(placed.weights), std::move(placed.memory)};
 
@@ -123,13 +124,14 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, DType 
   std::vector<Limits> limits;
   for (int round = -1; round < rounds; ++round) {  // the first one warms up
     Limits before = probe(on, memory);
-    const auto time = [&](Samples& samples, Index count, Work work, DType type, const auto& run) {
+    const auto time = [&](Samples& samples, Index count, Work work, WeightFormat format,
+                          const auto& run) {
       const auto since = Clock::now();
       run();
       const double ms = milliseconds_since(since) / static_cast<double>(count);
       const Limits after = probe(on, memory);
       if (round >= 0) {
-        samples.add(ms, work.floor_ms((peak(before, type) + peak(after, type)) / 2,
+        samples.add(ms, work.floor_ms((peak(before, format) + peak(after, format)) / 2,
                                       (before.read + after.read) / 2));
         limits.push_back(after);
       }
@@ -137,19 +139,19 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, DType 
     };
 
     std::optional<Buffer<float, 2>> rows;
-    time(encode, 1, floors.encode(), is_quantized(dtype) ? DType::bf16 : dtype,
+    time(encode, 1, floors.encode(), is_quantized(kFormat) ? WeightFormat::bf16 : kFormat,
          [&] { rows.emplace(encode_image(model, pixels.view(), NoTap())); });
 
     const Index T = L + kWords;
     Session<Fast> session(model.text, T, T + kDecoded);
-    time(prefill, 1, floors.decoder(T, 0), dtype,
+    time(prefill, 1, floors.decoder(T, 0), kFormat,
          [&] { forward(model, words, std::as_const(*rows).view(), T, session, NoTap()); });
-    time(decode, kDecoded, floors.decoder(1, T), dtype, [&] {
+    time(decode, kDecoded, floors.decoder(1, T), kFormat, [&] {
       for (Index i = 0; i < kDecoded; ++i) {
         paligemma::decode(model, TokenId{1}, T, session, greedy, i);
       }
     });
-    time(decode0, kDecoded, floors.decoder(1, 0), dtype, [&] {
+    time(decode0, kDecoded, floors.decoder(1, 0), kFormat, [&] {
       for (Index i = 0; i < kDecoded; ++i) {
         session.cache.clear();
         paligemma::decode(model, TokenId{1}, 1, session, greedy, i);
@@ -173,22 +175,11 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, DType 
 
 }  // namespace
 
-Measurement measure(const Fast& on, const std::filesystem::path& path, std::optional<DType> dtype,
-                    int rounds) {
-  const DType chosen =
-      dtype ? *dtype : Checkpoint(path, read_config(checkpoint_folder(path))).dtype();
-  switch (chosen) {
-    case DType::bf16:
-      return measure_as<bf16>(on, path, chosen, rounds);
-    case DType::f16:
-      return measure_as<f16>(on, path, chosen, rounds);
-    case DType::int8:
-      return measure_as<Int8Block>(on, path, chosen, rounds);
-    case DType::int4:
-      return measure_as<Int4Block>(on, path, chosen, rounds);
-    default:
-      return measure_as<float>(on, path, DType::f32, rounds);
-  }
+Measurement measure(const Fast& on, const std::filesystem::path& path,
+                    std::optional<WeightFormat> dtype, int rounds) {
+  const WeightFormat format =
+      dtype ? *dtype : Checkpoint(path, read_config(checkpoint_folder(path))).format();
+  return with_format(format, [&]<class Real>(Real) { return measure_as<Real>(on, path, rounds); });
 }
 
 }  // namespace paligemma

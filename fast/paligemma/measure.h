@@ -6,18 +6,18 @@
 //   decode    one more token behind those, and the token that follows
 //   decode0   one token with nothing before it
 //
-// All but load are measured in rounds, with a probe of the machine (fast/core/probe.h) beside each, and
-// each is compared with its floor: the larger of two times, that of its operations at the measured peak,
-// and that of its bytes at the measured bandwidth. A multiple of 1 is the machine's limit. What is given
-// are medians.
+// Each is measured in rounds, with a probe of the machine (fast/core/probe.h) beside each, and compared
+// with its floor: the larger of two times, that of its operations at the measured peak, and that of its
+// bytes at the measured bandwidth. A multiple of 1 is the machine's limit. What is given are medians.
 #pragma once
 
 #include <filesystem>
 #include <optional>
 #include <string>
 
+#include "fast/core/fast.h"
 #include "fast/core/probe.h"
-#include "tensor/safetensors.h"
+#include "tensor/weight_format.h"
 
 namespace paligemma {
 
@@ -33,7 +33,7 @@ struct Measurement {
 };
 
 // `path` is a checkpoint's folder or file; it needs no tokenizer. Throws as Pipeline does.
-Measurement measure(const Fast& on, const std::filesystem::path& path, std::optional<DType> dtype,
-                    int rounds);
+Measurement measure(const Fast& on, const std::filesystem::path& path,
+                    std::optional<WeightFormat> dtype, int rounds);
 
 }  // namespace paligemma

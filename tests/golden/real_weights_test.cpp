@@ -76,9 +76,9 @@ TEST_F(RealWeights, AGreyPictureGivesTheStatesThatKerasGives) {
     const float* row = session.scratch.normed.view().row(0).data();
     return std::vector<float>(row, row + 5);
   };
-  const auto state = checkpoint.dtype() == DType::bf16  ? first_state(bf16{})
-                     : checkpoint.dtype() == DType::f16 ? first_state(f16{})
-                                                        : first_state(float{});
+  const auto state = checkpoint.format() == WeightFormat::bf16  ? first_state(bf16{})
+                     : checkpoint.format() == WeightFormat::f16 ? first_state(f16{})
+                                                                : first_state(float{});
   const std::vector<double> expected{-0.449851, 1.431027, -0.713446, 0.417485, -0.640859};
   for (std::size_t i = 0; i < expected.size(); ++i) {
     EXPECT_NEAR(state[i], expected[i], 0.01 + 0.01 * std::abs(expected[i])) << i;

@@ -109,7 +109,7 @@ TEST_F(CheckpointFiles, WorkedExample) {
   EXPECT_EQ(numbers_of(weights.projector.bias),
             tensors.at("multi_modal_projector.linear.bias").numbers);
   EXPECT_EQ(checkpoint.tensor_count(), static_cast<Index>(tensors.size()));
-  EXPECT_EQ(checkpoint.dtype(), DType::f32);
+  EXPECT_EQ(checkpoint.format(), WeightFormat::f32);
   EXPECT_TRUE(checkpoint.trained());
 }
 
@@ -181,7 +181,7 @@ TEST_F(CheckpointFiles, OfEveryGenerationAreTheSameModel) {
       write(renamed);
       const Checkpoint checkpoint = open(config);
       for (const auto& [name, tensor] : tensors) {
-        const TensorEntry& entry = checkpoint.tensors().at(name);
+        const WeightEntry& entry = checkpoint.tensors().at(name);
         Numbers numbers(static_cast<std::size_t>(entry.count()));
         std::memcpy(numbers.data(), entry.bytes.data(), entry.bytes.size());
         EXPECT_EQ(numbers, tensor.numbers) << name;
@@ -406,7 +406,7 @@ TEST_F(CheckpointFiles, MisalignedNumbersAreCopied) {
   }
 }
 
-TEST_F(CheckpointFiles, TheDTypeIsThatOfMostParameters) {
+TEST_F(CheckpointFiles, TheFormatIsThatOfMostParameters) {
   const Tensors all = tensors_of(tiny());
   Tensors some;
   SafetensorsWriter writer;
@@ -418,7 +418,7 @@ TEST_F(CheckpointFiles, TheDTypeIsThatOfMostParameters) {
     }
   }
   writer.write(folder_ / "model.safetensors");
-  EXPECT_EQ(open().dtype(), DType::bf16);
+  EXPECT_EQ(open().format(), WeightFormat::bf16);
 }
 
 // 1, one and a half ulp of bf16 above it twice (a tie each way), the largest f16, and 2^-20.

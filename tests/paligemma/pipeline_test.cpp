@@ -24,7 +24,7 @@ struct Asked {
   Pipeline<Reference> pipeline;
   Pipeline<Reference>::Picture picture;
 
-  explicit Asked(int version, std::optional<DType> dtype = {})
+  explicit Asked(int version, std::optional<WeightFormat> dtype = {})
       : golden(version),
         pipeline(reference, {.model = golden.folder, .dtype = dtype}),
         picture(pipeline.encode(read_image(golden.folder / "picture.png").view())) {}
@@ -227,7 +227,7 @@ TEST_F(PipelineFolder, TheFilterMayBeChosen) {
 TEST_F(PipelineFolder, WiderTypesInMemoryGiveTheSameAnswer) {
   const Golden golden(2);
   std::vector<RecordedTaps> taps;
-  for (DType dtype : {DType::bf16, DType::f32, DType::f16}) {
+  for (WeightFormat dtype : {WeightFormat::bf16, WeightFormat::f32, WeightFormat::f16}) {
     const Pipeline<Reference> pipeline(reference, {.model = golden.folder, .dtype = dtype});
     EXPECT_EQ(pipeline.dtype(), dtype);
     Recorder recorder;
@@ -242,9 +242,9 @@ TEST_F(PipelineFolder, WiderTypesInMemoryGiveTheSameAnswer) {
 }
 
 TEST_F(PipelineFolder, KeepsTheStoredTypeUnlessToldOtherwise) {
-  EXPECT_EQ(Asked(1).pipeline.dtype(), DType::f32);
-  EXPECT_EQ(Asked(2).pipeline.dtype(), DType::bf16);
-  EXPECT_EQ(Asked(1, DType::bf16).pipeline.dtype(), DType::bf16);
+  EXPECT_EQ(Asked(1).pipeline.dtype(), WeightFormat::f32);
+  EXPECT_EQ(Asked(2).pipeline.dtype(), WeightFormat::bf16);
+  EXPECT_EQ(Asked(1, WeightFormat::bf16).pipeline.dtype(), WeightFormat::bf16);
 }
 
 TEST_F(PipelineFolder, TheSeedDecidesTheAnswer) {

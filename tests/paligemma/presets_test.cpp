@@ -145,7 +145,8 @@ TEST(Presets, AreReadBackFromFilesOfFullSize) {
 
     Checkpoint checkpoint(folder.path(), config);
     EXPECT_EQ(checkpoint.tensor_count(), published.tensors) << name;
-    EXPECT_EQ(checkpoint.dtype(), config.text.is_gemma2 ? DType::bf16 : DType::f32) << name;
+    EXPECT_EQ(checkpoint.format(), config.text.is_gemma2 ? WeightFormat::bf16 : WeightFormat::f32)
+        << name;
     Index parameters = 0;
     for (const auto& [tensor, entry] : checkpoint.tensors()) parameters += entry.count();
     EXPECT_EQ(parameters, published.parameters) << name;

@@ -15,12 +15,13 @@ namespace {
 
 using namespace test;
 
-class QuantizeTo : public ::testing::TestWithParam<DType> {
+class QuantizeTo : public ::testing::TestWithParam<WeightFormat> {
  protected:
   TemporaryFolder folder_;
   const std::filesystem::path out_ = folder_.path() / "out";
 };
-INSTANTIATE_TEST_SUITE_P(, QuantizeTo, ::testing::Values(DType::int8, DType::int4),
+INSTANTIATE_TEST_SUITE_P(, QuantizeTo,
+                         ::testing::Values(WeightFormat::int8_blocks, WeightFormat::int4_blocks),
                          [](const auto& named) { return std::string(name_of(named.param)); });
 
 // docs/paligemma/quantize.md: the default model, written once, opens as what it is and says the same as if
@@ -46,18 +47,18 @@ TEST_P(QuantizeTo, EveryTensorIsThere) {
     const Checkpoint before(model, config), after(out_, config);
     ASSERT_EQ(before.tensors().size(), after.tensors().size());
     for (const auto& [name, entry] : after.tensors()) {
-      const TensorEntry& original = before.tensors().at(name);
+      const WeightEntry& original = before.tensors().at(name);
       EXPECT_EQ(entry.shape, original.shape) << name;
-      EXPECT_EQ(entry.dtype, is_text_matrix({name, entry.shape}) ? GetParam() : DType::bf16)
+      EXPECT_EQ(entry.format, is_text_matrix({name, entry.shape}) ? GetParam() : WeightFormat::bf16)
           << name;
     }
-    EXPECT_EQ(after.dtype(), GetParam());
+    EXPECT_EQ(after.format(), GetParam());
     EXPECT_EQ(after.trained(), before.trained());
   }
 }
 
 TEST_P(QuantizeTo, BlocksAreWhatQuantizeMakesOfTheRows) {
-  if (GetParam() == DType::int4) GTEST_SKIP() << "one format is enough";
+  if (GetParam() == WeightFormat::int4_blocks) GTEST_SKIP() << "one format is enough";
   quantize_checkpoint(kGolden, GetParam(), out_);
   const Config config = read_config(out_);
   Checkpoint before(kGolden, config), after(out_, config);
@@ -96,11 +97,12 @@ TEST_P(QuantizeTo, RefusesAFolderWithAModel) {
 
 TEST_P(QuantizeTo, RefusesWhatIsQuantizedOtherwise) {
   quantize_checkpoint(kGolden, GetParam(), out_);
-  const DType other = GetParam() == DType::int8 ? DType::int4 : DType::int8;
+  const WeightFormat other = GetParam() == WeightFormat::int8_blocks ? WeightFormat::int4_blocks
+                                                                     : WeightFormat::int8_blocks;
   EXPECT_THROW(quantize_checkpoint(out_, other, folder_.path() / "other"), ModelFileError);
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "other" / "model.safetensors"));
   EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = other}), ModelFileError);
-  EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = DType::bf16}),
+  EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = WeightFormat::bf16}),
                ModelFileError);
 }
 

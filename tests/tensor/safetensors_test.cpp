@@ -215,8 +215,18 @@ TEST_F(Safetensors, RefusesATensorWithoutItsFields) {
 }
 
 TEST_F(Safetensors, RefusesAnUnknownDType) {
-  EXPECT_TRUE(holds(refusal(R"({"w":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", 1),
-                    "tensor w", "unknown dtype", "F8_E4M3"));
+  for (const std::string dtype : {"F8_E4M3", "f32", "int8", " ", ""}) {
+    EXPECT_TRUE(
+        holds(refusal(R"({"w":{"dtype":")" + dtype + R"(","shape":[1],"data_offsets":[0,1]}})", 1),
+              "tensor w", "unknown dtype \"" + dtype + "\""))
+        << dtype;
+  }
+}
+
+// A dtype whose numbers take no bytes would let a tensor of any shape be held by none.
+TEST_F(Safetensors, RefusesADTypeWithoutBytes) {
+  EXPECT_TRUE(
+      holds(refusal(R"({"w":{"dtype":"","shape":[1000000],"data_offsets":[0,0]}})"), "tensor w"));
 }
 
 TEST_F(Safetensors, RefusesSizesThatAreNotWholeNumbers) {

@@ -59,7 +59,7 @@ TEST_P(CudaGenerateOf, AReplayedTokenIsWhatTheReferenceComputes) {
 TEST_P(CudaGenerateOf, DrawsTheTokensThatTheReferenceDraws) {
   const Golden golden(GetParam());
   const auto image = read_image(golden.folder / "picture.png");
-  const PipelineOptions options{.model = golden.folder, .dtype = DType::f32};
+  const PipelineOptions options{.model = golden.folder, .dtype = WeightFormat::f32};
   const Pipeline<Reference> expected(reference, options);
   const Pipeline<cuda::Stream> pipeline(cuda::Stream(), options);
   const auto there = expected.encode(image.view());

@@ -41,7 +41,7 @@ struct Bf16Model {
   explicit Bf16Model(const Golden& golden)
       : config(read_config(golden.folder)),
         checkpoint(golden.folder, config),
-        pipeline(On(), {.model = golden.folder, .dtype = DType::bf16}),
+        pipeline(On(), {.model = golden.folder, .dtype = WeightFormat::bf16}),
         picture(pipeline.encode(read_image(golden.folder / "picture.png").view())),
         model(placed()) {}
 

@@ -18,7 +18,7 @@ struct GoldenRun {
 };
 
 template <class On>
-GoldenRun run_golden(On on, const Golden& golden, DType dtype, bool with_taps) {
+GoldenRun run_golden(On on, const Golden& golden, WeightFormat dtype, bool with_taps) {
   const Pipeline<On> pipeline(std::move(on), {.model = golden.folder, .dtype = dtype});
   GoldenRun run;
   const TapListener listener = with_taps ? TapListener(std::ref(run.recorder)) : TapListener();
@@ -32,7 +32,7 @@ INSTANTIATE_TEST_SUITE_P(PaliGemma, CudaPipelineOf, ::testing::Values(1, 2));
 
 TEST_P(CudaPipelineOf, EveryTapIsWithinItsTolerance) {
   const Golden golden(GetParam());
-  const GoldenRun run = run_golden(cuda::Stream(), golden, DType::f32, true);
+  const GoldenRun run = run_golden(cuda::Stream(), golden, WeightFormat::f32, true);
   for (const auto& [name, expected] : golden.taps) {
     const auto found = run.recorder.taps.find(name);
     ASSERT_NE(found, run.recorder.taps.end()) << name << " was never tapped";
@@ -46,7 +46,7 @@ TEST_P(CudaPipelineOf, EveryTapIsWithinItsTolerance) {
 // Without taps composites are fused.
 TEST_P(CudaPipelineOf, EveryGreedyTokenIsTheSame) {
   const Golden golden(GetParam());
-  const GoldenRun run = run_golden(cuda::Stream(), golden, DType::f32, false);
+  const GoldenRun run = run_golden(cuda::Stream(), golden, WeightFormat::f32, false);
   EXPECT_EQ(ids_of(run.answer), golden.generated_ids);
 }
 
@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(Scene, CudaTinyModel, ::testing::Range(0, scenes(64)));
 
 TEST_P(CudaTinyModel, SaysWhatTransformersSays) {
   static const Pipeline<cuda::Stream> pipeline(cuda::Stream(),
-                                               {.model = kTinyModel, .dtype = DType::f32});
+                                               {.model = kTinyModel, .dtype = WeightFormat::f32});
   says_what_transformers_says(pipeline, GetParam());
 }
 

@@ -21,7 +21,7 @@ INSTANTIATE_TEST_SUITE_P(, FastPipeline, kInstructionSets, instruction_set_name)
 TEST_P(FastPipeline, EveryTapIsWithinItsTolerance) {
   for (int version : {1, 2}) {
     const Golden golden(version);
-    const Pipeline<Fast> pipeline(fast, {.model = golden.folder, .dtype = DType::f32});
+    const Pipeline<Fast> pipeline(fast, {.model = golden.folder, .dtype = WeightFormat::f32});
     Recorder recorder;
     const auto picture =
         pipeline.encode(read_image(golden.folder / "picture.png").view(), std::ref(recorder));
@@ -54,14 +54,16 @@ TEST_P(FastPipeline, SaysWhatTransformersSays) {
 
 // Against the reference with the same quantised weights: what remains is x, rounded to 8 bits.
 TEST_P(FastPipeline, OnlyCloseTokensDifferWithInt8Weights) {
-  const Pipeline<Reference> expected(reference, {.model = kTinyModel, .dtype = DType::int8});
-  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = DType::int8});
+  const Pipeline<Reference> expected(reference,
+                                     {.model = kTinyModel, .dtype = WeightFormat::int8_blocks});
+  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = WeightFormat::int8_blocks});
   for (int scene : {1, 33}) only_close_tokens_differ(expected, pipeline, scene, 0.5);
 }
 
 TEST_P(FastPipeline, OnlyCloseTokensDifferWithInt4Weights) {
-  const Pipeline<Reference> expected(reference, {.model = kTinyModel, .dtype = DType::int4});
-  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = DType::int4});
+  const Pipeline<Reference> expected(reference,
+                                     {.model = kTinyModel, .dtype = WeightFormat::int4_blocks});
+  const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = WeightFormat::int4_blocks});
   for (int scene : {1, 33}) only_close_tokens_differ(expected, pipeline, scene, 0.5);
 }
 
@@ -70,13 +72,13 @@ class FastTinyModel : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Scene, FastTinyModel, ::testing::Range(0, 64));
 
 TEST_P(FastTinyModel, SaysWhatTransformersSays) {
-  static const Pipeline<Fast> pipeline(Fast(), {.model = kTinyModel, .dtype = DType::f32});
+  static const Pipeline<Fast> pipeline(Fast(), {.model = kTinyModel, .dtype = WeightFormat::f32});
   says_what_transformers_says(pipeline, GetParam());
 }
 
 // Copies share weights and tokenizer; each has an executor of its own.
 TEST(FastPipelines, AnswerSideBySide) {
-  const Pipeline<Fast> pipeline(Fast(), {.model = kTinyModel, .dtype = DType::f32});
+  const Pipeline<Fast> pipeline(Fast(), {.model = kTinyModel, .dtype = WeightFormat::f32});
   std::vector<std::thread> callers;
   for (const int scene : {3, 11, 40}) {
     callers.emplace_back([scene, mine = pipeline.with(Fast({.threads = 2}))] {
