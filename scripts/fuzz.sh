@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS}
-targets=(safetensors npz config prompt scene image)
+targets=(safetensors checkpoint npz config prompt scene image)
 each=$(((seconds + ${#targets[@]} - 1) / ${#targets[@]}))
 
 scripts/install.sh clang libomp-dev

@@ -78,16 +78,18 @@ TensorEntry entry_of(const json& fields, std::span<const std::byte> data,
   const auto dtype = dtype_named(fields["dtype"].get<std::string>());
   if (!dtype) throw ModelFileError(where + ": unknown dtype " + fields["dtype"].dump());
 
-  // The shape's own size, step by step so that no product overflows.
+  // Step by step so that no product overflows, in whatever order sizes are multiplied: an axis of 0 hides none.
   TensorEntry entry{*dtype, {}, {}};
-  Index size = size_of(*dtype);
+  Index product = size_of(*dtype);
   for (const json& axis : fields["shape"]) {
     entry.shape.push_back(whole(axis, where));
-    if (entry.shape.back() > 0 && size > std::numeric_limits<Index>::max() / entry.shape.back()) {
+    const Index length = std::max(entry.shape.back(), Index{1});
+    if (product > std::numeric_limits<Index>::max() / length) {
       throw ModelFileError(where + ": the shape " + shape_text(entry.shape) + " overflows");
     }
-    size *= entry.shape.back();
+    product *= length;
   }
+  const Index size = entry.count() * size_of(*dtype);
 
   const Index begin = whole(fields["data_offsets"][0], where);
   const Index end = whole(fields["data_offsets"][1], where);

@@ -21,9 +21,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const SafetensorsFile opened(path);
     std::size_t bytes = 0;
     for (const auto& [name, entry] : opened.tensors()) {
-      Index count = 1;
+      // In either order: a product that overflows is a finding of the sanitizer.
+      Index count = 1, backwards = 1;
       for (Index axis : entry.shape) count *= axis;
-      require(count == entry.count() && count * size_of(entry.dtype) == std::ssize(entry.bytes));
+      for (auto axis = entry.shape.rbegin(); axis != entry.shape.rend(); ++axis) backwards *= *axis;
+      require(count == entry.count() && count == backwards);
+      require(size_of(entry.dtype) > 0 && count * size_of(entry.dtype) == std::ssize(entry.bytes));
       unsigned sum = 0;
       for (std::byte byte : entry.bytes) sum += static_cast<unsigned>(byte);
       asm volatile("" : : "r"(sum));  // so that every byte is read

@@ -257,6 +257,12 @@ TEST_F(Safetensors, RefusesAShapeWhoseSizeOverflows) {
   }
   // 2^64 / 4 numbers of 4 bytes would be no bytes at all if the product wrapped.
   EXPECT_TRUE(holds(refusal(one_tensor("F32", "[4611686018427387904]", "[0,0]"), 0), "overflows"));
+  // An axis of 0 makes every product 0, but only for those who meet it first.
+  for (const char* shape :
+       {"[0,4611686018427387904,4]", "[4611686018427387904,4,0]", "[4611686018427387904,0,4]"}) {
+    EXPECT_TRUE(holds(refusal(one_tensor("U8", shape, "[0,0]"), 0), "tensor w", "overflows"))
+        << shape;
+  }
 }
 
 TEST_F(Safetensors, RefusesOffsetsOutsideTheFile) {
