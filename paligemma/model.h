@@ -13,6 +13,7 @@
 // Read next: paligemma/generate.h.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 
@@ -62,14 +63,23 @@ struct Session {
       : scratch(shape, prefix), cache(shape.layers, capacity, shape.kv_heads, shape.head_size) {}
 };
 
+// How many ids in front are the same: image tokens, where there is a picture.
+inline Index equal_in_front(std::span<const TokenId> ids) {
+  return std::find_if(ids.begin(), ids.end(), [&](TokenId id) { return id != ids.front(); }) -
+         ids.begin();
+}
+
 // Runs tokens through the decoder and leaves the logits of the last one in session.scratch.logits.
-// The first ids may be image tokens, as many as there are image rows, which take their place.
+// Where there are image rows, the first ids are as many image tokens, whose place the rows take.
 // `prefix` tokens of the whole sequence see one another both ways.
 template <class On, class W, class Rows, class Tap>
 void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows& image_rows,
              Index prefix, Session<On>& session, const Tap& tap) {
   const auto T = static_cast<Index>(ids.size()), L = image_rows.size(0);
   PG_CHECK(T > L, "there is a token behind the picture");
+  const Index image_tokens = L == 0 ? 0 : equal_in_front(ids);
+  PG_CHECK(image_tokens == L,
+           std::to_string(image_tokens) + " image tokens, image rows " + shape_text(image_rows));
   const auto x = session.scratch.x.view().rows(0, T);
   copy(model.on, image_rows, x.rows(0, L));
   token_embedding(model.on, View<const TokenId, 1>(ids.data() + L, {T - L}),

@@ -74,7 +74,8 @@ class Pipeline {
   };
   Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener = {}) const;
 
-  // Throws PromptError if the prompt is not UTF-8 or too long.
+  // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the
+  // prompt is not UTF-8 or too long.
   Answer generate(const Picture& picture, std::string_view prompt, const AnswerOptions& options,
                   const TapListener& listener = {}) const;
 

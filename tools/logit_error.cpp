@@ -48,6 +48,7 @@ Run run(const char* path, const std::vector<TokenId>& told) {
     prompt[i] =
         static_cast<TokenId>(philox_uniform(2, i) * static_cast<double>(config.text.vocabulary));
   }
+  std::fill_n(prompt.begin(), config.vision.patches(), config.image_token);
   Session<Fast> session(model.text, T, T + kTokens);
   forward(model, prompt, rows.view(), T, session, NoTap());
   Run result;

@@ -116,7 +116,8 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, int ro
   const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
   const Index S = config.vision.image_size, L = config.vision.patches();
   const Buffer<float, 3> pixels({S, S, 3});
-  const std::vector<TokenId> words(static_cast<std::size_t>(L + kWords), 1);
+  std::vector<TokenId> words(static_cast<std::size_t>(L + kWords), 1);
+  std::fill_n(words.begin(), L, TokenId{0});  // where the picture goes
   const SamplerOptions greedy;
 
   const auto memory = checkpoint.memory();

@@ -6,6 +6,7 @@
 
 #include "paligemma/pipeline.h"
 #include "tests/support/compare.h"
+#include "tests/support/error_text.h"
 #include "tests/support/golden.h"
 
 namespace paligemma {
@@ -129,6 +130,22 @@ TEST_P(ModelOf, ThereMustBeAWordBehindThePicture) {
   Session<Reference> session(m_.model.text, prefix_, prefix_);
   EXPECT_THROW(forward(m_.model, only_image, m_.image_rows.view(), prefix_, session, NoTap()),
                ContractError);
+}
+
+// A picture of another model may have rows of the same width.
+TEST_P(ModelOf, TheImageRowsMustBeAsManyAsTheImageTokens) {
+  const Index L = m_.image_tokens();
+  const auto refusal = [&](std::span<const TokenId> ids, View<const float, 2> rows) {
+    Session<Reference> session(m_.model.text, prefix_, prefix_);
+    return error_text<ContractError>(
+        [&] { forward(m_.model, ids, rows, prefix_, session, NoTap()); });
+  };
+  const auto rows = m_.image_rows.view();
+  const std::string tokens = std::to_string(L) + " image tokens";
+  EXPECT_TRUE(holds(refusal(m_.golden.prompt_ids, rows.rows(0, L - 1)), tokens,
+                    shape_text(rows.rows(0, L - 1))));
+  EXPECT_TRUE(holds(refusal(std::span(m_.golden.prompt_ids).subspan(1), rows),
+                    std::to_string(L - 1) + " image tokens", shape_text(rows)));
 }
 
 TEST_P(ModelOf, ASessionEndsWithItsCapacity) {

@@ -133,6 +133,22 @@ TEST_F(PipelineFolder, APictureMayBeAskedManyThings) {
   EXPECT_EQ(ask(asked.golden.prompt), first);
 }
 
+// Models of 224 and 448 pixels have rows of the same width.
+TEST_F(PipelineFolder, RefusesAPictureOfAnotherModel) {
+  write_scripted_model(path_, "red circle");
+  const auto pipeline = open();
+  const Index L = pipeline.config().vision.patches(), D = pipeline.config().text.width;
+  const auto refusal = [&](Buffer<float, 2> rows) {
+    const Pipeline<Reference>::Picture picture{std::move(rows), 0, 0};
+    return error_text<ContractError>([&] { pipeline.generate(picture, "ocr", {}); });
+  };
+  const auto shape = [](Index rows, Index width) {
+    return shape_text(View<const float, 2>(nullptr, {rows, width}));
+  };
+  EXPECT_TRUE(holds(refusal(Buffer<float, 2>({4 * L, D})), shape(4 * L, D), shape(L, D)));
+  EXPECT_TRUE(holds(refusal(Buffer<float, 2>({L, D + 1})), shape(L, D + 1), shape(L, D)));
+}
+
 TEST_F(PipelineFolder, WhatIsTypedInVainIsNoted) {
   const Asked asked(1);
   const auto ask = [&](std::string_view prompt) {

@@ -1,5 +1,6 @@
 // A whole PaliGemma 3B of random bf16 weights: the picture, the prefix, and tokens behind it. What users
 // wait for, as they wait for it: kernels are queued by the host, and each token is heard of by it.
+#include <algorithm>
 #include <chrono>
 #include <list>
 
@@ -89,13 +90,20 @@ void run_encode(benchmark::State& state) {
       {.weight_bytes = bytes, .flop = static_cast<double>(bytes) * rows + attention}, seconds);
 }
 
+// The picture's place, and words behind it.
+std::vector<TokenId> prompt() {
+  std::vector<TokenId> ids(kPrefix, 2);
+  std::fill_n(ids.begin(), whole().model.vision.patches(), TokenId{0});
+  return ids;
+}
+
 void run_prefill(benchmark::State& state) {
   const auto& model = whole().model;
   const gemma::DecoderShape& text = model.text;
   const Index head_bytes = text.vocabulary * text.width * Index{sizeof(bf16)};
   const Index bytes = whole().weight_bytes(true);
   const auto rows = encode_image(model, whole().pixels.view(), NoTap());
-  const std::vector<TokenId> ids(kPrefix, 2);
+  const std::vector<TokenId> ids = prompt();
   Session<Stream> session(text, kPrefix, kPrefix + kTokens);
   const double seconds = seconds_of(model.on, [&] {
     session.cache.clear();
@@ -114,7 +122,7 @@ void run_prefill(benchmark::State& state) {
 void run_decode(benchmark::State& state) {
   const auto& model = whole().model;
   Session<Stream> session(model.text, kPrefix, kPrefix + kTokens + 2);
-  const std::vector<TokenId> ids(kPrefix, 2);
+  const std::vector<TokenId> ids = prompt();
   forward(model, ids, encode_image(model, whole().pixels.view(), NoTap()).view(), kPrefix, session,
           NoTap());
   Index step = 0;
