@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <new>
@@ -21,6 +20,7 @@
 #include "cli/spelling.h"
 #include "commit.h"
 #include "tensor/errors.h"
+#include "tensor/paths.h"
 
 namespace paligemma::cli {
 namespace {
@@ -46,11 +46,13 @@ std::string unknown_argument(const CLI::App& app) {
 }
 
 std::string read_prompt_file(const std::string& path) {
+  constexpr std::size_t kMaxBytes = 1 << 20;
   std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) {
-    throw UsageError("--file " + path + ": cannot be read");
-  }
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file || is_folder(path)) throw UsageError("--file " + path + ": cannot be read");
+  std::string text(kMaxBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kMaxBytes) throw UsageError("--file " + path + ": longer than 1 MiB");
   if (text.ends_with('\n')) text.pop_back();  // the file's end, not the prompt's
   if (text.ends_with('\r')) text.pop_back();
   return text;

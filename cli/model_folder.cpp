@@ -11,6 +11,7 @@
 
 #include "cli/source_tree.h"
 #include "tensor/errors.h"
+#include "tensor/paths.h"
 
 namespace paligemma::cli {
 
@@ -55,13 +56,16 @@ ModelFolder in_hub_cache(const std::string& name, const std::string& revision) {
   const fs::path repository = hub_cache() / folder, snapshots = repository / "snapshots";
 
   std::string commit = revision;
-  std::ifstream(repository / "refs" / revision) >> commit;
-  std::error_code error;
-  if (fs::is_directory(snapshots / commit, error)) return {snapshots / commit, name, ""};
+  const fs::path reference = repository / "refs" / revision;
+  if (is_file(reference)) std::ifstream(reference) >> commit;
+  if (is_folder(snapshots / commit)) return {snapshots / commit, name, ""};
 
   std::vector<fs::path> all;
-  for (const auto& entry : fs::directory_iterator(snapshots, error)) all.push_back(entry.path());
-  const bool may_differ = revision == "main" && !fs::exists(repository / "refs/main", error);
+  std::error_code error;
+  for (fs::directory_iterator entry(snapshots, error), end; entry != end; entry.increment(error)) {
+    all.push_back(entry->path());
+  }
+  const bool may_differ = revision == "main" && !is_there(reference);
   if (all.size() == 1 && may_differ) {
     return {all[0], name,
             "the cache has no revision " + revision + " of " + name + "; its only snapshot, " +
@@ -87,9 +91,11 @@ fs::path shared_files() {
 
 void check_writable(const fs::path& file) {
   const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
-  const bool fits = fs::is_directory(folder) && access(folder.c_str(), W_OK) == 0 &&
-                    !fs::is_directory(file) &&
-                    (!fs::exists(file) || access(file.c_str(), W_OK) == 0);
+  std::error_code error;
+  const fs::file_type kind = fs::status(file, error).type();  // none: it cannot be looked up
+  const bool fits = is_folder(folder) && access(folder.c_str(), W_OK) == 0 &&
+                    kind != fs::file_type::none && kind != fs::file_type::directory &&
+                    (kind == fs::file_type::not_found || access(file.c_str(), W_OK) == 0);
   if (!fits) throw std::runtime_error(file.string() + ": cannot be written");
 }
 
@@ -102,8 +108,8 @@ ModelFolder find_model(const Options& options) {
   }
   const std::string name = options.model.empty() ? "tiny" : options.model;
   const fs::path built_in = built_in_models() / name;
-  if (!options.model.empty() && fs::exists(name)) return {name, name, ""};
-  if (name.find('/') == name.npos && fs::is_directory(built_in)) return {built_in, name, ""};
+  if (!options.model.empty() && is_there(name)) return {name, name, ""};
+  if (name.find('/') == name.npos && is_folder(built_in)) return {built_in, name, ""};
   if (is_repository_name(name)) return in_hub_cache(name, options.revision);
   throw NotFoundError((options.model.empty() ? built_in.string() : name) +
                       ": no such model folder");

@@ -8,6 +8,7 @@
 
 #include "tensor/errors.h"
 #include "tensor/json.h"
+#include "tensor/paths.h"
 
 namespace paligemma {
 
@@ -32,16 +33,12 @@ bool is_ignorable(const std::string& name) {
 
 // The files that the index names, or the single one.
 std::vector<fs::path> weight_files(const fs::path& path) {
-  if (!fs::is_directory(path)) return {path};
+  if (!is_folder(path)) return {path};
   const fs::path single = path / "model.safetensors";
   const fs::path index = path / "model.safetensors.index.json";
-  if (fs::exists(single)) return {single};
-  if (!fs::exists(index)) throw NotFoundError(single.string() + ": no such file");
+  if (is_there(single) || !is_there(index)) return {single};
 
-  const MappedFile file(index);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
-                              file.bytes().size());
-  const auto json = parse_json_object(text, index.string());
+  const auto json = parse_json_object(MappedFile(index).text(), index.string());
   if (!json.contains("weight_map") || !json["weight_map"].is_object()) {
     throw ModelFileError(index.string() + ": has no weight_map");
   }
@@ -53,8 +50,7 @@ std::vector<fs::path> weight_files(const fs::path& path) {
       throw ModelFileError(index.string() + ": tensor " + name + ": " + shard.dump() +
                            " is not a file name");
     }
-    std::error_code error;  // a name too long for the system is not there either
-    if (!fs::exists(path / file_name, error)) {
+    if (!is_there(path / file_name)) {
       throw ModelFileError(index.string() + ": tensor " + name + " is in " + file_name.string() +
                            ", which is not there");
     }

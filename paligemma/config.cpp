@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <optional>
 
 #include "tensor/errors.h"
 #include "tensor/json.h"
+#include "tensor/mapped_file.h"
+#include "tensor/paths.h"
 
 namespace paligemma {
 namespace {
@@ -183,19 +183,15 @@ void read_preprocessor(const Fields& fields, Config& config) {
   }
 }
 
-// The whole file, or nothing if there is none.
-std::optional<std::string> text_of(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return std::nullopt;
-  constexpr std::uintmax_t kMaxBytes = 1 << 24;
-  std::error_code error;
-  const bool usable = std::filesystem::is_regular_file(path, error) &&
-                      std::filesystem::file_size(path, error) < kMaxBytes;
-  std::string text(usable ? std::filesystem::file_size(path) : 0, '\0');
-  std::ifstream file(path, std::ios::binary);
-  if (!usable || !file.read(text.data(), static_cast<std::streamsize>(text.size()))) {
-    throw ModelFileError(path.string() + ": cannot be read");
-  }
-  return text;
+MappedFile opened(const std::filesystem::path& path) {
+  constexpr std::size_t kMaxBytes = 1 << 24;
+  MappedFile file(path);
+  if (file.bytes().size() > kMaxBytes) throw ModelFileError(path.string() + ": larger than 16 MiB");
+  return file;
+}
+
+json object_in(const std::filesystem::path& path) {
+  return parse_json_object(opened(path).text(), path.string());
 }
 
 }  // namespace
@@ -227,36 +223,28 @@ Config parse_config(std::string_view text, const std::string& where) {
 }
 
 std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) {
-    throw NotFoundError(path.string() + ": no such file or folder");
-  }
-  if (std::filesystem::is_directory(path)) return path;
+  if (!is_there(path)) throw NotFoundError(path.string() + ": no such file or folder");
+  if (is_folder(path)) return path;
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 Config read_config(const std::filesystem::path& folder) {
-  const auto read = [&](const char* name) { return text_of(folder / name); };
-  const auto where = [&](const char* name) { return (folder / name).string(); };
-  const char* main_file = "config.json";
-  const auto text = read(main_file);
-  if (!text) throw NotFoundError(where(main_file) + ": no such file");
-  Config config = parse_config(*text, where(main_file));
-
-  const char* generation_file = "generation_config.json";
-  if (const auto generation = read(generation_file)) {
-    const json object = parse_json_object(*generation, where(generation_file));
-    add_end_tokens(Fields(object, where(generation_file)), config.end_tokens);
+  const auto main_file = folder / "config.json", generation = folder / "generation_config.json";
+  Config config = parse_config(opened(main_file).text(), main_file.string());
+  if (is_there(generation)) {
+    const json object = object_in(generation);
+    add_end_tokens(Fields(object, generation.string()), config.end_tokens);
   }
 
   // Later releases save the picture's part inside processor_config.json.
-  const char* preprocessor_file = "preprocessor_config.json";
-  const char* processor_file = "processor_config.json";
-  if (const auto preprocessor = read(preprocessor_file)) {
-    const json object = parse_json_object(*preprocessor, where(preprocessor_file));
-    read_preprocessor(Fields(object, where(preprocessor_file)), config);
-  } else if (const auto processor = read(processor_file)) {
-    const json object = parse_json_object(*processor, where(processor_file));
-    const Fields fields(object, where(processor_file));
+  const auto preprocessor = folder / "preprocessor_config.json";
+  const auto processor = folder / "processor_config.json";
+  if (is_there(preprocessor)) {
+    const json object = object_in(preprocessor);
+    read_preprocessor(Fields(object, preprocessor.string()), config);
+  } else if (is_there(processor)) {
+    const json object = object_in(processor);
+    const Fields fields(object, processor.string());
     if (fields.has("image_processor")) read_preprocessor(fields.object("image_processor"), config);
   }
   return config;

@@ -1,4 +1,5 @@
 #include "paligemma/pipeline_definitions.h"
+#include "tensor/paths.h"
 
 namespace paligemma {
 
@@ -19,7 +20,7 @@ Config configured(const PipelineOptions& options) {
 std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options) {
   if (options.mask_decoder) return MaskDecoder(*options.mask_decoder);
   const auto beside = checkpoint_folder(options.model) / "vae-oid.npz";
-  if (!std::filesystem::exists(beside)) return std::nullopt;
+  if (!is_there(beside)) return std::nullopt;
   return MaskDecoder(beside);
 }
 

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "tensor/paths.h"
+
 namespace paligemma {
 
 namespace fs = std::filesystem;
@@ -94,12 +96,12 @@ void quantize_checkpoint(const fs::path& model, WeightFormat format, const fs::p
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw std::runtime_error(out.string() + ": " + error.message());
-  if (fs::exists(weights) || fs::exists(out / "model.safetensors.index.json")) {
+  if (is_there(weights) || is_there(out / "model.safetensors.index.json")) {
     throw std::runtime_error(out.string() + ": there is a model already");
   }
   for (const char* name : {"config.json", "generation_config.json", "preprocessor_config.json",
                            "tokenizer.model", "vae-oid.npz"}) {
-    if (!fs::exists(folder / name)) continue;
+    if (!is_there(folder / name)) continue;
     fs::copy_file(folder / name, out / name, fs::copy_options::overwrite_existing, error);
     if (error) throw std::runtime_error((out / name).string() + ": " + error.message());
   }
@@ -111,7 +113,8 @@ void quantize_checkpoint(const fs::path& model, WeightFormat format, const fs::p
   } else {
     Writer<Int4Block>(checkpoint, config).write(part, listener);
   }
-  fs::rename(part, weights);
+  fs::rename(part, weights, error);
+  if (error) throw std::runtime_error(weights.string() + ": " + error.message());
 }
 
 }  // namespace paligemma

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "tensor/errors.h"
+#include "tensor/paths.h"
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -202,9 +202,8 @@ bool huffman_tables_fit(std::string_view file) {
 // stb_image's own words, which may quote bytes of the file.
 std::string failure() {
   std::string reason = stbi_failure_reason();
-  for (char& c : reason) {
-    if (c < ' ' || c > '~') c = '?';
-  }
+  std::replace_if(
+      reason.begin(), reason.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return reason;
 }
 
@@ -272,8 +271,9 @@ RgbImage read_image(const std::filesystem::path& path) {
     return decode_image(std::as_bytes(std::span(bytes)), name);
   };
   if (path == "-") return decoded(std::cin, "standard input");
-  if (!std::filesystem::exists(path)) throw ImageError(path.string() + ": no such file");
-  if (std::filesystem::is_directory(path)) throw ImageError(path.string() + ": is a folder");
+  if (!is_there(path)) throw ImageError(path.string() + ": no such file");
+  if (is_folder(path)) throw ImageError(path.string() + ": is a folder");
+  if (is_device(path)) throw ImageError(path.string() + ": is a device");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw ImageError(path.string() + ": cannot be opened");
   return decoded(file, path.string());

@@ -24,7 +24,7 @@ using RgbImage = Buffer<std::uint8_t, 3>;  // [H, W, 3]
 // `name` begins the message of an error.
 RgbImage decode_image(std::span<const std::byte> file, const std::string& name);
 
-// "-" reads standard input.
+// A file or a pipe; "-" is standard input. Devices, which may never end, are not read.
 RgbImage read_image(const std::filesystem::path& path);
 
 // [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "tensor/errors.h"
+#include "tensor/mapped_file.h"
 
 namespace paligemma {
 namespace {
@@ -54,9 +55,9 @@ struct Tokenizer::Library {
 Tokenizer::Tokenizer(const std::filesystem::path& model, TokenId image_token, TokenId rows)
     : library_(std::make_unique<Library>()), image_(image_token) {
   const std::string where = model.string();
-  if (!std::filesystem::exists(model)) throw NotFoundError(where + ": no such file");
+  const MappedFile file(model);
   auto& processor = library_->processor;
-  if (!std::filesystem::is_regular_file(model) || !processor.Load(where).ok()) {
+  if (!processor.LoadFromSerializedProto({file.text().data(), file.text().size()}).ok()) {
     throw ModelFileError(where + ": not a SentencePiece model");
   }
   if (processor.GetPieceSize() > rows) {

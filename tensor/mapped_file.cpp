@@ -7,28 +7,45 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "tensor/errors.h"
 
 namespace paligemma {
+namespace {
+
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+}  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0 && errno == ENOENT) throw NotFoundError(path.string() + ": no such file");
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    const char* reason = errno == ENOENT ? "no such file" : std::strerror(errno);
+    throw NotFoundError(path.string() + ": " + reason);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    throw ModelFileError(path.string() + ": " + kind_of(status.st_mode) + ", not a file");
+  }
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) throw ModelFileError(path.string() + ": " + std::strerror(errno));
 
-  struct stat status {};
   void* data = MAP_FAILED;
-  std::size_t size = 0;
-  if (::fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
-    size = static_cast<std::size_t>(status.st_size);
-    if (size > 0) data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+  int error = ::fstat(file, &status) == 0 ? 0 : errno;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (error == 0 && size > 0) {
+    data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (data == MAP_FAILED) error = errno;
   }
   ::close(file);
-  if (!S_ISREG(status.st_mode)) throw ModelFileError(path.string() + ": not a file");
+  if (error == ENOMEM) throw std::bad_alloc();
+  if (error != 0) throw ModelFileError(path.string() + ": " + std::strerror(error));
   if (size == 0) throw ModelFileError(path.string() + ": the file is empty");
-  if (data == MAP_FAILED) throw ModelFileError(path.string() + ": " + std::strerror(errno));
   bytes_ = {static_cast<const std::byte*>(data), size};
 }
 

@@ -11,7 +11,8 @@
 - A page links every version of its piece, and does not say of one that there is none.
 - A code block whose info string names a file is a verbatim part of that file.
 - Products of whole numbers on pages are right, and all pages agree on the bytes of a KV cache.
-- No file of code is longer than 300 lines; nothing calls exit, or uses -ffast-math.
+- No file of code is longer than 300 lines; nothing calls exit, asks the file system so that it may throw, or
+  uses -ffast-math.
 - A piece that has one file under cuda/ has its header, kernels and test there, and kernels are started by
   launch alone and do not ask for whom they are compiled.
 """
@@ -198,6 +199,10 @@ def check_code():
         text = text_of(name)
         if len(text.splitlines()) > MAX_LINES and not name.startswith("tests/"):
             problem(name, f"has more than {MAX_LINES} lines")
+        for call in re.findall(r"\b(?:fs|filesystem)::((?:exists|is_|file_size|status|rename|copy|create_|remove|"
+                               r"canonical|absolute|read_symlink|directory_iterator)[^;{]*)", text):
+            if name.split("/")[0] in ALLOWED and "(" in call and "error" not in call:
+                problem(name, f"filesystem::{call.split('(')[0]} throws; give it an error_code")
         if re.search(r"(?<![\w.:_])exit\(", text):
             problem(name, "calls exit; throw instead")
         if name.endswith(".cu") and "<<<" in text:

@@ -151,6 +151,7 @@ TEST_F(Boxes, WithoutAPlaceToGoAreRefusedBeforeTheModelRuns) {
   EXPECT_TRUE(refuses(ask({"-o", "/nonexistent/boxes.png"}), 1, {"/nonexistent/boxes.png"}));
   EXPECT_TRUE(refuses(ask({"-o", folder_.path()}), 1));
   EXPECT_TRUE(refuses(ask({"-o", kPicture + "/boxes.png"}), 1));
+  EXPECT_TRUE(refuses(ask({"-o", folder_ / std::string(300, 'a')}), 1, {"cannot be written"}));
 }
 
 const std::string kCodes =

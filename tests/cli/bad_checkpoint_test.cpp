@@ -1,5 +1,7 @@
 // Broken checkpoints: what is missing is exit code 3, what is wrong is 4, each in one line that names
 // the file and what is wrong with it.
+#include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_files.h"
@@ -53,6 +55,35 @@ TEST_F(BrokenCheckpoint, WithoutATokenizerIsNotFound) {
 TEST_F(BrokenCheckpoint, WithoutWeightsIsNotFound) {
   fs::remove(folder_ / "model.safetensors");
   EXPECT_TRUE(refuses(ask(), 3, {"model.safetensors"}));
+}
+
+// A pipe without a writer would make us wait, a device may never end.
+TEST_F(BrokenCheckpoint, OfWhatIsNoFileIsRefusedAtOnce) {
+  for (const char* name : {"config.json", "generation_config.json", "preprocessor_config.json",
+                           "tokenizer.model", "model.safetensors", "vae-oid.npz"}) {
+    const fs::path path = folder_ / name, aside = folder_ / "aside";
+    if (fs::exists(path)) fs::rename(path, aside);
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_TRUE(refuses(ask(), 4, {name, "a pipe, not a file"}));
+    fs::remove(path);
+    fs::create_symlink("/dev/zero", path);
+    EXPECT_TRUE(refuses(ask(), 4, {name, "a device, not a file"}));
+    fs::remove(path);
+    fs::create_directory(path);
+    EXPECT_TRUE(refuses(ask(), 4, {name, "a folder, not a file"}));
+    fs::remove(path);
+    if (fs::exists(aside)) fs::rename(aside, path);
+  }
+}
+
+TEST_F(BrokenCheckpoint, OfFilesThatCannotBeLookedUpIsNotFound) {
+  for (const char* name : {"config.json", "tokenizer.model", "model.safetensors"}) {
+    const fs::path path = folder_ / name, aside = folder_ / "aside";
+    fs::rename(path, aside);
+    fs::create_symlink(path, path);
+    EXPECT_TRUE(refuses(ask(), 3, {name}));
+    fs::rename(aside, path);
+  }
 }
 
 TEST_F(BrokenCheckpoint, WithAGarbageTokenizerIsRefused) {

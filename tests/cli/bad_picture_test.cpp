@@ -1,4 +1,8 @@
 // Pictures of all kinds: what is read, and what is refused with one line and exit code 5.
+#include <sys/stat.h>
+
+#include <thread>
+
 #include "tests/support/checkpoint_files.h"
 
 namespace paligemma {
@@ -49,6 +53,28 @@ TEST_F(Picture, ThatIsMissingIsRefused) {
   EXPECT_TRUE(refuses(look_at("/nonexistent.png"), 5, {"/nonexistent.png", "no such file"}));
   EXPECT_TRUE(refuses(look_at(""), 5));
   EXPECT_TRUE(refuses(look_at("https://example.org/a.png"), 5, {"https://example.org/a.png"}));
+}
+
+TEST_F(Picture, MayComeFromAPipe) {
+  EXPECT_EQ(look_at("/dev/stdin", {.input = read_bytes(kPicture)}).out, look_at(kPicture).out);
+  const std::filesystem::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { write_text(pipe, read_bytes(kPicture)); });
+  EXPECT_EQ(look_at(pipe).out, look_at(kPicture).out);
+  writer.join();
+}
+
+TEST_F(Picture, ThatIsADeviceIsRefused) {
+  EXPECT_TRUE(refuses(look_at("/dev/zero"), 5, {"/dev/zero", "device"}));
+}
+
+// Even root meets these: a name too long for a file, a file that is no folder, a loop of links.
+TEST_F(Picture, ThatCannotBeLookedUpIsRefused) {
+  std::filesystem::create_symlink("loop", folder_ / "loop");
+  for (const std::string& path :
+       {std::string(300, 'a'), kPicture + "/picture.png", (folder_ / "loop").string()}) {
+    EXPECT_TRUE(refuses(look_at(path), 5, {path}));
+  }
 }
 
 TEST_F(Picture, ThatIsAFolderIsRefused) {

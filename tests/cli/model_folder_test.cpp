@@ -50,6 +50,21 @@ TEST(Path, ThatIsNotThereIsExitCode3) {
   EXPECT_TRUE(refuses(run_program(ask({"-m", "nonexistent"})), 3, {"nonexistent"}));
 }
 
+// Even root meets these: a name too long for a file, a file that is no folder, a loop of links.
+TEST(Path, ThatCannotBeLookedUpIsExitCode3) {
+  const TemporaryFolder folder;
+  fs::create_symlink("loop", folder / "loop");
+  const std::string long_name(300, 'a');
+  for (const std::string& path :
+       {long_name, "./" + long_name, (folder / "loop").string(), (folder / "loop/model").string(),
+        kGolden + "/config.json/model"}) {
+    EXPECT_TRUE(refuses(run_program(ask({"-m", path})), 3, {path}));
+  }
+  EXPECT_TRUE(refuses(run_program(ask({"--hf-repo", "org/" + long_name})), 3));
+  EXPECT_TRUE(refuses(run_program(ask({"--tokenizer", long_name})), 3, {long_name}));
+  EXPECT_TRUE(refuses(run_program(ask({"--mask-decoder", long_name})), 3, {long_name}));
+}
+
 // A hub cache with org/name in it: refs/main names a commit, snapshots/COMMIT holds links to blobs.
 class HubCache : public ::testing::Test {
  protected:

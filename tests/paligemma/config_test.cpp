@@ -519,7 +519,7 @@ TEST_F(ConfigFolder, MustHoldTheConfiguration) {
   std::filesystem::remove(folder_ / "config.json");
   EXPECT_TRUE(holds(error_text<NotFoundError>([&] { read(); }), "config.json"));
   std::filesystem::create_directory(folder_ / "config.json");
-  EXPECT_TRUE(holds(refusal_of_folder(), "config.json", "cannot be read"));
+  EXPECT_TRUE(holds(refusal_of_folder(), "config.json", "a folder, not a file"));
 }
 
 TEST_F(ConfigFolder, MayBeNamedByOneOfItsFiles) {

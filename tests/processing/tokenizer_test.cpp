@@ -214,7 +214,7 @@ TEST_F(ABadModel, IsMissing) {
 }
 
 TEST_F(ABadModel, IsSomethingElse) {
-  EXPECT_EQ(refusal(""), ": not a SentencePiece model");
+  EXPECT_EQ(refusal(""), ": the file is empty");
   EXPECT_EQ(refusal("version https://git-lfs"), ": not a SentencePiece model");
   EXPECT_EQ(refusal(good_.substr(0, good_.size() / 2)), ": not a SentencePiece model");
   EXPECT_THROW(Tokenizer(folder_.path(), kImage, kRows), ModelFileError);

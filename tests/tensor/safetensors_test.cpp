@@ -1,6 +1,7 @@
 #include "tensor/safetensors.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 
@@ -135,9 +136,24 @@ TEST_F(Safetensors, TensorsMayBeLargerThanFourGigabytes) {
 TEST_F(Safetensors, RefusesWhatIsNoFile) {
   EXPECT_THROW(SafetensorsFile(folder_ / "missing"), NotFoundError);
   EXPECT_TRUE(holds(error_text<ModelFileError>([&] { SafetensorsFile{folder_.path()}; }),
-                    folder_.path().string(), "not a file"));
+                    folder_.path().string(), "a folder, not a file"));
+  // None of these is opened: a pipe without a writer would make us wait.
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  EXPECT_TRUE(holds(error_text<ModelFileError>([&] { SafetensorsFile{folder_ / "pipe"}; }),
+                    "a pipe, not a file"));
+  EXPECT_TRUE(holds(error_text<ModelFileError>([&] { SafetensorsFile{"/dev/zero"}; }),
+                    "a device, not a file"));
   write_text(path_, "");
   EXPECT_TRUE(holds(refusal_of_file(), "empty"));
+}
+
+// Even root meets these.
+TEST_F(Safetensors, WhatCannotBeLookedUpIsNotThere) {
+  std::filesystem::create_symlink("loop", folder_ / "loop");
+  write_text(path_, "");
+  for (const auto& path : {folder_ / "loop", path_ / "inside", folder_ / std::string(300, 'a')}) {
+    EXPECT_TRUE(holds(error_text<NotFoundError>([&] { SafetensorsFile{path}; }), path.string()));
+  }
 }
 
 TEST_F(Safetensors, RefusesAHeaderLengthThatTheFileDoesNotHave) {
