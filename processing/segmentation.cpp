@@ -13,7 +13,7 @@
 namespace paligemma {
 namespace {
 
-constexpr Index kCodes = 128, kAny = -1;
+constexpr Index kCodes = 128, kMaxWidth = 1024, kAny = -1;
 
 // y[o] += sum_c x[c] weight[c,o]
 void add_product(View<const float, 1> x, View<const float, 2> weight, View<float, 1> y) {
@@ -92,7 +92,7 @@ void convolve_transposed(View<const float, 3> x, View<const float, 4> weight,
   }
 }
 
-// Takes the decoder out of a file. `kAny` in a shape is a width that the file decides.
+// Takes the decoder out of a file. `kAny` in a shape is a width that the file decides, up to kMaxWidth.
 class MaskDecoder::Reader {
  public:
   explicit Reader(const std::filesystem::path& file) : file_(file) {}
@@ -136,9 +136,11 @@ class MaskDecoder::Reader {
     const std::string wanted = ", expected " + shape_with_any(expected);
     if (file_.arrays().count(name) == 0) throw ModelFileError(where + " is missing" + wanted);
     NpyArray found = file_.read(name);
-    const bool fits = std::equal(
-        found.shape.begin(), found.shape.end(), expected.begin(), expected.end(),
-        [](Index size, Index wish) { return size > 0 && (size == wish || wish == kAny); });
+    const bool fits =
+        std::equal(found.shape.begin(), found.shape.end(), expected.begin(), expected.end(),
+                   [](Index size, Index wish) {
+                     return size == wish || (wish == kAny && 0 < size && size <= kMaxWidth);
+                   });
     if (!fits) throw ModelFileError(where + " is " + shape_text(found.shape) + wanted);
     return found;
   }
@@ -169,7 +171,8 @@ class MaskDecoder::Reader {
   static std::string shape_with_any(const std::vector<Index>& shape) {
     std::string text;
     for (Index size : shape) {
-      text += (text.empty() ? "" : ", ") + (size == kAny ? "any" : std::to_string(size));
+      text += text.empty() ? "" : ", ";
+      text += (size == kAny ? "1 to " : "") + std::to_string(size == kAny ? kMaxWidth : size);
     }
     return "[" + text + "]";
   }

@@ -7,7 +7,8 @@
 //   mask = convolve(x) > 0             1 x 1, to one channel                       decoder.12
 //
 // The decoder half of a VQ-VAE. Its weights do not come with the checkpoint but in a file of their
-// own, big_vision's vae-oid.npz; the encoder half in it is passed over. All widths are the file's.
+// own, big_vision's vae-oid.npz; the encoder half in it is passed over. All widths are the file's, up to
+// 1024, so that no product of them asks for more than the 32 MiB of two pictures [64, 64, 1024].
 //
 // Paper: Ning et al. 2023, "All in Tokens"; Beyer et al. 2024, "PaliGemma", section 3.2.5;
 // big_vision's evaluator for the network and for what becomes of its values.

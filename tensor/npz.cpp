@@ -22,6 +22,8 @@ using namespace std::string_view_literals;
 static_assert(std::endian::native == std::endian::little, "numbers are read as they lie");
 
 constexpr std::uint64_t kMaxArrayBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kMaxRatio =
+    32;  // of an array to the whole file; packed weights stay below 2
 
 // What a file says, fit for a line of text.
 std::string printable(std::string_view text) {
@@ -142,7 +144,8 @@ std::vector<float> as_floats(std::string_view bytes) {
 }
 
 // The whole of an entry, unpacked; libzip compares it with its checksum at the end.
-std::vector<std::byte> unpacked(zip* archive, std::uint64_t index, const std::string& where) {
+std::vector<std::byte> unpacked(zip* archive, std::uint64_t archive_bytes, std::uint64_t index,
+                                const std::string& where) {
   zip_stat_t claim;
   if (zip_stat_index(archive, index, 0, &claim) != 0 || (claim.valid & ZIP_STAT_SIZE) == 0) {
     throw ModelFileError(where + ": " + zip_strerror(archive));
@@ -151,13 +154,18 @@ std::vector<std::byte> unpacked(zip* archive, std::uint64_t index, const std::st
     throw ModelFileError(where + ": claims " + std::to_string(claim.size) +
                          " bytes; more than 64 MiB are not read");
   }
+  if (claim.size / kMaxRatio > archive_bytes) {
+    throw ModelFileError(where + ": claims " + std::to_string(claim.size) + " bytes, more than " +
+                         std::to_string(kMaxRatio) + " times those of the whole file");
+  }
   const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen_index(archive, index, 0),
                                                                zip_fclose);
   if (!file) throw ModelFileError(where + ": " + zip_strerror(archive));
 
-  // The claim may be a lie both ways: memory grows with what really comes.
+  // The claim may still be a lie, both ways.
   std::vector<std::byte> bytes;
   std::array<std::byte, 1 << 16> block;
+  bytes.reserve(claim.size + block.size());
   for (;;) {
     const zip_int64_t n = zip_fread(file.get(), block.data(), block.size());
     if (n < 0) throw ModelFileError(where + ": " + zip_file_strerror(file.get()));
@@ -204,12 +212,15 @@ NpyArray parse_npy(std::span<const std::byte> file, const std::string& name) {
   }
   const auto left = static_cast<Index>(numbers.size());
   Index expected = size;
+  bool is_empty = false;  // an axis of 0 hides no overflow
   for (Index axis : *header.shape) {
-    if (axis > 0 && expected > std::numeric_limits<Index>::max() / axis) {
+    if (expected > std::numeric_limits<Index>::max() / std::max(axis, Index{1})) {
       throw ModelFileError(name + ": the shape overflows");
     }
-    expected *= axis;
+    expected *= std::max(axis, Index{1});
+    is_empty |= axis == 0;
   }
+  if (is_empty) expected = 0;
   if (expected != left) {
     throw ModelFileError(name + ": its shape takes " + std::to_string(expected) +
                          " bytes, the file has " + std::to_string(left));
@@ -254,7 +265,8 @@ NpyArray NpzFile::read(const std::string& name) {
   const std::string where = path_.string() + ": array " + name;
   const auto found = arrays_.find(name);
   if (found == arrays_.end()) throw ModelFileError(where + " is missing");
-  return parse_npy(unpacked(archive_.get(), found->second, where), where);
+  const auto bytes = unpacked(archive_.get(), file_.bytes().size(), found->second, where);
+  return parse_npy(bytes, where);
 }
 
 }  // namespace paligemma

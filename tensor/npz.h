@@ -5,8 +5,9 @@
 //   header            a Python literal: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
 //   the rest          the numbers, row-major, little-endian
 //
-// The file is not trusted: lengths are checked against what is there before they are used, and no
-// array is unpacked beyond 64 MiB. What does not fit is a ModelFileError that names the array.
+// The file is not trusted: lengths are checked against what is there before they are used, and no array is
+// unpacked beyond 64 MiB or 32 times the file, so that reading one never takes more than 100 times the
+// file's own bytes of memory. What does not fit is a ModelFileError that names the array.
 //
 // Source: numpy.lib.format. The archive is opened by libzip. Read next: processing/segmentation.h.
 #pragma once

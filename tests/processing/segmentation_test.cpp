@@ -284,14 +284,29 @@ TEST_F(MaskDecoderFile, MustHoldArraysOfTheRightShapes) {
 TEST_F(MaskDecoderFile, IsRefusedByTheFirstArrayThatDoesNotFit) {
   Arrays arrays = golden_arrays();
   arrays["decoder.4.weight"] = {{3, 7, 4, 4}, std::vector<float>(3 * 7 * 16)};
-  EXPECT_EQ(refusal(arrays),
-            path_.string() + ": array decoder.4.weight is [3, 7, 4, 4], expected [8, any, 4, 4]");
+  EXPECT_EQ(
+      refusal(arrays),
+      path_.string() + ": array decoder.4.weight is [3, 7, 4, 4], expected [8, 1 to 1024, 4, 4]");
   arrays = golden_arrays();
   arrays["_vq_vae._embedding"] = {{64, 10}, std::vector<float>(640)};
   EXPECT_EQ(refusal(arrays),
-            path_.string() + ": array _vq_vae._embedding is [64, 10], expected [128, any]");
+            path_.string() + ": array _vq_vae._embedding is [64, 10], expected [128, 1 to 1024]");
   arrays["_vq_vae._embedding"] = {{128, 0}, {}};
-  EXPECT_TRUE(holds(refusal(arrays), "_vq_vae._embedding is [128, 0], expected [128, any]"));
+  EXPECT_TRUE(holds(refusal(arrays), "_vq_vae._embedding is [128, 0], expected [128, 1 to 1024]"));
+}
+
+// Arrays of a few kilobytes each could ask for a picture of [64, 64, 1025] and more.
+TEST_F(MaskDecoderFile, HasNoWidthThatNoDecoderHas) {
+  const auto with_last_width = [](Index O) {
+    Arrays arrays = golden_arrays();
+    const Index C = arrays.at("decoder.10.weight").shape[0];
+    arrays["decoder.10.weight"] = {{C, O, 4, 4}, std::vector<float>(C * O * 16)};
+    arrays["decoder.10.bias"] = {{O}, std::vector<float>(O)};
+    arrays["decoder.12.weight"] = {{1, O, 1, 1}, std::vector<float>(O)};
+    return arrays;
+  };
+  EXPECT_NO_THROW(open(with_last_width(1024)));
+  EXPECT_TRUE(holds(refusal(with_last_width(1025)), "decoder.10.weight is [5, 1025, 4, 4]"));
 }
 
 TEST_F(MaskDecoderFile, ThatIsNoneIsRefused) {
