@@ -1,7 +1,8 @@
 #include "tensor/linear.h"
 
-#include <vector>
+#include <omp.h>
 
+#include "tensor/buffer.h"
 #include "tensor/dot.h"
 
 namespace paligemma {
@@ -14,15 +15,14 @@ void linear(Reference, View<const float, 2> x, View<const Weight, 2> weight, Vie
            "x " + shape_text(x) + ", weight " + shape_text(weight) + ", y " + shape_text(y));
   PG_CHECK(x.is_row_major() && weight.is_row_major(), "rows must be contiguous");
 
-#pragma omp parallel
-  {
-    std::vector<float> weight_row(static_cast<std::size_t>(I));
-#pragma omp for
-    for (Index o = 0; o < O; ++o) {
-      // Widen the row once, then meet every token with it.
-      for (Index i = 0; i < I; ++i) weight_row[i] = widen(weight(o, i));
-      for (Index t = 0; t < T; ++t) y(t, o) = dot(x.row(t).data(), weight_row.data(), I);
-    }
+  // One for each thread; made here, since what is thrown inside a parallel loop cannot be caught outside.
+  Buffer<float, 2> weight_rows({omp_get_max_threads(), I});
+#pragma omp parallel for
+  for (Index o = 0; o < O; ++o) {
+    // Widen the row once, then meet every token with it.
+    const auto weight_row = weight_rows.view().row(omp_get_thread_num());
+    for (Index i = 0; i < I; ++i) weight_row(i) = widen(weight(o, i));
+    for (Index t = 0; t < T; ++t) y(t, o) = dot(x.row(t).data(), weight_row.data(), I);
   }
 }
 

@@ -1,10 +1,12 @@
 #include "tensor/quantized_linear.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <vector>
 
+#include "tensor/buffer.h"
 #include "tensor/dot.h"
 
 namespace paligemma {
@@ -106,16 +108,14 @@ void linear(Reference, View<const float, 2> x, View<const Block, 2> weight, View
            "x " + shape_text(x) + ", weight " + shape_text(weight) + ", y " + shape_text(y));
   PG_CHECK(x.is_row_major() && weight.is_row_major(), "rows must be contiguous");
 
-#pragma omp parallel
-  {
-    std::vector<float> weight_row(static_cast<std::size_t>(blocks_of(I) * kBlock));
-#pragma omp for
-    for (Index o = 0; o < O; ++o) {
-      for (Index b = 0; b < blocks_of(I); ++b) {
-        dequantize(weight(o, b), *reinterpret_cast<float(*)[kBlock]>(&weight_row[b * kBlock]));
-      }
-      for (Index t = 0; t < T; ++t) y(t, o) = dot(x.row(t).data(), weight_row.data(), I);
+  Buffer<float, 2> weight_rows({omp_get_max_threads(), blocks_of(I) * kBlock});  // as in linear.cpp
+#pragma omp parallel for
+  for (Index o = 0; o < O; ++o) {
+    const auto weight_row = weight_rows.view().row(omp_get_thread_num());
+    for (Index b = 0; b < blocks_of(I); ++b) {
+      dequantize(weight(o, b), *reinterpret_cast<float(*)[kBlock]>(&weight_row(b * kBlock)));
     }
+    for (Index t = 0; t < T; ++t) y(t, o) = dot(x.row(t).data(), weight_row.data(), I);
   }
 }
 

@@ -1,8 +1,10 @@
 #include "tensor/scaled_dot_product_attention.h"
 
-#include <algorithm>
-#include <vector>
+#include <omp.h>
 
+#include <algorithm>
+
+#include "tensor/buffer.h"
 #include "tensor/dot.h"
 #include "tensor/softmax.h"
 
@@ -35,29 +37,27 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
   const auto keys_of = [=](Index t) { return visible.size(0) > 0 ? visible(t) : KeyRange{0, S}; };
 
-#pragma omp parallel
-  {
-    std::vector<float> row(static_cast<std::size_t>(S));
-#pragma omp for collapse(2)
-    for (Index n = 0; n < N; ++n) {
-      for (Index t = 0; t < T; ++t) {
-        const Index g = kv_head_of(n, N, K);
-        const KeyRange keys = keys_of(t);
+  Buffer<float, 2> rows({omp_get_max_threads(), S});  // one for each thread, as in linear.cpp
+#pragma omp parallel for collapse(2)
+  for (Index n = 0; n < N; ++n) {
+    for (Index t = 0; t < T; ++t) {
+      float* row = rows.view().row(omp_get_thread_num()).data();
+      const Index g = kv_head_of(n, N, K);
+      const KeyRange keys = keys_of(t);
 
-        // The scores of this query against every key it may see.
-        for (Index s = keys.begin; s < keys.end; ++s) {
-          float score = rule.scale * dot(&q(t, n, 0), &k(s, g, 0), H);
-          if (rule.soft_cap != kNoSoftCap) score = soft_capped(score, rule.soft_cap);
-          row[s] = score;
-        }
-        const View<float, 2> scores(&row[keys.begin], {1, keys.end - keys.begin});
-        softmax(reference, scores, scores);
+      // The scores of this query against every key it may see.
+      for (Index s = keys.begin; s < keys.end; ++s) {
+        float score = rule.scale * dot(&q(t, n, 0), &k(s, g, 0), H);
+        if (rule.soft_cap != kNoSoftCap) score = soft_capped(score, rule.soft_cap);
+        row[s] = score;
+      }
+      const View<float, 2> scores(&row[keys.begin], {1, keys.end - keys.begin});
+      softmax(reference, scores, scores);
 
-        // The mean of the values, weighted by them.
-        std::fill_n(&out(t, n, 0), H, 0.0f);
-        for (Index s = keys.begin; s < keys.end; ++s) {
-          for (Index h = 0; h < H; ++h) out(t, n, h) += row[s] * v(s, g, h);
-        }
+      // The mean of the values, weighted by them.
+      std::fill_n(&out(t, n, 0), H, 0.0f);
+      for (Index s = keys.begin; s < keys.end; ++s) {
+        for (Index h = 0; h < H; ++h) out(t, n, h) += row[s] * v(s, g, h);
       }
     }
   }

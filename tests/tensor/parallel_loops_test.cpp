@@ -1,0 +1,79 @@
+// An exception cannot leave a parallel loop, it ends the program by std::terminate. So nothing that can throw
+// runs inside one: here, that no memory is asked for there.
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "processing/segmentation.h"
+#include "siglip/patch_embedding.h"
+#include "tensor/linear.h"
+#include "tensor/quantized_linear.h"
+#include "tensor/scaled_dot_product_attention.h"
+
+static std::atomic<int> allocated_in_parallel = 0;
+void* operator new(std::size_t bytes) {
+  if (omp_in_parallel()) ++allocated_in_parallel;
+  if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace paligemma {
+namespace {
+
+class ParallelLoops : public ::testing::Test {
+ protected:
+  ParallelLoops() {
+    omp_set_num_threads(2);
+    allocated_in_parallel = 0;
+  }
+};
+
+TEST_F(ParallelLoops, AreSeenHere) {
+#pragma omp parallel
+  { const Buffer<float, 1> one({1}); }
+  EXPECT_GT(allocated_in_parallel, 0);
+}
+
+template <class Weight>
+void run_linear(Index inputs, Index columns) {
+  const Buffer<float, 2> x({3, inputs});
+  const Buffer<Weight, 2> weight({5, columns});
+  Buffer<float, 2> y({3, 5});
+  linear(reference, x.view(), weight.view(), y.view());
+}
+
+TEST_F(ParallelLoops, OfProductsAllocateNothing) {
+  run_linear<float>(300, 300);
+  run_linear<bf16>(300, 300);
+  run_linear<Int8Block>(300, 2);
+  run_linear<Int4Block>(300, 2);
+  EXPECT_EQ(allocated_in_parallel, 0);
+}
+
+TEST_F(ParallelLoops, OfAttentionAllocateNothing) {
+  const Buffer<float, 3> q({3, 4, 8}), k({5, 2, 8});
+  Buffer<float, 3> out({3, 4, 8});
+  scaled_dot_product_attention(reference, q.view(), k.view(), k.view(), {}, {1}, out.view());
+  EXPECT_EQ(allocated_in_parallel, 0);
+}
+
+TEST_F(ParallelLoops, OfPicturesAllocateNothing) {
+  const Buffer<float, 3> pixels({4, 4, 3});
+  const Buffer<float, 1> bias({6});
+  const Buffer<float, 2> patch({6, 12});
+  Buffer<float, 2> patches({4, 6});
+  patch_embedding(reference, pixels.view(), patch.view(), bias.view(), 2, patches.view());
+  const Buffer<float, 4> kernel({3, 3, 3, 6}), stamp({4, 4, 3, 6});
+  Buffer<float, 3> convolved({4, 4, 6}), grown({8, 8, 6});
+  convolve(pixels.view(), kernel.view(), bias.view(), convolved.view());
+  convolve_transposed(pixels.view(), stamp.view(), bias.view(), grown.view());
+  EXPECT_EQ(allocated_in_parallel, 0);
+}
+
+}  // namespace
+}  // namespace paligemma
