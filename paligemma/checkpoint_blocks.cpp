@@ -1,5 +1,6 @@
 // What a Checkpoint does about quantised weights.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -42,14 +43,21 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
     std::memcpy(out, bytes, copy.size());
     return {out, {O, count}};
   }
-#pragma omp parallel for
+  bool has_scales = true;
+#pragma omp parallel for reduction(&& : has_scales)
   for (Index o = 0; o < O; ++o) {
     for (Index b = 0; b < count; ++b) {
       float weights[kBlock];
       const Index begin = b * kBlock, features = std::min(kBlock, I - begin);
       for (Index i = 0; i < features; ++i) weights[i] = weight(entry, o * I + begin + i);
       out[o * count + b] = quantize<Block>(weights, features);
+      has_scales = has_scales && !std::isnan(out[o * count + b].scale);
     }
+  }
+  if (!has_scales) {
+    throw ModelFileError("tensor " + name +
+                         " holds a NaN, an infinity or a weight above 2^127, so it has no " +
+                         std::string(name_of(kFormatOf<Block>)));
   }
   return {out, {O, count}};
 }

@@ -22,6 +22,18 @@ constexpr Place place_of(Index i) {
   return {unit % kGroups, 4 * (unit % 32) + i % 4, unit < 32 ? 0 : 4};
 }
 
+// The largest magnitude: 0 if it is too small for a scale, a NaN if it is too large or there is a NaN.
+float largest_of(const float* weights, Index count) {
+  constexpr float kLeast = 0x1p-119f, kMost = 0x1p127f;
+  float largest = 0;
+  for (Index i = 0; i < count; ++i) {
+    const float magnitude = std::abs(weights[i]);
+    if (!(magnitude <= kMost)) return std::numeric_limits<float>::quiet_NaN();
+    largest = std::max(largest, magnitude);
+  }
+  return largest < kLeast ? 0 : largest;
+}
+
 // n - 8 for a weight and a step that is not 0.
 int rounded(float weight, float step) {
   return std::clamp(static_cast<int>(std::lrint(weight / step)), -8, 7);
@@ -32,10 +44,9 @@ int rounded(float weight, float step) {
 template <>
 Int8Block quantize(const float* weights, Index count) {
   Int8Block block{};
-  float largest = 0;
-  for (Index i = 0; i < count; ++i) largest = std::max(largest, std::abs(weights[i]));
-  if (largest == 0) return block;
+  const float largest = largest_of(weights, count);
   block.scale = largest / 127;
+  if (!(largest > 0)) return block;
   for (Index i = 0; i < count; ++i) {
     block.q[i] = static_cast<std::int8_t>(std::lrint(weights[i] / block.scale));
   }
@@ -45,6 +56,10 @@ Int8Block quantize(const float* weights, Index count) {
 template <>
 Int4Block quantize(const float* weights, Index count) {
   Int4Block block{};
+  const float largest = largest_of(weights, count) / 8;
+  block.scale = largest / 15;
+  if (!(largest > 0)) return block;
+
   // Each group's largest weight should become -8.
   float step[kGroups] = {};
   for (Index i = 0; i < count; ++i) {
@@ -52,22 +67,18 @@ Int4Block quantize(const float* weights, Index count) {
     if (std::abs(weights[i]) > std::abs(s)) s = weights[i];
   }
   for (float& s : step) s /= -8;
-  const float largest = std::abs(*std::max_element(
-      step, step + kGroups, [](float a, float b) { return std::abs(a) < std::abs(b); }));
-  if (largest == 0) return block;
-  block.scale = largest / 15;
 
   // Of the two factors around a step, take the one that leaves the smaller error.
   for (Index g = 0; g < kGroups; ++g) {
     if (step[g] == 0) continue;
     const float exact = std::clamp(step[g] / block.scale, -15.0f, 15.0f);
-    float least = std::numeric_limits<float>::infinity();
+    double least = std::numeric_limits<double>::infinity();
     for (const float factor : {std::floor(exact), std::ceil(exact)}) {
       if (factor == 0) continue;
-      float error = 0;
+      double error = 0;  // squares of floats may be too large for one
       for (Index i = 0; i < count; ++i) {
         if (place_of(i).group != g) continue;
-        const float difference =
+        const double difference =
             weights[i] -
             block.scale * factor * static_cast<float>(rounded(weights[i], block.scale * factor));
         error += difference * difference;

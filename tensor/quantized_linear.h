@@ -21,6 +21,10 @@
 // is multiplied by factors once a block. factor * (n - 8) fits in 8 bits, so that both formats are
 // multiplied by the same instructions.
 //
+// Two kinds of block have no such scale. One whose weights are all below 2^-119, where a scale could be
+// subnormal and lose its digits, is zeros. One with a NaN, an infinity or a weight above 2^127 has a NaN as
+// scale, hence as each of its weights; a checkpoint that holds one is not quantised (paligemma/quantize.h).
+//
 // Blocks are what a file holds (docs/tensor/quantized_linear.md), little-endian, and what is mapped. The
 // reference computes with the weights as they are; a fast version rounds x to 8 bits as well.
 //

@@ -106,6 +106,28 @@ TEST_P(QuantizeTo, RefusesWhatIsQuantizedOtherwise) {
                ModelFileError);
 }
 
+TEST_P(QuantizeTo, RefusesWeightsThatNoBlockCanSay) {
+  const std::filesystem::path model = folder_.path() / "model";
+  const std::string name = "language_model.model.layers.0.mlp.down_proj.weight";
+  copy_golden(model);
+  StoredTensors tensors = read_tensors(model / "model.safetensors");
+  for (auto& [old_name, tensor] : tensors) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    if (current_tensor_name(old_name) == name) {
+      std::memcpy(&tensor.bytes[4 * 77], &infinity, sizeof infinity);
+    }
+  }
+  write_tensors(model / "model.safetensors", tensors);
+  EXPECT_TRUE(holds(
+      error_text<ModelFileError>([&] { quantize_checkpoint(model, GetParam(), out_); }), name));
+  EXPECT_FALSE(std::filesystem::exists(out_ / "model.safetensors"));
+  EXPECT_TRUE(holds(error_text<ModelFileError>([&] {
+                      Pipeline<Reference>(reference, {.model = model, .dtype = GetParam()});
+                    }),
+                    name));
+  EXPECT_NO_THROW(Pipeline<Reference>(reference, {.model = model}));
+}
+
 TEST_P(QuantizeTo, RefusesAModelThatIsNotThere) {
   EXPECT_THROW(quantize_checkpoint(folder_.path() / "none", GetParam(), out_), NotFoundError);
 }

@@ -1,7 +1,9 @@
 #include "tensor/quantized_linear.h"
 
+#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -240,6 +242,54 @@ TEST(QuantizedLinear, Int4IsWithinHalfAStepOfItsGroupOrClipped) {
   }
   EXPECT_GT(beyond, 0);
   EXPECT_GT(inside, 20 * beyond);
+}
+
+// ---- the ends of float -----------------------------------------------------------------------------
+
+// A block of this weight and its negative, as it comes back.
+template <class Block>
+std::pair<Block, std::vector<float>> there_and_back(float weight) {
+  const float weights[] = {weight, -weight, weight};
+  const auto block = quantize<Block>(weights, 3);
+  float back[256];
+  dequantize(block, back);
+  return {block, {back, back + 256}};
+}
+
+template <class Block>
+class QuantizedEnds : public ::testing::Test {};
+using Blocks = ::testing::Types<Int8Block, Int4Block>;
+TYPED_TEST_SUITE(QuantizedEnds, Blocks);
+
+// 190 times the smallest float, over 127, is rounded to the smallest, and 190 does not fit in 8 bits.
+TYPED_TEST(QuantizedEnds, WeightsTooSmallForAScaleAreZeros) {
+  for (const float weight : {0.0f, 0x1p-149f, 100 * 0x1p-149f, 190 * 0x1p-149f, 0x1.fffffep-120f}) {
+    for (const float back : there_and_back<TypeParam>(weight).second) EXPECT_EQ(back, 0) << weight;
+  }
+}
+
+TYPED_TEST(QuantizedEnds, WeightsThatHaveAScaleComeBack) {
+  for (const float weight : {0x1p-119f, 1e-30f, 1.0f, 1e19f, 1e30f, 0x1p127f}) {
+    const auto back = there_and_back<TypeParam>(weight).second;
+    // The larger half of four bits is an eighth short of the other.
+    EXPECT_NEAR(back[0] / weight, 1, 0.126) << weight;
+    EXPECT_NEAR(back[1] / weight, -1, 0.126) << weight;
+    EXPECT_EQ(back[3], 0) << weight;
+  }
+}
+
+TYPED_TEST(QuantizedEnds, WhatIsNoNumberOrTooLargeMakesTheBlockNaN) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float weight : {infinity, std::numeric_limits<float>::quiet_NaN(), 0x1.000002p127f}) {
+    const auto [block, back] = there_and_back<TypeParam>(weight);
+    EXPECT_TRUE(std::isnan(block.scale)) << weight;
+    for (const float b : back) EXPECT_TRUE(std::isnan(b)) << weight;
+  }
+  // Wherever it stands.
+  const float behind[] = {1, 2, std::numeric_limits<float>::quiet_NaN()};
+  const float before[] = {std::numeric_limits<float>::quiet_NaN(), 1, 2};
+  EXPECT_TRUE(std::isnan(quantize<TypeParam>(behind, 3).scale));
+  EXPECT_TRUE(std::isnan(quantize<TypeParam>(before, 3).scale));
 }
 
 // The root mean square of what is lost, as a share of that of the weights.
