@@ -32,6 +32,8 @@ struct SamplerOptions {
   Index top_k = 0;        // 0: off
   float top_p = 1;        // 1: off
   std::uint64_t seed = 0;
+
+  bool operator==(const SamplerOptions&) const = default;
 };
 
 TokenId sample(Reference, View<const float, 1> logits, const SamplerOptions& options,

@@ -52,12 +52,11 @@ void norm_gate_up_geglu(const Stream& stream, DeviceView<const float, 2> x,
                         DeviceView<const Weight, 2> gate, DeviceView<const Weight, 2> up,
                         GeluForm form, DeviceView<float, 2> y);
 
-// What changes from token to token, in device memory. The ranges are those of prefix_lm_mask at
-// `position`, and serve all layers.
+// What changes from token to token, in device memory. The range is that of prefix_lm_mask at `position`
+// with the layer's window; layers of the same window may share it.
 struct DecodeStep {
-  DeviceView<const Index, 1> position;           // of one
-  DeviceView<const KeyRange, 1> visible_full;    // of one, for layers without a window
-  DeviceView<const KeyRange, 1> visible_window;  // of one, for those with; else never read
+  DeviceView<const Index, 1> position;    // of one
+  DeviceView<const KeyRange, 1> visible;  // of one
 };
 
 // Row 0 of s.x becomes what the block makes of it; keys and values go to `position` of the cache.
@@ -76,14 +75,13 @@ void decode_block(const Stream& stream, const gemma::DecoderBlockWeights<DeviceW
     rms_norm(stream, branch, post_norm, shape.norm_eps, branch);
     residual_add(stream, branch, x);
   };
-  const bool looks_back_all = shape.window[layer] == kNoWindow;
 
   norm_qkv_rope_append(stream, x, w.pre_attention_norm, shape.norm_eps, w.self_attention.q,
                        w.self_attention.k, w.self_attention.v, shape.rope_theta, step.position,
                        row(s.q), cache.keys(layer), cache.values(layer));
   scaled_dot_product_attention(stream, heads(s.q), cache.keys(layer), cache.values(layer),
-                               looks_back_all ? step.visible_full : step.visible_window,
-                               {shape.query_scale, shape.attention_soft_cap}, heads(s.mixed));
+                               step.visible, {shape.query_scale, shape.attention_soft_cap},
+                               heads(s.mixed));
   add_product(row(s.mixed), w.self_attention.out, w.post_attention_norm);
 
   norm_gate_up_geglu(stream, x, w.pre_mlp_norm, shape.norm_eps, w.mlp.gate, w.mlp.up, shape.gelu,

@@ -5,9 +5,11 @@
 //   token -> embedding -> decoder blocks, six kernels each -> norm -> logits -> sample -> token
 //
 // The first token after the prefix is computed without a graph, so that everything that it needs is
-// allocated; then the same calls are recorded, and replayed for the rest of the answer.
+// allocated; then the same calls are recorded, and replayed for the rest of the answer. A token with
+// another prefix or other sampler options than the one before begins this anew.
 #pragma once
 
+#include <map>
 #include <optional>
 
 #include "cuda/core/device_buffer.h"
@@ -30,7 +32,16 @@ struct DecodeState<cuda::Stream> {
   cuda::DeviceBuffer<TokenId, 1> token{{1}};
   cuda::DeviceBuffer<std::uint64_t, 1> step{{1}};
   cuda::DeviceBuffer<cuda::Sampled, 1> sampled{{1}};
-  cuda::DeviceBuffer<KeyRange, 1> visible_full{{1}}, visible_window{{1}};
+  std::map<Index, cuda::DeviceBuffer<KeyRange, 1>> visible = {};  // by window, of one query
+
+  // What a graph keeps as it was recorded, besides the addresses of this session.
+  struct Kept {
+    const void* model;
+    Index prefix;
+    SamplerOptions options;
+    bool operator==(const Kept&) const = default;
+  };
+  std::optional<Kept> kept = {};  // of the token that was queued last; none before the first
   std::optional<cuda::Graph> graph = {};
 
   // What stands there when the last token is done; -1 before the first.
@@ -58,18 +69,14 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
   const auto x = s.x.view().rows(0, 1), normed = s.normed.view().rows(0, 1);
 
   token_embedding(on, std::as_const(state.token).view(), w.embedding, x);
-  Index window = kNoWindow;  // of the layers that have one
-  for (Index layer_window : shape.window) window = std::min(window, layer_window);
   const auto position = std::as_const(state.position).view();
-  prefix_lm_mask(on, position, prefix, kNoWindow, state.visible_full.view());
-  if (window != kNoWindow)
-    prefix_lm_mask(on, position, prefix, window, state.visible_window.view());
+  for (Index window : shape.window) state.visible.try_emplace(window, std::array<Index, 1>{1});
+  for (auto& [window, visible] : state.visible)
+    prefix_lm_mask(on, position, prefix, window, visible.view());
 
-  const DecodeStep step{position, std::as_const(state.visible_full).view(),
-                        std::as_const(state.visible_window).view()};
   for (Index layer = 0; layer < shape.layers; ++layer) {
-    decode_block(on, w.blocks[static_cast<std::size_t>(layer)], shape, layer, step, s,
-                 session.cache);
+    const auto& visible = std::as_const(state.visible).at(shape.window[layer]);
+    decode_block(on, w.blocks[layer], shape, layer, {position, visible.view()}, s, session.cache);
   }
   rms_norm(on, DeviceView<const float, 2>(x), w.final_norm, shape.norm_eps, normed);
   gemma::logits(on, w, shape, 0, s);
@@ -79,7 +86,7 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
           state.step.view());
 }
 
-// As paligemma/generate.h's. Prefix and options must be those of the session's first token.
+// As paligemma/generate.h's.
 template <class Real>
 Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index prefix,
               Session<Stream>& session, const SamplerOptions& options, Index step) {
@@ -94,8 +101,11 @@ Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index
     on.wait();
   }
   session.cache.advance(1);
-  if (state.next_position < 0) {
+  const DecodeState<Stream>::Kept kept{&model, prefix, options};
+  if (state.kept != kept) {
     queue_decode(model, prefix, session, options);
+    state.kept = kept;
+    state.graph.reset();
   } else {
     if (!state.graph) {
       state.graph.emplace(on, [&] { queue_decode(model, prefix, session, options); });

@@ -290,12 +290,11 @@ void expect_decodes(const gemma::DecoderShape& shape, Index layer, Math math, Wa
   fill(space.cache.values(layer), cache_there.values(layer));
 
   cuda::DeviceBuffer<Index, 1> position({1});
-  cuda::DeviceBuffer<KeyRange, 1> full({1}), window({1});
+  cuda::DeviceBuffer<KeyRange, 1> visible({1});
   const auto queue = [&] {
-    prefix_lm_mask(stream, position.view(), kPrefix, kNoWindow, full.view());
-    prefix_lm_mask(stream, position.view(), kPrefix, shape.window[layer], window.view());
-    decode_block(stream, block.weights, shape, layer, {position.view(), full.view(), window.view()},
-                 s_there, cache_there);
+    prefix_lm_mask(stream, position.view(), kPrefix, shape.window[layer], visible.view());
+    decode_block(stream, block.weights, shape, layer, {position.view(), visible.view()}, s_there,
+                 cache_there);
   };
   std::optional<cuda::Graph> graph;
   for (Index t = kPrefix; t < T; ++t) {

@@ -1,6 +1,11 @@
 // One decoded token as a graph, against the composites that it replaces and against the reference.
 #include "cuda/paligemma/generate.h"
 
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda/paligemma/model.h"
 #include "cuda/paligemma/pipeline.h"
 #include "cuda/paligemma/weights.h"
 #include "tests/support/cuda_test.h"
@@ -13,47 +18,110 @@ namespace {
 
 using namespace test;
 
+// A golden model in float, here and on the device, and what both make of the same tokens.
+class BothModels {
+ public:
+  static constexpr Index kRoom = 16;  // behind the prefix
+
+  explicit BothModels(int version, const std::vector<Index>& windows = {}) : golden_(version) {
+    cuda::Stream stream(cuda::Math::float32);
+    Checkpoint checkpoint(golden_.golden.folder, golden_.config);
+    auto placed = cuda::place_weights<float>(stream, checkpoint, golden_.config, {});
+    if (!windows.empty()) golden_.model.text.window = windows;
+    there_.emplace(Model<cuda::Stream, cuda::DeviceWeights<float>>{
+        std::move(stream), golden_.config.vision, golden_.model.text, std::move(placed.weights),
+        std::move(placed.memory)});
+    const Index T = golden_.prefix();
+    expected_.emplace(golden_.model.text, T, T + kRoom);
+    session_.emplace(golden_.model.text, T, T + kRoom);
+  }
+
+  Index prefix() const { return golden_.prefix(); }
+  TokenId recorded(Index step) const { return golden_.golden.generated_ids[step]; }
+  bool has_graph() const { return session_->decode.graph.has_value(); }
+
+  // The prompt, of which `prefix` tokens see one another both ways.
+  void read_prompt(Index prefix) {
+    const auto& ids = golden_.golden.prompt_ids;
+    forward(golden_.model, ids, golden_.image_rows.view(), prefix, *expected_, NoTap());
+    const auto rows = to_device(there_->on, std::as_const(golden_.image_rows).view());
+    forward(*there_, ids, std::as_const(rows).view(), prefix, *session_, NoTap());
+    expect_the_same_logits();
+  }
+
+  // One more token, and the reference's choice.
+  TokenId decode(TokenId id, Index prefix, const SamplerOptions& options, Index step) {
+    SCOPED_TRACE("step " + std::to_string(step) + ", token " + std::to_string(id));
+    const Choice want = paligemma::decode(golden_.model, id, prefix, *expected_, options, step);
+    const Choice got = cuda::decode(*there_, id, prefix, *session_, options, step);
+    EXPECT_EQ(got.id, want.id);
+    EXPECT_NEAR(got.log_probability, want.log_probability, 1e-4);
+    EXPECT_EQ(session_->cache.length(), expected_->cache.length());
+    expect_the_same_logits();
+    return want.id;
+  }
+
+  // As if nothing stood behind the first tokens of the prompt; it does, though.
+  void go_back_to(Index length) {
+    const auto go_back = [length](auto& cache) {
+      cache.clear();
+      cache.advance(length);
+    };
+    go_back(expected_->cache);
+    go_back(session_->cache);
+  }
+
+ private:
+  void expect_the_same_logits() {
+    const auto logits = to_host(there_->on, session_->scratch.logits.view());
+    // As the reference may differ from transformers (docs/numerics.md).
+    const double largest = largest_magnitude(golden_.golden.taps.at("logits").numbers);
+    EXPECT_TRUE(close(logits.view(), expected_->scratch.logits.view(), {0, 1e-4 * largest}));
+  }
+
+  GoldenModel golden_;
+  std::optional<Model<cuda::Stream, cuda::DeviceWeights<float>>> there_;
+  std::optional<Session<Reference>> expected_;
+  std::optional<Session<cuda::Stream>> session_;
+};
+
 class CudaGenerateOf : public CudaTest, public ::testing::WithParamInterface<int> {};
 INSTANTIATE_TEST_SUITE_P(PaliGemma, CudaGenerateOf, ::testing::Values(1, 2));
 
 // The first step runs as it is queued, the second is recorded, the rest are replayed.
 TEST_P(CudaGenerateOf, AReplayedTokenIsWhatTheReferenceComputes) {
-  const GoldenModel golden(GetParam());
-  const Golden& recorded = golden.golden;
-  const Index T = golden.prefix();
-  constexpr Index kSteps = 12;
-  Session<Reference> expected(golden.model.text, T, T + kSteps);
-  forward(golden.model, recorded.prompt_ids, golden.image_rows.view(), T, expected, NoTap());
-
-  // The prefix's keys and values are the reference's, so that nothing differs but the decoded tokens.
-  const cuda::Stream stream(cuda::Math::float32);
-  Session<cuda::Stream> session(golden.model.text, T, T + kSteps);
-  for (Index layer = 0; layer < golden.model.text.layers; ++layer) {
-    copy_from_host<float, 3>(stream, expected.cache.keys(layer), session.cache.keys(layer));
-    copy_from_host<float, 3>(stream, expected.cache.values(layer), session.cache.values(layer));
+  BothModels models(GetParam());
+  models.read_prompt(models.prefix());
+  for (Index step = 1; step < 12; ++step) {
+    models.decode(models.recorded(step - 1), models.prefix(), {}, step);
+    EXPECT_EQ(models.has_graph(), step > 1);
   }
-  session.cache.advance(T);
+}
 
-  Checkpoint checkpoint(recorded.folder, golden.config);
-  cuda::Stream loader(cuda::Math::float32);
-  auto placed = cuda::place_weights<float>(loader, checkpoint, golden.config, {});
-  const Model<cuda::Stream, cuda::DeviceWeights<float>> model{
-      cuda::Stream(cuda::Math::float32), golden.config.vision, golden.config.text,
-      std::move(placed.weights), std::move(placed.memory)};
-  const auto largest = largest_magnitude(recorded.taps.at("logits").numbers);
-  for (Index step = 1; step < kSteps; ++step) {
-    const TokenId id = recorded.generated_ids[static_cast<std::size_t>(step - 1)];
-    const Choice want = decode(golden.model, id, T, expected, {}, step);
-    const Choice got = decode(model, id, T, session, {}, step);
-    EXPECT_EQ(got.id, want.id) << "step " << step;
-    EXPECT_NEAR(got.log_probability, want.log_probability, 1e-4) << "step " << step;
-    const auto logits = to_host(stream, session.scratch.logits.view());
-    // As the reference may differ from transformers (docs/numerics.md).
-    EXPECT_TRUE(close(logits.view(), expected.scratch.logits.view(), {0, 1e-4 * largest}))
-        << "step " << step;
+// Each of the three that stand in device memory may be another than the last token left there.
+TEST_P(CudaGenerateOf, ATokenAPositionOrAStepThatDoesNotFollowIsTaken) {
+  BothModels models(GetParam());
+  const Index T = models.prefix();
+  const SamplerOptions draw{.temperature = 2, .seed = 5};
+  models.read_prompt(T);
+  TokenId next = 7;
+  for (Index step : {1, 2, 3}) next = models.decode(next, T, draw, step);
+  next = models.decode(next + 1, T, draw, 4);
+  next = models.decode(next, T, draw, 9);
+  models.go_back_to(T + 1);
+  models.decode(next, T, draw, 10);
+}
+
+// Windows of many sizes in one model; the answer and most of the prompt look back no further.
+TEST_P(CudaGenerateOf, EachLayerHasItsOwnWindow) {
+  const bool first = GetParam() == 1;
+  BothModels models(GetParam(), first ? std::vector<Index>{5, 2, kNoWindow}
+                                      : std::vector<Index>{9, kNoWindow, 3, 6});
+  constexpr Index kPrefix = 4;
+  models.read_prompt(kPrefix);
+  for (Index step = 1; step < 4; ++step) {
+    models.decode(models.recorded(step - 1), kPrefix, {}, step);
   }
-  EXPECT_EQ(session.cache.length(), expected.cache.length());
-  EXPECT_TRUE(session.decode.graph.has_value());
 }
 
 TEST_P(CudaGenerateOf, DrawsTheTokensThatTheReferenceDraws) {
@@ -75,6 +143,29 @@ TEST_P(CudaGenerateOf, DrawsTheTokensThatTheReferenceDraws) {
 }
 
 class CudaGenerate : public CudaTest {};
+
+// What is recorded does not outlive its reason. Whether a token belongs to the prefix shows in the layers
+// that have a window.
+TEST_F(CudaGenerate, AnotherPrefixOrOtherOptionsAreRecordedAnew) {
+  BothModels models(2);
+  const Index T = models.prefix();
+  models.read_prompt(T);
+  Index step = 0;
+  const auto tokens = [&](int count, Index prefix, const SamplerOptions& options) {
+    models.go_back_to(T);
+    TokenId next = 7;
+    for (int i = 0; i < count; ++i) {
+      next = models.decode(next, prefix, options, ++step);
+      EXPECT_EQ(models.has_graph(), i > 0);
+    }
+  };
+  tokens(3, T, {});
+  tokens(1, T + 1, {});
+  tokens(3, T, {});
+  tokens(3, T, {.temperature = 2});
+  tokens(3, T, {.temperature = 2, .seed = 1});
+  tokens(3, T, {.temperature = 2, .top_k = 2, .seed = 1});
+}
 
 TEST_F(CudaGenerate, ASecondAnswerStartsAnew) {
   const Pipeline<cuda::Stream> pipeline(cuda::Stream(), {.model = kTinyModel});
