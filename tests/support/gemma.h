@@ -210,6 +210,7 @@ inline gemma::DecoderShape small_gemma1(Index kv_heads = 1) {
   shape.heads = 4;
   shape.kv_heads = kv_heads;
   shape.head_size = 6;
+  shape.norm_eps = 0.01f;           // large enough to be seen
   shape.query_scale = 0.40824829f;  // 1 / sqrt(6)
   shape.window = {kNoWindow, kNoWindow, kNoWindow};
   return shape;

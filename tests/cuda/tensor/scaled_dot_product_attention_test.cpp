@@ -141,12 +141,14 @@ constexpr AttentionKernel kKernels[] = {AttentionKernel::block_per_query, Attent
                                         AttentionKernel::tensor_core, AttentionKernel::split_keys};
 
 // The heads of SigLIP-So400m (16, 16, 72), Gemma 2B (8, 1, 256), Gemma 2 2B (8, 4, 256) and the golden
-// models (4, 1, 12), with few queries and keys; then what is not a whole tile, warp or pack of heads.
-constexpr Sizes kSizes[] = {
-    {1, 33, 16, 16, 72}, {1, 65, 8, 4, 256}, {7, 33, 8, 1, 256}, {9, 33, 4, 1, 12},
-    {1, 1, 1, 1, 1},     {1, 7, 1, 1, 300},  {1, 33, 12, 1, 32}, {3, 150, 2, 1, 8},
-    {7, 7, 8, 4, 7},     {7, 65, 2, 2, 72},  {7, 33, 1, 1, 80},  {17, 7, 4, 1, 8},
-    {65, 65, 1, 1, 80},  {65, 33, 1, 1, 72}, {33, 65, 1, 1, 1},  {33, 65, 1, 1, 256}};
+// models (4, 1, 12), with few queries and keys; then what is not a whole tile, warp or pack of heads; then
+// more keys than 448 pixels and an answer have, twice 32 blocks of split_keys and some.
+constexpr Sizes kSizes[] = {{1, 33, 16, 16, 72}, {1, 65, 8, 4, 256}, {7, 33, 8, 1, 256},
+                            {9, 33, 4, 1, 12},   {1, 1, 1, 1, 1},    {1, 7, 1, 1, 300},
+                            {1, 33, 12, 1, 32},  {3, 150, 2, 1, 8},  {7, 7, 8, 4, 7},
+                            {7, 65, 2, 2, 72},   {7, 33, 1, 1, 80},  {17, 7, 4, 1, 8},
+                            {65, 65, 1, 1, 80},  {65, 33, 1, 1, 72}, {33, 65, 1, 1, 1},
+                            {33, 65, 1, 1, 256}, {1, 2100, 2, 1, 8}};
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
@@ -364,12 +366,13 @@ TEST_F(CudaAttention, OnTensorCoresReadsNoTwoRowsFromOneBank) {
 TEST_F(CudaAttention, WholeModelShapesMatchReferenceOnAGpu) {
   if (cuda::is_emulated()) GTEST_SKIP() << "whole model shapes want a GPU";
   constexpr Sizes kVision{256, 256, 16, 16, 72}, kPrefill{264, 264, 8, 1, 256},
-      kToken{1, 300, 8, 1, 256};
+      kToken{1, 300, 8, 1, 256}, kTokenAt896Pixels{1, 4200, 8, 1, 256};
   for (auto kernel : {AttentionKernel::block_per_query, AttentionKernel::online,
                       AttentionKernel::tensor_core, AttentionKernel::split_keys}) {
     expect_matches_reference(kernel, kVision, {kNoMask, 0}, kNoSoftCap, 0);
     expect_matches_reference(kernel, kPrefill, {264, kNoWindow}, kNoSoftCap, 0);
     expect_matches_reference(kernel, kToken, {264, kNoWindow}, 50, 0);
+    expect_matches_reference(kernel, kTokenAt896Pixels, {4104, kNoWindow}, 50, 0);
   }
 }
 
