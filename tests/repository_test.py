@@ -11,6 +11,7 @@
 - A page links every version of its piece, and does not say of one that there is none.
 - A code block whose info string names a file is a verbatim part of that file.
 - Products of whole numbers on pages are right, and all pages agree on the bytes of a KV cache.
+- The old text of every deliberate fault stands once, in the piece that has the fault.
 - No file of code is longer than 300 lines; nothing calls exit, asks the file system so that it may throw, or
   uses -ffast-math.
 - A piece that has one file under cuda/ has its header, kernels and test there, and kernels are started by
@@ -21,6 +22,8 @@ import pathlib
 import re
 import subprocess
 import sys
+
+from mutations import lists
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ALLOWED = {  # a folder and what it may include
@@ -221,5 +224,6 @@ check_versions()
 check_names()
 check_numbers()
 check_code()
+problems += lists.problems()
 print("\n".join(problems) or "the repository keeps its rules")
 sys.exit(1 if problems else 0)
