@@ -196,6 +196,23 @@ TEST(Sampler, TopPMeasuresShareOfAllTokensAlsoAfterTopK) {
             (std::set<TokenId>{0, 1}));
 }
 
+// A token of probability 0.986, and a vocabulary of e^-16.7 each beside it: less than half of the last
+// place of a float 1, so a float sum would lose them all, and 0.986 would become 1.
+Buffer<float, 1> one_and_many_tiny() {
+  Buffer<float, 1> logits({257216});
+  std::fill_n(logits.view().data(), logits.view().count(), -16.7f);
+  logits.view()(0) = 0;
+  return logits;
+}
+
+TEST(Sampler, TopPCountsAVocabularyOfTinyShares) {
+  const auto logits = one_and_many_tiny();
+  std::uint64_t seed = 0;
+  while (philox_uniform(seed, 0) < 0.999) ++seed;  // beyond the first token's share of those kept
+  EXPECT_NE(sample(reference, logits.view(), {.temperature = 1, .top_p = 0.99f, .seed = seed}, 0),
+            0);
+}
+
 TEST(Sampler, TopPActsAfterTheTemperature) {
   const auto logits = logits_of({1, 4, 9});  // .64 is the largest share at 1, .5 at 2
   EXPECT_EQ(drawn(logits.view(), {.temperature = 1, .top_p = 0.6f}), (std::set<TokenId>{2}));
@@ -309,6 +326,15 @@ TEST(LogProbability, MatchesTheDefinition) {
     }
     EXPECT_TRUE(close(actual.view(), expected.view(), float_sum_of(V, 1))) << "V = " << V;
   }
+}
+
+TEST(LogProbability, CountsAVocabularyOfTinyShares) {
+  const auto logits = one_and_many_tiny();
+  const double others = 257215 * std::exp(static_cast<double>(logits.view()(1)));
+  const auto expected = vector_of({-std::log1p(others)});
+  const auto actual = vector_of({log_probability(reference, logits.view(), 0)});
+  // An exponential within a unit in the last place, and the rounding of the logarithm.
+  EXPECT_TRUE(close(actual.view(), expected.view(), float_operations(2 + 1)));
 }
 
 TEST(LogProbability, OfACertaintyIsZeroAndOfTheImpossibleMinusInfinity) {

@@ -108,6 +108,16 @@ TEST(Detections, LeaveOutAMaskThatIsNotWhole) {
   EXPECT_EQ(many[0].mask.size(), 16u);
 }
 
+// The decoder has 128 codes, and takes no others.
+TEST(Detections, LeaveOutAMaskOfACodeThatIsNone) {
+  EXPECT_EQ(parse_detections(locs({1, 2, 3, 4}) + segs(112, 16))[0].mask.back(), 127);
+  for (const std::string& mask : {segs(113, 16), segs(128, 1) + segs(0, 15), segs(985, 15)}) {
+    const auto found = parse_detections(locs({1, 2, 3, 4}) + mask + " cat");
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_TRUE(found[0].mask.empty()) << mask;
+  }
+}
+
 TEST(Detections, PassOverOtherText) {
   EXPECT_TRUE(parse_detections("").empty());
   EXPECT_TRUE(parse_detections("a cow on the beach").empty());
@@ -122,8 +132,9 @@ TEST(Detections, PassOverBoxesThatAreNotWhole) {
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_TRUE(parse_detections(whole.substr(0, size)).empty()) << size;
   }
-  for (const std::string bad : {"<loc0001><loc0002><loc0003> cat ; ", "<loc1024>", "<loc9999>",
-                                "<loc 001>", "<loc00001>", "<loc001>", "<loc-001>", "<loc0001"}) {
+  for (const std::string bad :
+       {"<loc0001><loc0002><loc0003> cat ; ", "<loc1024>", "<loc9999>", "<loc 001>", "<loc00001>",
+        "<loc001>", "<loc-001>", "<loc0001", "<loc0001x<loc0002x<loc0003x<loc0004x dog"}) {
     const auto found = parse_detections(bad + whole + " dog");
     ASSERT_EQ(found.size(), 1u) << bad;
     EXPECT_EQ(found[0].bins, (Bins{1, 2, 3, 4})) << bad;

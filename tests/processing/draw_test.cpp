@@ -76,6 +76,29 @@ TEST(Draw, ScalesBoxesToThePicture) {
   EXPECT_EQ(at(image, 100, 2), kBlack);
 }
 
+// 160 / 1023 of 100 pixels is 15.64, of 200 it is 31.28; 868 / 1023 is 84.85 and 169.70.
+TEST(Draw, RoundsEdgesToTheNearestPixel) {
+  const auto image = drawn(black(100, 200), {{{160, 160, 868, 868}, {}, ""}});
+  EXPECT_EQ(at(image, 16, 31), kBlue);
+  EXPECT_EQ(at(image, 15, 31), kBlack);
+  EXPECT_EQ(at(image, 16, 30), kBlack);
+  EXPECT_EQ(at(image, 84, 169), kBlue);
+  EXPECT_EQ(at(image, 85, 169), kBlack);
+  EXPECT_EQ(at(image, 84, 170), kBlack);
+}
+
+// Lines of 600 / 150 pixels, and letters of 600 / 300 to a dot, as in a square of the shorter side.
+TEST(Draw, SizesLinesAndLettersByTheShorterSide) {
+  for (const auto& [H, W] : {std::pair<Index, Index>{600, 1800}, {1800, 600}}) {
+    const auto image = drawn(black(H, W), {{{0, 0, 1023, 1023}, {}, ""}});
+    EXPECT_EQ(at(image, H / 2, 3), kBlue) << H << " x " << W;
+    EXPECT_EQ(at(image, H / 2, 4), kBlack) << H << " x " << W;
+    const std::vector<Detection> named{{{0, 0, 1023, 1023}, {}, "cat"}};
+    EXPECT_EQ(count(drawn(black(H, W), named), kWhite),
+              count(drawn(black(600, 600), named), kWhite));
+  }
+}
+
 TEST(Draw, SetsLabelsInWhiteOnTheColourOfTheBox) {
   const std::vector<Detection> boxes{{{100, 200, 300, 500}, {}, "cat"}};
   const auto image = drawn(black(), boxes);
@@ -107,6 +130,11 @@ TEST(Draw, StaysWithinThePicture) {
     EXPECT_EQ(image.view().size(0), side);
     EXPECT_LT(count(image, kBlack), side * side);
   }
+}
+
+TEST(Draw, CutsWhatIsRightOfThePictureAndBelow) {
+  const auto image = drawn(black(50, 50), {{{512, 900, 1023, 1000}, {}, "WWWW"}});
+  for (Index y = 0; y < 50; ++y) EXPECT_EQ(at(image, y, 0), kBlack) << "row " << y;
 }
 
 // A mask of `side` pixels a side: 255 in rows top to bottom, whole.

@@ -157,6 +157,8 @@ TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
         "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "\xe2\x82", "\xf0\x9f\x98"}) {
     EXPECT_THROW(tokenizer.encode(text), PromptError);
   }
+  EXPECT_THROW(tokenizer.encode(std::string_view("é").substr(0, 1)), PromptError)
+      << "the byte behind the text is not the text's";
   try {
     tokenizer.encode("abc\xff");
     FAIL();
