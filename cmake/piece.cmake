@@ -56,16 +56,24 @@ endfunction()
 
 # The same kernels, compiled for each instruction set; which one runs is chosen at run time.
 function(pg_fast_kernels)
-  set(avx2 -mavx2 -mfma -mf16c)
-  set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
-  set(avx512_bf16 ${avx512} -mavx512bf16)
+  # What each needs of the processor, which is asked for the same (fast/core/kernels.cpp).
+  set(portable "")
+  set(avx2 avx2 fma f16c)
+  set(avx512 ${avx2} avx512f avx512bw avx512dq avx512vl avx512vnni)
+  set(avx512_bf16 ${avx512} avx512bf16)
   set(sets portable)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(APPEND sets avx2 avx512 avx512_bf16)
   endif()
   foreach(set IN LISTS sets)
     pg_objects(fast_kernels_${set} fast/kernels/${set}.cpp)
-    target_compile_options(fast_kernels_${set} PRIVATE -ffp-contract=fast ${${set}}
+    list(TRANSFORM ${set} PREPEND -m OUTPUT_VARIABLE flags)
+    if(avx512f IN_LIST ${set})
+      list(APPEND flags -mprefer-vector-width=512)
+    endif()
+    list(JOIN ${set} " " features)
+    target_compile_definitions(fast_kernels_${set} PRIVATE PG_FEATURES="${features}")
+    target_compile_options(fast_kernels_${set} PRIVATE -ffp-contract=fast ${flags}
       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # in its own header (g++ 12, bug 105593)
   endforeach()
   if(PG_TESTS)

@@ -1,22 +1,58 @@
 #include "fast/core/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+
 #include "fast/kernels/sets.h"
 
 namespace paligemma {
+namespace {
 
-std::vector<const Kernels*> available_kernels() {
-  std::vector<const Kernels*> found;
+bool can_run(const Features& processor, const Kernels& kernels) {
+  std::istringstream words{std::string(kernels.features)};
+  return std::all_of(std::istream_iterator<std::string>(words), {},
+                     [&](const std::string& feature) { return processor.at(feature); });
+}
+
+#if defined(__x86_64__)
+// __builtin_cpu_supports of clang 14 does not know it. That the system keeps registers of 32 bytes is
+// asked for with avx2.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
+}  // namespace
+
+Features features_of_this_processor() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const auto has = [](auto... features) { return (... && (features != 0)); };
-  const bool avx2 = has(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"));
-  const bool avx512 =
-      avx2 && has(__builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512bw"),
-                  __builtin_cpu_supports("avx512dq"), __builtin_cpu_supports("avx512vl"),
-                  __builtin_cpu_supports("avx512vnni"));
-  if (avx512 && has(__builtin_cpu_supports("avx512bf16"))) found.push_back(&kAvx512Bf16Kernels);
-  if (avx512) found.push_back(&kAvx512Kernels);
-  if (avx2) found.push_back(&kAvx2Kernels);
+  return {{"avx2", __builtin_cpu_supports("avx2")},
+          {"fma", __builtin_cpu_supports("fma")},
+          {"f16c", has_f16c()},
+          {"avx512f", __builtin_cpu_supports("avx512f")},
+          {"avx512bw", __builtin_cpu_supports("avx512bw")},
+          {"avx512dq", __builtin_cpu_supports("avx512dq")},
+          {"avx512vl", __builtin_cpu_supports("avx512vl")},
+          {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
+          {"avx512bf16", __builtin_cpu_supports("avx512bf16")}};
+#else
+  return {};
+#endif
+}
+
+std::vector<const Kernels*> available_kernels(const Features& processor) {
+  std::vector<const Kernels*> found;
+#if defined(__x86_64__)
+  for (const Kernels* kernels : {&kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels}) {
+    if (can_run(processor, *kernels)) found.push_back(kernels);
+  }
 #endif
   found.push_back(&kPortableKernels);
   return found;

@@ -8,6 +8,8 @@
 // fast/kernels/ has a file for each, all made of the same sources.
 #pragma once
 
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +22,7 @@ namespace paligemma {
 
 struct Kernels {
   std::string_view name;
+  std::string_view features;  // what they are compiled for, "avx2 fma f16c", as CMake has it
   std::string_view products;  // how each type of weights is multiplied, for people
   LinearKernels linear;
   AttentionKernel attention;
@@ -27,8 +30,12 @@ struct Kernels {
   ProbeKernels probe;
 };
 
-// All that this processor can run, best first.
-std::vector<const Kernels*> available_kernels();
+// Whether a processor has each feature that kernels are compiled for, by its name for the compiler's -m.
+using Features = std::map<std::string, bool>;
+Features features_of_this_processor();
+
+// All that a processor can run, best first. Throws std::out_of_range if a feature has no entry.
+std::vector<const Kernels*> available_kernels(const Features& = features_of_this_processor());
 const Kernels& best_kernels();
 
 }  // namespace paligemma

@@ -11,8 +11,10 @@
 namespace paligemma {
 namespace {
 
-constexpr Kernels kernels_named(std::string_view name, std::string_view products) {
+constexpr Kernels kernels_named(std::string_view name, std::string_view features,
+                                std::string_view products) {
   return {name,
+          features,
           products,
           {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
            multiply_quantized<Int4Block>},

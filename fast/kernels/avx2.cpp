@@ -3,6 +3,7 @@
 
 namespace paligemma {
 
-const Kernels kAvx2Kernels = kernels_named("avx2", "float products, 8 lanes; int8 by vpmaddwd");
+const Kernels kAvx2Kernels =
+    kernels_named("avx2", PG_FEATURES, "float products, 8 lanes; int8 by vpmaddwd");
 
 }  // namespace paligemma

@@ -4,6 +4,6 @@
 namespace paligemma {
 
 const Kernels kAvx512Kernels =
-    kernels_named("avx512", "float products, 16 lanes; int8 by vpdpbusd");
+    kernels_named("avx512", PG_FEATURES, "float products, 16 lanes; int8 by vpdpbusd");
 
 }  // namespace paligemma

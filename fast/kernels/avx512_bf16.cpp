@@ -4,6 +4,6 @@
 namespace paligemma {
 
 const Kernels kAvx512Bf16Kernels =
-    kernels_named("avx512_bf16", "bf16 by vdpbf16ps, 16 lanes; int8 by vpdpbusd");
+    kernels_named("avx512_bf16", PG_FEATURES, "bf16 by vdpbf16ps, 16 lanes; int8 by vpdpbusd");
 
 }  // namespace paligemma

@@ -6,6 +6,7 @@
 namespace paligemma {
 
 extern const Kernels kEmulatedAvx512Kernels;
-const Kernels kEmulatedAvx512Kernels = kernels_named("emulated_avx512", "bf16, int8, written out");
+const Kernels kEmulatedAvx512Kernels =
+    kernels_named("emulated_avx512", "", "bf16, int8, written out");
 
 }  // namespace paligemma
