@@ -21,15 +21,16 @@ struct f16 {
   std::uint16_t bits;
 };
 
-PG_HOST_DEVICE constexpr float widen(float x) { return x; }
+// Always inlined: kernels for newer processors call them, and must not share their copy with others.
+[[gnu::always_inline]] PG_HOST_DEVICE constexpr float widen(float x) { return x; }
 
-PG_HOST_DEVICE constexpr float widen(bf16 x) {
+[[gnu::always_inline]] PG_HOST_DEVICE constexpr float widen(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
 
 // Move exponent and mantissa to their places in a float, then correct the exponent's bias (15
 // against 127) by a multiplication, which is exact and makes subnormals right as well.
-PG_HOST_DEVICE constexpr float widen(f16 x) {
+[[gnu::always_inline]] PG_HOST_DEVICE constexpr float widen(f16 x) {
   const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000u) << 16;
   const std::uint32_t magnitude = static_cast<std::uint32_t>(x.bits & 0x7fffu) << 13;
   const bool is_inf_or_nan = (x.bits & 0x7c00u) == 0x7c00u;

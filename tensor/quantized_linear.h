@@ -59,7 +59,9 @@ template <class Block>
 concept Quantized = std::same_as<Block, Int8Block> || std::same_as<Block, Int4Block>;
 static_assert(sizeof(Int8Block) == 260 && sizeof(Int4Block) == 140);
 
-constexpr Index blocks_of(Index features) { return (features + kBlock - 1) / kBlock; }
+[[gnu::always_inline]] constexpr Index blocks_of(Index features) {
+  return (features + kBlock - 1) / kBlock;
+}
 
 // `count` features, at most 256, as a block, and back.
 template <Quantized Block>

@@ -2,8 +2,8 @@
 // processor a file is compiled for. The operators + - * work on all lanes at once, and a * b + c becomes
 // one multiply-add where there is one.
 //
-// What kernels define is in an unnamed namespace, and they call nothing of the standard library but
-// memcpy: a function compiled for a newer processor must not be the one that the linker gives to all.
+// What kernels call is in an unnamed namespace or always inlined, and nothing of the standard library: a
+// function compiled for a newer processor must not be the one that the linker gives to all.
 #pragma once
 
 #include <cstdint>
