@@ -71,6 +71,8 @@ def check_pieces():
         if kind == "leaf":
             wanted += [f"bench/{path}_bench.cpp", f"diagrams/{path}.svg",
                        f"tests/mutations/{path}.txt"]
+            if (ROOT / f"fast/{path}.cpp").is_file():
+                wanted.append(f"tests/mutations/fast/{path}.txt")
         for name in wanted:
             if not (ROOT / name).is_file() or text_of(name).strip() in ("", "TODO", "<svg/>"):
                 problem(path, f"{name} is missing or empty")

@@ -29,6 +29,12 @@ TEST(FastMath, ExpOfVerySmallNumbersIsZero) {
   EXPECT_EQ(exp(broadcast(0.0f))[0], 1);
 }
 
+// This one's last bits would shift its exponent to that of the largest number.
+TEST(FastMath, ExpOfANaNIsOne) {
+  EXPECT_TRUE(std::isnan(exp(broadcast(NAN))[0]));
+  EXPECT_TRUE(std::isnan(exp(broadcast(__builtin_bit_cast(float, 0x7fff'ffffu)))[0]));
+}
+
 // Four roundings, of which the subtraction loses the most: near 0.1, where the series ends.
 TEST(FastMath, TanhIsWithinItsRoundings) {
   for_numbers(20, [](float x) {
