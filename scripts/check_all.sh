@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Everything that is too slow for every push: what .ci/run does, all deliberate faults, a comparison
-# with transformers over many random checkpoints, a 64-bit ARM compilation, longer fuzzing, and a
-# full-size random 3B. Takes about an hour and 12 GB of disk; needs PyPI for the comparison.
+# Everything that is too slow for every push: what .ci/run does, a build by clang, all deliberate
+# faults, a comparison with transformers over many random checkpoints, a 64-bit ARM compilation,
+# longer fuzzing, and a full-size random 3B. Takes about an hour and 12 GB of disk; needs PyPI for
+# the comparison.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 .ci/run
+cmake --preset clang  # it warns of other things than g++, in tests too
+cmake --build --preset clang
 tests/mutations/run.py
 scripts/fuzz.sh 300
 scripts/thread_sanitizer.sh
