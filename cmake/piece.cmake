@@ -136,11 +136,13 @@ function(pg_source_tree)
   pg_compile(pg_source_tree)
 endfunction()
 
-# Includes are paths from the root; warnings are the same everywhere.
+# Includes are paths from the root; warnings are the same everywhere. No multiplication is contracted with
+# the addition behind it, which g++ does by itself wherever there is an instruction for both (any 64-bit
+# ARM): so the same code gives the same bits. Fast kernels ask for it again (docs/numerics.md).
 function(pg_compile target)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_compile_options(${target} PRIVATE
-    -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow
+    -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)  # g++ 12 sees overlaps in "a" + string (its bug 105651)
 endfunction()
 

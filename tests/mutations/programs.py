@@ -24,7 +24,7 @@ def flags(*packages):
 
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait in a loop
-COMPILE = ["g++", "-std=c++20", "-O1", "-fopenmp",
+COMPILE = ["g++", "-std=c++20", "-O1", "-ffp-contract=off", "-fopenmp",
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"

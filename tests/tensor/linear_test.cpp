@@ -37,6 +37,17 @@ TEST(Linear, HasOneRowOfWeightsPerOutput) {
   EXPECT_TRUE(close(y.view(), rows_of({{7, 0}}).view(), kExact));
 }
 
+// (1 + e)² = 1 + 2e + e², of which e² is half of the last place and rounds away. A processor that
+// multiplies and adds in one instruction would keep it, if the compiler used that.
+TEST(Linear, RoundsProductsBeforeItAddsThem) {
+  const float e = 1.0f / 4096;
+  const auto x = rows_of({{-1, 1 + e}});
+  const auto weight = rows_of({{1 + 2 * e, 1 + e}});
+  Buffer<float, 2> y({1, 1});
+  linear(reference, x.view(), weight.view(), y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{0}}).view(), kExact));
+}
+
 // So prefill and decoding agree.
 TEST(Linear, GivesATokenTheSameBitsAloneAndInARow) {
   const auto x = random<float, 2>({5, 257}, 1);
