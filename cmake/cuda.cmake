@@ -74,13 +74,11 @@ function(pg_cuda_link_test kind test objects)
   add_executable(${target} ${objects})
   target_link_libraries(${target} PRIVATE pg_cuda_model pg_cuda_${kind} paligemma_library
     pg_source_tree GTest::gtest_main)
-  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  set(properties TIMEOUT 60 ENVIRONMENT "OMP_WAIT_POLICY=passive")
+  set(properties)
   if(kind STREQUAL gpu)
-    list(APPEND properties LABELS gpu RESOURCE_LOCK gpu)
+    set(properties LABELS gpu RESOURCE_LOCK gpu)
   endif()
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${kind}/${path}:
-    PROPERTIES ${properties})
+  pg_discover_tests(${target} ${kind}/${path} 120 ${properties})
 endfunction()
 
 # The benchmark of one piece's kernels. Its main is bench/support/cuda_bench.cpp's.

@@ -174,22 +174,32 @@ function(pg_library)
   install(DIRECTORY world/other DESTINATION share/paligemma/world)
 endfunction()
 
-# The test tests/<path>_test.cpp; no case may take longer than `timeout` seconds.
+# The cases of a gtest program, named `prefix`:case. Each has `seconds` of processor time, and ten times
+# that by the clock: a test that never ends is ended, and one on a busy machine is not. Behind them,
+# CTest's further properties.
+function(pg_discover_tests target prefix seconds)
+  math(EXPR timeout "10 * ${seconds}")
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
+    CROSSCOMPILING_EMULATOR  # CMake's word for what starts a test
+    "env;OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=2;prlimit;--cpu=${seconds}:")
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 100 TEST_PREFIX ${prefix}:
+    PROPERTIES TIMEOUT ${timeout} ${ARGN})
+endfunction()
+
+# The test tests/<path>_test.cpp. A case may take 120 seconds, or as many as are given.
 function(pg_test path)
   if(NOT PG_TESTS)
     return()
   endif()
-  set(timeout 60)
+  set(seconds 120)
   if(ARGC GREATER 1)
-    set(timeout ${ARGV1})
+    set(seconds ${ARGV1})
   endif()
   string(REPLACE "/" "_" target ${path}_test)
   add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${path}_test.cpp)
   pg_compile(${target})
   target_link_libraries(${target} PRIVATE paligemma_library pg_source_tree GTest::gtest_main)
-  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${path}:
-    PROPERTIES TIMEOUT ${timeout} ENVIRONMENT "OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=2")
+  pg_discover_tests(${target} ${path} ${seconds})
 endfunction()
 
 function(pg_bench path)

@@ -22,7 +22,7 @@ for target in "${targets[@]}"; do
   # and stb_image reserves the 2 GiB that a PNG claims before it misses them.
   memory=1024
   [[ $target == image ]] && memory=4096
-  build/fuzz/fuzz/"${target}_fuzz" "$found" "${seeds[@]}" -max_total_time="$each" -timeout=20 \
+  build/fuzz/fuzz/"${target}_fuzz" "$found" "${seeds[@]}" -max_total_time="$each" -timeout=100 \
     -rss_limit_mb="$memory" -malloc_limit_mb=3072 -max_len=8192 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$target-" 2>&1 |
     grep -vE '^#[0-9]+.*(REDUCE|NEW|pulse)|NEW_FUNC' # keep what matters

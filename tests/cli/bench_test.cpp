@@ -12,7 +12,7 @@ using nlohmann::json;
 Ran bench(const std::vector<std::string>& more) {
   std::vector<std::string> words{"bench", "--rounds", "1", "-t", "1"};
   words.insert(words.end(), more.begin(), more.end());
-  return run_program(words, {.seconds = 60});
+  return run_program(words);
 }
 
 std::set<std::string> keys_of(const json& object) {

@@ -91,8 +91,7 @@ TEST(Devices, EmulatedKernelsDumpTheSameTaps) {
 TEST(Devices, EvalTakesThemToo) {
   const std::vector<std::string> eval{"eval", "--scenes", "1", "--json"};
   const Ran cpu = run_program(eval);
-  const Ran emulated =
-      run_emulated(with(eval, {"--device", "emulated", "--dtype", "f32"}), {.seconds = 100});
+  const Ran emulated = run_emulated(with(eval, {"--device", "emulated", "--dtype", "f32"}));
   ASSERT_EQ(emulated.exit_code, 0) << emulated;
   EXPECT_EQ(emulated.out, cpu.out);
 }

@@ -92,9 +92,11 @@ TEST(Streams, AReaderThatLeavesEndsTheProgramQuietly) {
 
 TEST(Streams, ControlCIsExitCode130) {
   // It waits for a picture that never comes; the signal is repeated until it is heard.
-  const std::string script = std::string("'") + program() + "' -m '" + kGolden +
-                             "' --image - -p ocr < <(sleep 10) & for i in {1..90}; do "
-                             "sleep 0.1; kill -INT $! 2>/dev/null || break; done; wait $!";
+  TemporaryFolder folder;
+  const std::string pipe = folder / "picture";
+  const std::string script = "mkfifo '" + pipe + "'; exec 3<>'" + pipe + "'; '" + program() +
+                             "' -m '" + kGolden + "' --image - -p ocr <&3 & "
+                             "while kill -INT $! 2>/dev/null; do sleep 0.1; done; wait $!";
   const Ran ran = run_command({"bash", "-c", script});
   EXPECT_EQ(ran.exit_code, 130) << ran;
 }

@@ -43,7 +43,7 @@ TEST(TinyModelOutsideItsWorld, SaysSo) {
 
 // The scores of docs/tiny.md, within what a hundred scenes can differ from two thousand.
 TEST(TinyModelScores, HoldOverAHundredScenes) {
-  const test::Ran ran = test::run_program({"eval", "--scenes", "100", "--json"}, {.seconds = 500});
+  const test::Ran ran = test::run_program({"eval", "--scenes", "100", "--json"});
   ASSERT_EQ(ran.exit_code, 0) << ran;
   const auto scores = nlohmann::json::parse(ran.out);
   EXPECT_GE(scores["caption"]["exact"], 0.85) << ran.out;

@@ -1,12 +1,14 @@
 // The program `paligemma`, started as a user starts it, and what he sees of it.
 //
-// Each run has a time limit. Models and caches of the machine's user are out of its sight: HOME is
-// a folder that does not exist, and no variable that names a model is passed on.
+// It does not outlive the test, whose time limits are CTest's (cmake/piece.cmake). Models and
+// caches of the machine's user are out of its sight: HOME is a folder that does not exist, and no
+// variable that names a model is passed on.
 #pragma once
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,7 +35,6 @@ struct Surroundings {
   std::string input = {};                               // standard input
   std::map<std::string, std::string> environment = {};  // on top of ours
   std::string out = {};   // a file for standard output instead, "/dev/full"; "closed" closes it
-  unsigned seconds = 20;  // then SIGALRM
 };
 
 namespace detail {
@@ -92,7 +93,7 @@ inline Ran run_command(std::vector<std::string> words, const Surroundings& aroun
     ::dup2(around.out.empty() ? out : ::open(around.out.c_str(), O_WRONLY), STDOUT_FILENO);
     ::dup2(err, STDERR_FILENO);
     if (around.out == "closed") ::close(STDOUT_FILENO);
-    ::alarm(around.seconds);  // outlives exec
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::execvpe(arguments[0], arguments.data(), environment.data());
     ::_exit(127);
   }
