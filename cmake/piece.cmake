@@ -159,13 +159,15 @@ function(pg_library)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/paligemma>)
   target_compile_features(paligemma_library PUBLIC cxx_std_20)
   target_link_libraries(paligemma_library PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
-    PRIVATE $<BUILD_INTERFACE:PkgConfig::sentencepiece> $<INSTALL_INTERFACE:sentencepiece>
-    $<BUILD_INTERFACE:PkgConfig::libzip> $<INSTALL_INTERFACE:zip>)
+    PRIVATE PkgConfig::sentencepiece PkgConfig::libzip)
 
   install(TARGETS paligemma_library EXPORT paligemma-targets)
   install(EXPORT paligemma-targets NAMESPACE paligemma::
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
-  install(FILES cmake/paligemma-config.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/paligemma-config-version.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(FILES cmake/paligemma-config.cmake ${PROJECT_BINARY_DIR}/paligemma-config-version.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
   foreach(folder tensor siglip gemma paligemma processing world)
     install(DIRECTORY ${folder} DESTINATION include/paligemma FILES_MATCHING PATTERN "*.h"
       PATTERN world/other EXCLUDE)
