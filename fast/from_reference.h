@@ -3,18 +3,14 @@
 #pragma once
 
 #include "fast/core/fast.h"
-#include "gemma/geglu.h"
 #include "gemma/kv_cache.h"
 #include "gemma/prefix_lm_mask.h"
 #include "gemma/token_embedding.h"
 #include "siglip/position_embedding.h"
-#include "tensor/gelu.h"
 
 namespace paligemma {
 
 // clang-format off
-void geglu(const Fast&, const auto&... rest) { geglu(reference, rest...); }
-void gelu(const Fast&, const auto&... rest) { gelu(reference, rest...); }
 void kv_cache_append(const Fast&, const auto&... rest) { kv_cache_append(reference, rest...); }
 void position_embedding(const Fast&, const auto&... rest) { position_embedding(reference, rest...); }
 void prefix_lm_mask(const Fast&, const auto&... rest) { prefix_lm_mask(reference, rest...); }

@@ -26,7 +26,7 @@ struct DecoderWeights {
   typename W::Matrix embedding;  // [V, D]
   std::vector<DecoderBlockWeights<W>> blocks;
   typename W::Vector final_norm;  // [D]
-  typename W::Matrix head;        // [V, D]   the embedding itself where they are tied
+  Linear<W> head;                 // [V, D]   the embedding itself where they are tied
 };
 
 template <class On, class W, class Tap>

@@ -8,7 +8,6 @@
 // Read next: gemma/decoder_block.h.
 #pragma once
 
-#include "gemma/geglu.h"
 #include "gemma/scratch.h"
 #include "tensor/linear.h"
 
@@ -16,8 +15,8 @@ namespace paligemma::gemma {
 
 template <class W>
 struct GegluMlpWeights {
-  typename W::Matrix gate, up;  // [F, D]
-  typename W::Matrix down;      // [D, F]
+  Linear<W> gate, up;  // [F, D]
+  Linear<W> down;      // [D, F]
 };
 
 // Reads s.normed, writes s.branch.
@@ -25,10 +24,8 @@ template <class On, class W>
 void geglu_mlp(const On& on, const GegluMlpWeights<W>& w, const DecoderShape& shape, Step step,
                DecoderScratch<On>& s) {
   const auto rows = [T = step.T](auto& buffer) { return buffer.view().rows(0, T); };
-  linear(on, rows(s.normed), w.gate, rows(s.gate));
-  linear(on, rows(s.normed), w.up, rows(s.up));
-  geglu(on, shape.gelu, rows(s.gate), rows(s.up), rows(s.gate));
-  linear(on, rows(s.gate), w.down, rows(s.branch));
+  linear(on, rows(s.normed), w.up, rows(s.hidden), {.activation = shape.gelu, .gate = &w.gate});
+  linear(on, rows(s.hidden), w.down, rows(s.branch));
 }
 
 }  // namespace paligemma::gemma

@@ -7,14 +7,14 @@
 namespace paligemma::gemma {
 
 template <class On>
-struct DecoderScratch {             // T tokens, D width, N and K heads of size H, F hidden features
-  BufferOn<On, float, 2> x;         // [T, D]   the residual stream
-  BufferOn<On, float, 2> normed;    // [T, D]   what a branch reads
-  BufferOn<On, float, 2> branch;    // [T, D]   what a branch produces
-  BufferOn<On, float, 2> q;         // [T, N * H]
-  BufferOn<On, float, 2> k, v;      // [T, K * H]
-  BufferOn<On, float, 2> mixed;     // [T, N * H]   what attention made of the values
-  BufferOn<On, float, 2> gate, up;  // [T, F]
+struct DecoderScratch {           // T tokens, D width, N and K heads of size H, F hidden features
+  BufferOn<On, float, 2> x;       // [T, D]   the residual stream
+  BufferOn<On, float, 2> normed;  // [T, D]   what a branch reads
+  BufferOn<On, float, 2> branch;  // [T, D]   what a branch produces
+  BufferOn<On, float, 2> q;       // [T, N * H]
+  BufferOn<On, float, 2> k, v;    // [T, K * H]
+  BufferOn<On, float, 2> mixed;   // [T, N * H]   what attention made of the values
+  BufferOn<On, float, 2> hidden;  // [T, F]
   BufferOn<On, KeyRange, 1> visible;  // [T]      the mask
   BufferOn<On, float, 2> logits;      // [1, V]   of one token at a time
 
@@ -26,8 +26,7 @@ struct DecoderScratch {             // T tokens, D width, N and K heads of size 
         k({T, d.kv_heads * d.head_size}),
         v({T, d.kv_heads * d.head_size}),
         mixed({T, d.heads * d.head_size}),
-        gate({T, d.mlp_width}),
-        up({T, d.mlp_width}),
+        hidden({T, d.mlp_width}),
         visible({T}),
         logits({1, d.vocabulary}) {}
 };

@@ -26,9 +26,9 @@ namespace paligemma::gemma {
 
 template <class W>
 struct SelfAttentionWeights {
-  typename W::Matrix q;     // [N * H, D]
-  typename W::Matrix k, v;  // [K * H, D]
-  typename W::Matrix out;   // [D, N * H]
+  Linear<W> q;     // [N * H, D]
+  Linear<W> k, v;  // [K * H, D]
+  Linear<W> out;   // [D, N * H]
 };
 
 // Reads s.normed, writes s.branch.

@@ -12,15 +12,13 @@
 // Read next: gemma/token_embedding.h, where the words come from.
 #pragma once
 
-#include "tensor/execution.h"
-#include "tensor/numbers.h"
-#include "tensor/view.h"
+#include "tensor/linear.h"
 
 namespace paligemma {
 
-// Weight is float, bf16 or f16.
-template <class Weight>
-void projector(Reference, View<const float, 2> x, View<const Weight, 2> weight,
-               View<const Weight, 1> bias, View<float, 2> y);
+template <class On, class W, class X, class Y>
+void projector(const On& on, const X& x, const Linear<W>& w, const Y& y) {
+  linear(on, x, w, y);
+}
 
 }  // namespace paligemma

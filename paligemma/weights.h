@@ -26,7 +26,7 @@ namespace paligemma {
 template <class W>
 struct ModelWeights {
   siglip::EncoderWeights<typename W::Vision> vision;
-  LinearWeights<typename W::Vision> projector;  // [D of the text, D of the pictures]
+  Linear<typename W::Vision> projector;  // [D of the text, D of the pictures]
   gemma::DecoderWeights<W> text;
 };
 
@@ -35,8 +35,7 @@ siglip::EncoderWeights<W> load_encoder(const siglip::EncoderShape& shape, Source
   const Index D = shape.width, F = shape.mlp_width, P = shape.patch_size;
   const std::string tower = "vision_tower.";
   const auto linear = [&](const std::string& name, Index O, Index I) {
-    return LinearWeights<W>{source.matrix(name + ".weight", {O, I}),
-                            source.vector(name + ".bias", O)};
+    return Linear<W>{source.matrix(name + ".weight", {O, I}), source.vector(name + ".bias", O)};
   };
   const auto layer_norm = [&](const std::string& name) {
     return siglip::LayerNormWeights<W>{source.vector(name + ".weight", D),
@@ -70,6 +69,9 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
   const Index D = shape.width, F = shape.mlp_width, V = shape.vocabulary;
   const Index NH = shape.heads * shape.head_size, KH = shape.kv_heads * shape.head_size;
   const std::string model = "language_model.model.";
+  const auto linear = [&](const std::string& name, Index O, Index I) {
+    return Linear<W>{source.matrix(name + ".weight", {O, I})};
+  };
 
   gemma::DecoderWeights<W> w;
   w.embedding = source.matrix(model + "embed_tokens.weight", {V, D});
@@ -77,13 +79,13 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
     const std::string layer = model + "layers." + std::to_string(i) + ".";
     const auto norm = [&](const char* name) { return source.vector(layer + name + ".weight", D); };
     gemma::DecoderBlockWeights<W>& block = w.blocks.emplace_back();
-    block.self_attention.q = source.matrix(layer + "self_attn.q_proj.weight", {NH, D});
-    block.self_attention.k = source.matrix(layer + "self_attn.k_proj.weight", {KH, D});
-    block.self_attention.v = source.matrix(layer + "self_attn.v_proj.weight", {KH, D});
-    block.self_attention.out = source.matrix(layer + "self_attn.o_proj.weight", {D, NH});
-    block.mlp.gate = source.matrix(layer + "mlp.gate_proj.weight", {F, D});
-    block.mlp.up = source.matrix(layer + "mlp.up_proj.weight", {F, D});
-    block.mlp.down = source.matrix(layer + "mlp.down_proj.weight", {D, F});
+    block.self_attention.q = linear(layer + "self_attn.q_proj", NH, D);
+    block.self_attention.k = linear(layer + "self_attn.k_proj", KH, D);
+    block.self_attention.v = linear(layer + "self_attn.v_proj", KH, D);
+    block.self_attention.out = linear(layer + "self_attn.o_proj", D, NH);
+    block.mlp.gate = linear(layer + "mlp.gate_proj", F, D);
+    block.mlp.up = linear(layer + "mlp.up_proj", F, D);
+    block.mlp.down = linear(layer + "mlp.down_proj", D, F);
 
     // Gemma 1 calls the norm before the MLP what Gemma 2 calls the norm after attention.
     block.pre_attention_norm = norm("input_layernorm");
@@ -96,7 +98,7 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
     }
   }
   w.final_norm = source.vector(model + "norm.weight", D);
-  w.head = tied_head ? w.embedding : source.matrix("lm_head.weight", {V, D});
+  w.head = tied_head ? Linear<W>{w.embedding} : linear("lm_head", V, D);
   return w;
 }
 

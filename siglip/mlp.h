@@ -9,7 +9,6 @@
 #pragma once
 
 #include "siglip/scratch.h"
-#include "tensor/gelu.h"
 #include "tensor/linear.h"
 #include "tensor/weights.h"
 
@@ -17,16 +16,15 @@ namespace paligemma::siglip {
 
 template <class W>
 struct MlpWeights {
-  LinearWeights<W> fc1;  // [F, D]
-  LinearWeights<W> fc2;  // [D, F]
+  Linear<W> fc1;  // [F, D]
+  Linear<W> fc2;  // [D, F]
 };
 
 // Reads s.normed, writes s.branch.
 template <class On, class W>
 void mlp(const On& on, const MlpWeights<W>& w, const EncoderShape& shape, EncoderScratch<On>& s) {
-  linear(on, s.normed.view(), w.fc1.weight, w.fc1.bias, s.hidden.view());
-  gelu(on, shape.gelu, s.hidden.view(), s.hidden.view());
-  linear(on, s.hidden.view(), w.fc2.weight, w.fc2.bias, s.branch.view());
+  linear(on, s.normed.view(), w.fc1, s.hidden.view(), {.activation = shape.gelu});
+  linear(on, s.hidden.view(), w.fc2, s.branch.view());
 }
 
 }  // namespace paligemma::siglip

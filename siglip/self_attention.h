@@ -19,23 +19,23 @@ namespace paligemma::siglip {
 
 template <class W>
 struct SelfAttentionWeights {
-  LinearWeights<W> q, k, v, out;  // [D, D] each, with bias
+  Linear<W> q, k, v, out;  // [D, D] each, with bias
 };
 
 // Reads s.normed, writes s.branch.
 template <class On, class W>
 void self_attention(const On& on, const SelfAttentionWeights<W>& w, const EncoderShape& shape,
                     EncoderScratch<On>& s) {
-  linear(on, s.normed.view(), w.q.weight, w.q.bias, s.q.view());
-  linear(on, s.normed.view(), w.k.weight, w.k.bias, s.k.view());
-  linear(on, s.normed.view(), w.v.weight, w.v.bias, s.v.view());
+  linear(on, s.normed.view(), w.q, s.q.view());
+  linear(on, s.normed.view(), w.k, s.k.view());
+  linear(on, s.normed.view(), w.v, s.v.view());
 
   const Index L = shape.patches(), N = shape.heads, H = shape.width / N;
   const auto heads = [&](auto& rows) { return rows.view().template reshaped<3>({L, N, H}); };
   const AttentionRule rule{1.0f / std::sqrt(static_cast<float>(H))};
   scaled_dot_product_attention(on, heads(s.q), heads(s.k), heads(s.v), {}, rule, heads(s.mixed));
 
-  linear(on, s.mixed.view(), w.out.weight, w.out.bias, s.branch.view());
+  linear(on, s.mixed.view(), w.out, s.branch.view());
 }
 
 }  // namespace paligemma::siglip

@@ -1,6 +1,7 @@
 // Linear: every output feature is an inner product of the input row with one row of weights.
 //
-//   y[t,o] = sum_i x[t,i] weight[o,i] + bias[o]
+//   sum[t,o] = sum_i x[t,i] weight[o,i] + bias[o]
+//   y[t,o]   = sum[t,o], or what the epilogue makes of it
 //
 //   x       [T, I]   T tokens, I input features
 //   weight  [O, I]   O output features; one row per output, as PyTorch and the checkpoints have it
@@ -15,18 +16,33 @@
 // Read next: docs/tensor/linear.md (worked example).
 #pragma once
 
+#include <optional>
+
 #include "tensor/execution.h"
+#include "tensor/gelu.h"
 #include "tensor/numbers.h"
 #include "tensor/view.h"
+#include "tensor/weights.h"
 
 namespace paligemma {
 
+// What follows a sum. Executors do it where the sum stands, so that it is not written and read again.
+//
+//   activation   y = gelu(sum)                                SigLIP's first layer of an MLP
+//   gate         y = gelu(sum of the gate's layer) * sum      Gemma's MLP (gemma/geglu.h)
+//   add          y = what was there + all that                the residual stream
+//
+// A gate has the size of the layer, and an activation.
+template <class W>
+struct Epilogue {
+  std::optional<GeluForm> activation = {};
+  const Linear<W>* gate = nullptr;
+  bool add = false;
+};
+
 // Weight is float, bf16 or f16.
 template <class Weight>
-void linear(Reference, View<const float, 2> x, View<const Weight, 2> weight, View<float, 2> y);
-
-template <class Weight>
-void linear(Reference, View<const float, 2> x, View<const Weight, 2> weight,
-            View<const Weight, 1> bias, View<float, 2> y);
+void linear(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
+            View<float, 2> y, const Epilogue<HostWeights<Weight>>& epilogue = {});
 
 }  // namespace paligemma

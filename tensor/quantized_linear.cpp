@@ -8,6 +8,7 @@
 
 #include "tensor/buffer.h"
 #include "tensor/dot.h"
+#include "tensor/linear_epilogue.h"
 
 namespace paligemma {
 namespace {
@@ -111,26 +112,37 @@ void dequantize(const Int4Block& block, float (&weights)[kBlock]) {
   }
 }
 
-template <Quantized Block>
-void linear(Reference, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y) {
-  const Index T = x.size(0), I = x.size(1), O = weight.size(0);
-  PG_CHECK(weight.size(1) == blocks_of(I), "x " + shape_text(x) + ", weight " + shape_text(weight));
-  PG_CHECK(y.size(0) == T && y.size(1) == O,
-           "x " + shape_text(x) + ", weight " + shape_text(weight) + ", y " + shape_text(y));
-  PG_CHECK(x.is_row_major() && weight.is_row_major(), "rows must be contiguous");
+namespace {
 
+template <Quantized Block>
+void products(View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
+              View<float, 2> sums) {
+  const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
   Buffer<float, 2> weight_rows({omp_get_max_threads(), blocks_of(I) * kBlock});  // as in linear.cpp
 #pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
     const auto weight_row = weight_rows.view().row(omp_get_thread_num());
     for (Index b = 0; b < blocks_of(I); ++b) {
-      dequantize(weight(o, b), *reinterpret_cast<float(*)[kBlock]>(&weight_row(b * kBlock)));
+      dequantize(w.weight(o, b), *reinterpret_cast<float(*)[kBlock]>(&weight_row(b * kBlock)));
     }
-    for (Index t = 0; t < T; ++t) y(t, o) = dot(x.row(t).data(), weight_row.data(), I);
+    const float bias = w.bias.data() != nullptr ? widen(w.bias(o)) : 0.0f;
+    for (Index t = 0; t < T; ++t) sums(t, o) = dot(x.row(t).data(), weight_row.data(), I) + bias;
   }
 }
 
-template void linear(Reference, View<const float, 2>, View<const Int8Block, 2>, View<float, 2>);
-template void linear(Reference, View<const float, 2>, View<const Int4Block, 2>, View<float, 2>);
+}  // namespace
+
+template <Quantized Block>
+void linear(Reference, View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
+            View<float, 2> y, const Epilogue<QuantizedWeights<Block>>& epilogue) {
+  check_linear(x, w, blocks_of(x.size(1)), y, epilogue);
+  with_epilogue(w, epilogue, y,
+                [&](const auto& layer, View<float, 2> sums) { products<Block>(x, layer, sums); });
+}
+
+template void linear(Reference, View<const float, 2>, const Linear<QuantizedWeights<Int8Block>>&,
+                     View<float, 2>, const Epilogue<QuantizedWeights<Int8Block>>&);
+template void linear(Reference, View<const float, 2>, const Linear<QuantizedWeights<Int4Block>>&,
+                     View<float, 2>, const Epilogue<QuantizedWeights<Int4Block>>&);
 
 }  // namespace paligemma

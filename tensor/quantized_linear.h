@@ -38,6 +38,7 @@
 #include <concepts>
 
 #include "tensor/execution.h"
+#include "tensor/linear.h"
 #include "tensor/numbers.h"
 #include "tensor/view.h"
 
@@ -70,6 +71,7 @@ void dequantize(const Int8Block& block, float (&weights)[kBlock]);
 void dequantize(const Int4Block& block, float (&weights)[kBlock]);
 
 template <Quantized Block>
-void linear(Reference, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y);
+void linear(Reference, View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
+            View<float, 2> y, const Epilogue<QuantizedWeights<Block>>& epilogue = {});
 
 }  // namespace paligemma

@@ -1,15 +1,19 @@
-// How an executor sees the weights of a model: a matrix type and a vector type. Composites are
-// templates over it and never ask further, so that weights may be stored floats, or quantised, or
-// on a device.
+// How an executor sees the weights of a model: a matrix type and a vector type, and the linear layers made
+// of them. Composites are templates over it and never ask further, so that weights may be stored floats,
+// or quantised, or on a device.
 #pragma once
+
+#include <type_traits>
 
 #include "tensor/buffer.h"
 #include "tensor/execution.h"
 #include "tensor/numbers.h"
-#include "tensor/quantized_linear.h"
 #include "tensor/view.h"
 
 namespace paligemma {
+
+struct Int8Block;  // tensor/quantized_linear.h
+struct Int4Block;
 
 // Weights in host memory, each number a `Real`: float, bf16 or f16.
 template <class Real>
@@ -43,11 +47,17 @@ struct WeightsOf<On, Int4Block> {
 template <class On, class Real>
 using WeightsOn = typename WeightsOf<On, Real>::Type;
 
-// One linear layer: y = x weight^T + bias.
+// One linear layer, tensor/linear.h.
 template <class W>
-struct LinearWeights {
-  typename W::Matrix weight;  // [O, I]
-  typename W::Vector bias;    // [O]
+struct Linear {
+  typename W::Matrix weight;     // [O, I]
+  typename W::Vector bias = {};  // [O], or nothing
 };
+
+// Linear{weight.view(), bias.view()}
+template <class Real>
+Linear(View<Real, 2>) -> Linear<WeightsOn<Reference, std::remove_const_t<Real>>>;
+template <class Real, class Other>
+Linear(View<Real, 2>, View<Other, 1>) -> Linear<WeightsOn<Reference, std::remove_const_t<Real>>>;
 
 }  // namespace paligemma

@@ -3,7 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/support/copy.h"
-#include "fast/paligemma/projector.h"
+#include "fast/tensor/linear.h"
 #include "paligemma/projector.h"
 #include "tensor/linear.h"
 #include "tests/support/data.h"
@@ -24,7 +24,7 @@ void projector_by(benchmark::State& state) {
   Buffer<float, 2> y({L, D});
   const On on;
   for (auto _ : state) {
-    projector(on, x.view(), weight.view(), bias.view(), y.view());
+    projector(on, x.view(), Linear{weight.view(), bias.view()}, y.view());
     benchmark::ClobberMemory();
   }
   bench::count_flops(state, flops(L, D));
@@ -36,7 +36,7 @@ void product_alone(benchmark::State& state) {
   const auto weight = test::random<float, 2>({D, I}, 2);
   Buffer<float, 2> y({L, D});
   for (auto _ : state) {
-    linear(reference, x.view(), weight.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view()}, y.view());
     benchmark::ClobberMemory();
   }
   bench::count_flops(state, flops(L, D));

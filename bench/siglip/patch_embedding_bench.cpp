@@ -40,7 +40,7 @@ void product_alone(benchmark::State& state) {
   const auto weight = test::random<float, 2>({D, 3 * P * P}, 2);
   Buffer<float, 2> y({L, D});
   for (auto _ : state) {
-    linear(reference, patches.view(), weight.view(), y.view());
+    linear(reference, patches.view(), Linear{weight.view()}, y.view());
     benchmark::ClobberMemory();
   }
   bench::count_flops(state, flops(L, D));

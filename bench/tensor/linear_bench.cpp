@@ -20,7 +20,7 @@ void linear_by(benchmark::State& state) {
   Buffer<float, 2> y({T, O});
   const On on;
   for (auto _ : state) {
-    linear(on, x.view(), weight.view(), y.view());
+    linear(on, x.view(), Linear{weight.view()}, y.view());
     benchmark::ClobberMemory();
   }
   bench::count_bytes(state, T * (I + O) * 4 + O * I * static_cast<Index>(sizeof(Weight)));

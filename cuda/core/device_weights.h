@@ -21,4 +21,10 @@ struct WeightsOf<cuda::Stream, Real> {
   using Type = cuda::DeviceWeights<Real>;
 };
 
+template <class Real>
+Linear(DeviceView<Real, 2>) -> Linear<cuda::DeviceWeights<std::remove_const_t<Real>>>;
+template <class Real, class Other>
+Linear(DeviceView<Real, 2>, DeviceView<Other, 1>)
+    -> Linear<cuda::DeviceWeights<std::remove_const_t<Real>>>;
+
 }  // namespace paligemma

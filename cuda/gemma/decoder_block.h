@@ -4,12 +4,12 @@
 //
 //   1  norm_qkv_rope_append            q, and a row of the cache, from x
 //   2  scaled_dot_product_attention    mixed, from q and the cache
-//   3  linear_add                      x += the product with `out`
+//   3  linear, adding                  x += the product with `out`
 //   4  norm_gate_up_geglu              gated, from x
-//   5  linear_add                      x += the product with `down`
+//   5  linear, adding                  x += the product with `down`
 //
 // Gemma 2's norms behind a branch need its whole row before anything can be added: three kernels
-// (linear, rms_norm, residual_add) stand where Gemma 1 has one linear_add.
+// (linear, rms_norm, residual_add) stand where Gemma 1 has one.
 #pragma once
 
 #include "cuda/core/device_buffer.h"
@@ -69,24 +69,25 @@ void decode_block(const Stream& stream, const gemma::DecoderBlockWeights<DeviceW
     return row(buffer).template reshaped<3>({1, shape.heads, shape.head_size});
   };
   const auto x = row(s.x), branch = row(s.branch);
-  const auto add_product = [&](DeviceView<const float, 2> from, auto matrix, auto post_norm) {
-    if (!shape.is_gemma2) return linear_add(stream, from, matrix, x);
-    linear(stream, from, matrix, branch);
+  const auto add_product = [&](DeviceView<const float, 2> from, const auto& weights,
+                               auto post_norm) {
+    if (!shape.is_gemma2) return linear(stream, from, weights, x, {.add = true});
+    linear(stream, from, weights, branch);
     rms_norm(stream, branch, post_norm, shape.norm_eps, branch);
     residual_add(stream, branch, x);
   };
 
-  norm_qkv_rope_append(stream, x, w.pre_attention_norm, shape.norm_eps, w.self_attention.q,
-                       w.self_attention.k, w.self_attention.v, shape.rope_theta, step.position,
-                       row(s.q), cache.keys(layer), cache.values(layer));
+  norm_qkv_rope_append(stream, x, w.pre_attention_norm, shape.norm_eps, w.self_attention.q.weight,
+                       w.self_attention.k.weight, w.self_attention.v.weight, shape.rope_theta,
+                       step.position, row(s.q), cache.keys(layer), cache.values(layer));
   scaled_dot_product_attention(stream, heads(s.q), cache.keys(layer), cache.values(layer),
                                step.visible, {shape.query_scale, shape.attention_soft_cap},
                                heads(s.mixed));
   add_product(row(s.mixed), w.self_attention.out, w.post_attention_norm);
 
-  norm_gate_up_geglu(stream, x, w.pre_mlp_norm, shape.norm_eps, w.mlp.gate, w.mlp.up, shape.gelu,
-                     row(s.gate));
-  add_product(row(s.gate), w.mlp.down, w.post_mlp_norm);
+  norm_gate_up_geglu(stream, x, w.pre_mlp_norm, shape.norm_eps, w.mlp.gate.weight, w.mlp.up.weight,
+                     shape.gelu, row(s.hidden));
+  add_product(row(s.hidden), w.mlp.down, w.post_mlp_norm);
 }
 
 }  // namespace paligemma::cuda

@@ -69,8 +69,8 @@ void linear_geglu(const Stream& stream, DeviceView<const float, 2> x,
     case LinearKernel::thread_per_output:
     case LinearKernel::tiled: {
       const Scratch<float, 2> of_up(stream, y.shape());
-      linear(stream, x, gate, y, kernel);
-      linear(stream, x, up, of_up.view(), kernel);
+      linear(stream, x, Linear{gate}, y, {}, kernel);
+      linear(stream, x, Linear{up}, of_up.view(), {}, kernel);
       return geglu(stream, form, y, of_up.view(), y);
     }
     case LinearKernel::best:

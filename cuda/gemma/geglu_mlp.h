@@ -1,5 +1,5 @@
-// Gemma's MLP on the GPU: gemma/geglu_mlp.h with gate, up and their product as one operation, so that
-// neither projection is written and read again.
+// The first half of Gemma's MLP (gemma/geglu_mlp.h) on the GPU: gate, up and their product as one
+// operation, so that neither projection is written and read again. tensor/linear's gate is this.
 #pragma once
 
 #include "cuda/core/device_buffer.h"
@@ -21,15 +21,5 @@ template <class Weight>
 void linear_geglu(const Stream& stream, DeviceView<const float, 2> x,
                   DeviceView<const Weight, 2> gate, DeviceView<const Weight, 2> up, GeluForm form,
                   DeviceView<float, 2> y, LinearKernel kernel = LinearKernel::best);
-
-// Reads s.normed, writes s.branch.
-template <class Real>
-void geglu_mlp(const Stream& on, const gemma::GegluMlpWeights<DeviceWeights<Real>>& w,
-               const gemma::DecoderShape& shape, gemma::Step step,
-               gemma::DecoderScratch<Stream>& s) {
-  const auto rows = [T = step.T](auto& buffer) { return buffer.view().rows(0, T); };
-  linear_geglu(on, rows(s.normed), w.gate, w.up, shape.gelu, rows(s.gate));
-  linear(on, rows(s.gate), w.down, rows(s.branch));
-}
 
 }  // namespace paligemma::cuda

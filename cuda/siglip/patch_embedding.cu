@@ -79,12 +79,12 @@ void unfold(const Stream& stream, Picture picture, DeviceView<const Weight, 2> w
   const Scratch<float, 2> rows(stream, {L, columns});
   launch({blocks_for(L), kThreads, 0, stream}, patch_embedding_unfold, picture, rows.view().data(),
          columns);
-  if (columns == I) return linear(stream, rows.view(), weight, bias, y);
+  if (columns == I) return linear(stream, rows.view(), Linear{weight, bias}, y);
 
   const Scratch<Weight, 2> padded(stream, {D, columns});
   launch({blocks_for(D), kThreads, 0, stream}, patch_embedding_pad_weights<Weight>, weight.data(),
          I, padded.view().data(), columns);
-  linear(stream, rows.view(), DeviceView<const Weight, 2>(padded.view()), bias, y);
+  linear(stream, rows.view(), Linear{padded.view(), bias}, y);
 }
 
 }  // namespace

@@ -1,5 +1,10 @@
+#include "cuda/core/device_buffer.h"
+#include "cuda/core/scratch.h"
+#include "cuda/gemma/geglu.h"
+#include "cuda/gemma/geglu_mlp.h"
 #include "cuda/tensor/linear.h"
 #include "cuda/tensor/linear/choice.h"
+#include "cuda/tensor/residual_add.h"
 
 namespace paligemma::cuda {
 namespace {
@@ -21,14 +26,17 @@ __global__ void linear_thread_per_output(Product<Weight> p) {
 
 template <class Weight>
 void multiply(const Stream& stream, DeviceView<const float, 2> x,
-              DeviceView<const Weight, 2> weight, const Weight* bias, Ending ending,
-              DeviceView<float, 2> y, LinearKernel kernel) {
+              const Linear<DeviceWeights<Weight>>& w, Ending ending, DeviceView<float, 2> y,
+              LinearKernel kernel) {
+  const auto& [weight, bias] = w;
   const auto sizes = [&] {
-    return "x " + shape_text(x) + ", weight " + shape_text(weight) + ", y " + shape_text(y);
+    return "x " + shape_text(x) + ", weight " + shape_text(w.weight) + ", y " + shape_text(y);
   };
   PG_CHECK(weight.size(1) == x.size(1) && y.size(0) == x.size(0) && y.size(1) == weight.size(0),
            sizes());
   PG_CHECK(x.is_row_major() && weight.is_row_major() && y.stride()[1] == 1, "strided view");
+  PG_CHECK(bias.data() == nullptr || (bias.size(0) == weight.size(0) && bias.is_row_major()),
+           "weight " + shape_text(weight) + ", bias " + shape_text(bias));
   if (y.count() == 0) return;
 
   const Product<Weight> product{x.data(),
@@ -36,7 +44,7 @@ void multiply(const Stream& stream, DeviceView<const float, 2> x,
                                 x.size(0),
                                 weight.size(0),
                                 static_cast<int>(x.size(1)),
-                                {bias, ending, y.data(), y.stride()[0]}};
+                                {bias.data(), ending, y.data(), y.stride()[0]}};
   if (kernel == LinearKernel::best) kernel = best_kernel(stream, product);
   switch (kernel) {
     case LinearKernel::thread_per_output:
@@ -56,60 +64,48 @@ void multiply(const Stream& stream, DeviceView<const float, 2> x,
   }
 }
 
+// A gate, where a kernel of its own has to make y of two products.
 template <class Weight>
-const Weight* checked_bias(DeviceView<const Weight, 1> bias, DeviceView<const Weight, 2> weight) {
-  PG_CHECK(bias.size(0) == weight.size(0) && bias.is_row_major(),
-           "weight " + shape_text(weight) + ", bias " + shape_text(bias));
-  return bias.data();
+void gate_of_two_products(const Stream& stream, DeviceView<const float, 2> x,
+                          const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
+                          const Epilogue<DeviceWeights<Weight>>& epilogue, LinearKernel kernel) {
+  const Scratch<float, 2> gates(stream, y.shape()), sums(stream, y.shape());
+  multiply(stream, x, *epilogue.gate, Ending::store, gates.view(), kernel);
+  multiply(stream, x, w, Ending::store, sums.view(), kernel);
+  const DeviceView<const float, 2> factor = sums.view();
+  geglu(stream, *epilogue.activation, gates.view(), factor, sums.view());
+  epilogue.add ? residual_add(stream, factor, y) : copy(stream, factor, y);
 }
 
 }  // namespace
 
 template <class Weight>
-void linear(const Stream& stream, DeviceView<const float, 2> x, DeviceView<const Weight, 2> weight,
-            DeviceView<float, 2> y, LinearKernel kernel) {
-  multiply<Weight>(stream, x, weight, nullptr, Ending::store, y, kernel);
+void linear(const Stream& stream, DeviceView<const float, 2> x,
+            const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
+            const Epilogue<DeviceWeights<Weight>>& epilogue, LinearKernel kernel) {
+  if (epilogue.gate != nullptr) {
+    const auto& gate = *epilogue.gate;
+    PG_CHECK(epilogue.activation.has_value(), "a gate has an activation");
+    if (w.bias.data() || gate.bias.data() || epilogue.add || !y.is_row_major()) {
+      return gate_of_two_products(stream, x, w, y, epilogue, kernel);
+    }
+    return linear_geglu(stream, x, gate.weight, w.weight, *epilogue.activation, y, kernel);
+  }
+  if (epilogue.activation && epilogue.add) {
+    const Scratch<float, 2> bent(stream, y.shape());
+    linear(stream, x, w, bent.view(), {.activation = epilogue.activation}, kernel);
+    return residual_add(stream, bent.view(), y);
+  }
+  Ending ending = epilogue.add ? Ending::add : Ending::store;
+  if (epilogue.activation == GeluForm::tanh) ending = Ending::gelu_tanh;
+  if (epilogue.activation == GeluForm::exact) ending = Ending::gelu_exact;
+  multiply(stream, x, w, ending, y, kernel);
 }
 
-template <class Weight>
-void linear(const Stream& stream, DeviceView<const float, 2> x, DeviceView<const Weight, 2> weight,
-            DeviceView<const Weight, 1> bias, DeviceView<float, 2> y, LinearKernel kernel) {
-  multiply(stream, x, weight, checked_bias(bias, weight), Ending::store, y, kernel);
-}
-
-template <class Weight>
-void linear_gelu(const Stream& stream, DeviceView<const float, 2> x,
-                 DeviceView<const Weight, 2> weight, DeviceView<const Weight, 1> bias,
-                 GeluForm form, DeviceView<float, 2> y, LinearKernel kernel) {
-  const Ending ending = form == GeluForm::tanh ? Ending::gelu_tanh : Ending::gelu_exact;
-  multiply(stream, x, weight, checked_bias(bias, weight), ending, y, kernel);
-}
-
-template <class Weight>
-void linear_add(const Stream& stream, DeviceView<const float, 2> x,
-                DeviceView<const Weight, 2> weight, DeviceView<float, 2> y, LinearKernel kernel) {
-  multiply<Weight>(stream, x, weight, nullptr, Ending::add, y, kernel);
-}
-
-template <class Weight>
-void linear_add(const Stream& stream, DeviceView<const float, 2> x,
-                DeviceView<const Weight, 2> weight, DeviceView<const Weight, 1> bias,
-                DeviceView<float, 2> y, LinearKernel kernel) {
-  multiply(stream, x, weight, checked_bias(bias, weight), Ending::add, y, kernel);
-}
-
-#define PG_LINEAR_OF(Weight)                                                                       \
-  template void linear(const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 2>,     \
-                       DeviceView<float, 2>, LinearKernel);                                        \
-  template void linear(const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 2>,     \
-                       DeviceView<const Weight, 1>, DeviceView<float, 2>, LinearKernel);           \
-  template void linear_gelu(const Stream&, DeviceView<const float, 2>,                             \
-                            DeviceView<const Weight, 2>, DeviceView<const Weight, 1>, GeluForm,    \
-                            DeviceView<float, 2>, LinearKernel);                                   \
-  template void linear_add(const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 2>, \
-                           DeviceView<float, 2>, LinearKernel);                                    \
-  template void linear_add(const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 2>, \
-                           DeviceView<const Weight, 1>, DeviceView<float, 2>, LinearKernel);
+#define PG_LINEAR_OF(Weight)                                                       \
+  template void linear(const Stream&, DeviceView<const float, 2>,                  \
+                       const Linear<DeviceWeights<Weight>>&, DeviceView<float, 2>, \
+                       const Epilogue<DeviceWeights<Weight>>&, LinearKernel);
 PG_LINEAR_OF(float)
 PG_LINEAR_OF(bf16)
 PG_LINEAR_OF(f16)

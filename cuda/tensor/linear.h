@@ -1,15 +1,13 @@
 // Linear on the GPU. The contract (equation, shapes, windows) is tensor/linear.h's; the columns of y
-// must be neighbours. linear_gelu and linear_add go on with each sum where it stands, in a register,
-// so that it is not written and read again.
+// must be neighbours.
 //
 // Kernels from plain to fast. `best` picks by the number of tokens, by the weights and by the stream's
 // Math: tensor cores multiply bf16 alone, and take x rounded to it once.
 #pragma once
 
+#include "cuda/core/device_weights.h"
 #include "cuda/core/stream.h"
-#include "tensor/gelu.h"
-#include "tensor/numbers.h"
-#include "tensor/view.h"
+#include "tensor/linear.h"
 
 namespace paligemma::cuda {
 
@@ -22,33 +20,12 @@ enum class LinearKernel {
   warpgroup,          // the same by Hopper's wgmma, which needs compute capability 9.0
 };
 
-// y = x weight^T. Weight is float, bf16 or f16.
+// Weight is float, bf16 or f16. A gate and its product without biases, a GELU and a sum are done by the
+// kernel that multiplies; other epilogues take kernels of their own.
 template <class Weight>
-void linear(const Stream& stream, DeviceView<const float, 2> x, DeviceView<const Weight, 2> weight,
-            DeviceView<float, 2> y, LinearKernel kernel = LinearKernel::best);
-
-// y = x weight^T + bias
-template <class Weight>
-void linear(const Stream& stream, DeviceView<const float, 2> x, DeviceView<const Weight, 2> weight,
-            DeviceView<const Weight, 1> bias, DeviceView<float, 2> y,
+void linear(const Stream& stream, DeviceView<const float, 2> x,
+            const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
+            const Epilogue<DeviceWeights<Weight>>& epilogue = {},
             LinearKernel kernel = LinearKernel::best);
-
-// y = gelu(x weight^T + bias)
-template <class Weight>
-void linear_gelu(const Stream& stream, DeviceView<const float, 2> x,
-                 DeviceView<const Weight, 2> weight, DeviceView<const Weight, 1> bias,
-                 GeluForm form, DeviceView<float, 2> y, LinearKernel kernel = LinearKernel::best);
-
-// y += x weight^T
-template <class Weight>
-void linear_add(const Stream& stream, DeviceView<const float, 2> x,
-                DeviceView<const Weight, 2> weight, DeviceView<float, 2> y,
-                LinearKernel kernel = LinearKernel::best);
-
-// y += x weight^T + bias
-template <class Weight>
-void linear_add(const Stream& stream, DeviceView<const float, 2> x,
-                DeviceView<const Weight, 2> weight, DeviceView<const Weight, 1> bias,
-                DeviceView<float, 2> y, LinearKernel kernel = LinearKernel::best);
 
 }  // namespace paligemma::cuda

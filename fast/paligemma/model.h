@@ -1,17 +1,13 @@
-// Everything that a model asks of Fast: the fast versions of the leaves, and the fused versions of
-// composites, which overload resolution prefers to the composites themselves. What has no fast version
-// stands in fast/from_reference.h.
+// Everything that a model asks of Fast: the fast versions of the leaves. What has none stands in
+// fast/from_reference.h.
 #pragma once
 
 #include "fast/from_reference.h"
-#include "fast/gemma/geglu_mlp.h"
 #include "fast/gemma/rms_norm.h"
 #include "fast/gemma/rope.h"
 #include "fast/gemma/sampler.h"
 #include "fast/gemma/soft_cap.h"
-#include "fast/paligemma/projector.h"
 #include "fast/siglip/layer_norm.h"
-#include "fast/siglip/mlp.h"
 #include "fast/siglip/patch_embedding.h"
 #include "fast/tensor/linear.h"
 #include "fast/tensor/quantized_linear.h"

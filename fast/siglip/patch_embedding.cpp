@@ -24,7 +24,7 @@ void patch_embedding(const Fast& on, View<const float, 3> pixels, View<const Wei
       }
     }
   }
-  linear(on, patches.view(), weight, bias, y);
+  linear(on, patches.view(), Linear<HostWeights<Weight>>{weight, bias}, y);
 }
 
 #define PG_PATCH_EMBEDDING_OF(Weight)                                                     \

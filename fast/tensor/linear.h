@@ -14,20 +14,7 @@
 namespace paligemma {
 
 template <class Weight>
-void linear(const Fast&, View<const float, 2> x, View<const Weight, 2> weight, View<float, 2> y);
-
-template <class Weight>
-void linear(const Fast&, View<const float, 2> x, View<const Weight, 2> weight,
-            View<const Weight, 1> bias, View<float, 2> y);
-
-// y = gelu(x weight^T + bias), in the tanh form.
-template <class Weight>
-void linear_gelu(const Fast&, View<const float, 2> x, View<const Weight, 2> weight,
-                 View<const Weight, 1> bias, View<float, 2> y);
-
-// y = gelu(x gate^T) * (x up^T), in the tanh form; gate and up are [F, I].
-template <class Weight>
-void linear_geglu(const Fast&, View<const float, 2> x, View<const Weight, 2> gate,
-                  View<const Weight, 2> up, View<float, 2> y);
+void linear(const Fast& on, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
+            View<float, 2> y, const Epilogue<HostWeights<Weight>>& epilogue = {});
 
 }  // namespace paligemma

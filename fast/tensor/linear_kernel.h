@@ -13,14 +13,22 @@ namespace {
 
 constexpr Index kFewTokens = 4;
 
-// What becomes of finished sums; `gate` are those of the other projection.
-inline Lanes finished(Then then, Lanes sum, const float* gate) {
-  if (then == Then::gelu) return gelu_tanh(sum);
-  if (then == Then::geglu) return gelu_tanh(load<Lanes>(gate)) * sum;
-  return sum;
+// What becomes of finished sums; `gate` are those of the gate's layer, or null.
+inline Lanes finished(bool gelu, Lanes sum, const float* gate) {
+  if (gate == nullptr) return gelu ? gelu_tanh(sum) : sum;
+  const Lanes by = load<Lanes>(gate);
+  return (gelu ? gelu_tanh(by) : by) * sum;
 }
 
 // ---- many tokens -----------------------------------------------------------------------------------
+
+// Of the outputs o, o + 1, ... of a panel; zeros behind the last, and where there is none.
+struct PanelBias {
+  float numbers[kPanel] = {};
+  PanelBias(const float* bias, Index o, int outputs) {
+    for (int k = 0; bias != nullptr && k < outputs; ++k) numbers[k] = bias[o + k];
+  }
+};
 
 constexpr Index kPanelUnits = 2048;  // of a panel, for each of its columns: it stays in L2
 
@@ -28,8 +36,8 @@ constexpr Index kPanelUnits = 2048;  // of a panel, for each of its columns: it 
 // first row's first sum.
 template <class Product, class Weight>
 void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x_stride,
-                    const Weight* weight, const float* bias, int outputs, std::uint32_t* panel,
-                    float* y, Index y_stride, Then then, const float* gate) {
+                    const Weight* weight, const PanelBias& bias, int outputs, std::uint32_t* panel,
+                    float* y, Index y_stride, bool gelu, const float* gate) {
   constexpr Index kFeatures = kPanelUnits * Product::kNumbers;
   for (Index i = 0; i == 0 || i < w.I; i += kFeatures) {
     const Index features = w.I - i < kFeatures ? w.I - i : kFeatures;
@@ -40,7 +48,7 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
       Lanes sum[Rows][kTileRegisters];
       float end[kPanel];
       for (Index r = 0; r < Rows; ++r) {
-        const float* begin = bias;
+        const float* begin = bias.numbers;
         if (i > 0) {
           begin = y + (t + r) * y_stride;
           if (outputs < kPanel) {
@@ -57,7 +65,8 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
         float* const out = outputs < kPanel ? end : to;
         for (int v = 0; v < kTileRegisters; ++v) {
           if (i + features == w.I) {
-            sum[r][v] = finished(then, sum[r][v], gate + (t + r) * kPanel + v * kLanes);
+            const Index at = (t + r) * kPanel + v * kLanes;
+            sum[r][v] = finished(gelu, sum[r][v], gate != nullptr ? gate + at : nullptr);
           }
           store(out + v * kLanes, sum[r][v]);
         }
@@ -74,24 +83,21 @@ template <class Product, class Weight>
 void by_panels(const Fast& on, const LinearWork<Weight>& w, const std::uint32_t* x, Index stride) {
   const Index panels = (w.O + kPanel - 1) / kPanel;
   for_each(on, panels, true, [&](Index p, int thread) {
-    // The panel, with room for the last square's zeros, and the gate's strip.
+    // The panel, with room for the last square's zeros.
     auto* const panel = static_cast<std::uint32_t*>(
         on.scratch(thread, Scratch::panel,
                    sizeof(float) * static_cast<std::size_t>((kPanelUnits + 2 * kLanes) * kPanel)));
-    auto* const gate = static_cast<float*>(
-        on.scratch(thread, Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
     const Index o = p * kPanel;
     const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
-    float bias[kPanel] = {};
-    for (int k = 0; w.bias != nullptr && k < outputs; ++k) bias[k] = widen(w.bias[o + k]);
-    const Weight* weight = w.weight;
-    if (w.then == Then::geglu) {
-      multiply_strip<Product>(w, x, stride, w.weight + o * w.I, bias, outputs, panel, gate, kPanel,
-                              Then::nothing, nullptr);
-      weight = w.up;
+    float* gate = nullptr;
+    if (w.gate != nullptr) {
+      gate = static_cast<float*>(on.scratch(
+          thread, Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
+      multiply_strip<Product>(w, x, stride, w.gate + o * w.I, PanelBias(w.gate_bias, o, outputs),
+                              outputs, panel, gate, kPanel, false, nullptr);
     }
-    multiply_strip<Product>(w, x, stride, weight + o * w.I, bias, outputs, panel, w.y + o,
-                            w.y_stride, w.then, gate);
+    multiply_strip<Product>(w, x, stride, w.weight + o * w.I, PanelBias(w.bias, o, outputs),
+                            outputs, panel, w.y + o, w.y_stride, w.gelu, gate);
   });
 }
 
@@ -184,24 +190,27 @@ template <class X, class Weight>
 void by_rows(const Fast& on, const LinearWork<Weight>& w, const X* x, Index length) {
   const Index share = w.O / (4 * kStreams * on.threads());  // of what a thread does at a time
   const Index at_a_time = kStreams * ((share < kLongestStream ? share : kLongestStream) | 1);
-  const bool gated = w.then == Then::geglu;
   const Index times = (w.O + at_a_time - 1) / at_a_time;
   for_each(on, times, w.T * w.O * w.I > kWorthAThread, [&](Index i, int) {
     const Index o = i * at_a_time;
     const Index rows = w.O - o < at_a_time ? w.O - o : at_a_time;
     for (Index t = 0; t < w.T; ++t) {
       float* const y = w.y + t * w.y_stride + o;
-      float gate[kStreams * kLongestStream + kLanes];
-      if (gated) many_row_dots(x + t * length, w.weight + o * length, length, rows, gate);
-      many_row_dots(x + t * length, (gated ? w.up : w.weight) + o * length, length, rows, y);
-      if constexpr (requires { widen(*w.bias); }) {
-        for (Index k = 0; w.bias != nullptr && k < rows; ++k) y[k] += widen(w.bias[o + k]);
-      }
+      const auto products = [&](const Weight* weight, const float* bias, float* sums) {
+        many_row_dots(x + t * length, weight + o * length, length, rows, sums);
+        for (Index k = 0; bias != nullptr && k < rows; ++k) sums[k] += bias[o + k];
+      };
+      products(w.weight, w.bias, y);
+      if (w.gate == nullptr && !w.gelu) continue;
+      float of_gate[kStreams * kLongestStream + kLanes];
+      if (w.gate != nullptr) products(w.gate, w.gate_bias, of_gate);
+      const float* const gate = w.gate != nullptr ? of_gate : nullptr;
+      const auto gate_at = [&](Index k) { return gate != nullptr ? gate + k : nullptr; };
       Index k = 0;
       for (; k + kLanes <= rows; k += kLanes) {
-        store(y + k, finished(w.then, load<Lanes>(y + k), gate + k));
+        store(y + k, finished(w.gelu, load<Lanes>(y + k), gate_at(k)));
       }
-      for (; k < rows; ++k) y[k] = finished(w.then, broadcast(y[k]), gate + k)[0];
+      for (; k < rows; ++k) y[k] = finished(w.gelu, broadcast(y[k]), gate_at(k))[0];
     }
   });
 }

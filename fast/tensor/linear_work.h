@@ -8,22 +8,21 @@
 
 namespace paligemma {
 
-// What becomes of a finished sum.
-enum class Then { nothing, gelu, geglu };
-
-// `Weight` is float, bf16, f16 or a block of quantised ones (tensor/quantized_linear.h), without bias.
-// y [T, O] = x [T, I] times the transpose of weight [O, I], + bias [O] unless it is null. GELU is the tanh
-// form; with geglu, y = gelu(x weight^T) * (x up^T).
+// `Weight` is float, bf16, f16 or a block of quantised ones (tensor/quantized_linear.h).
+//
+//   sum  [T, O] = x [T, I] times the transpose of weight [O, I], + bias [O] unless it is null
+//   y    [T, O] = sum; with `gelu` its tanh form; with a gate the other layer's, or its gelu, times sum
 template <class Weight>
 struct LinearWork {
   const float* x;
   const Weight* weight;
-  const Weight* up;
-  const Weight* bias;
+  const float* bias;
+  const Weight* gate;  // or null
+  const float* gate_bias;
+  bool gelu;
   float* y;
   Index T, O, I;
   Index y_stride;  // from a row of y to the next
-  Then then;
 };
 
 struct LinearKernels {

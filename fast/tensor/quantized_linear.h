@@ -9,11 +9,7 @@
 namespace paligemma {
 
 template <Quantized Block>
-void linear(const Fast&, View<const float, 2> x, View<const Block, 2> weight, View<float, 2> y);
-
-// y = gelu(x gate^T) * (x up^T), in the tanh form.
-template <Quantized Block>
-void linear_geglu(const Fast&, View<const float, 2> x, View<const Block, 2> gate,
-                  View<const Block, 2> up, View<float, 2> y);
+void linear(const Fast& on, View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
+            View<float, 2> y, const Epilogue<QuantizedWeights<Block>>& epilogue = {});
 
 }  // namespace paligemma

@@ -193,8 +193,8 @@ inline void pack_block(const Int4Block* first, Index row, int rows, std::uint32_
 
 template <class Block>
 void multiply_strip(const LinearWork<Block>& w, const PanelBlock* x, const Block* weight,
-                    int outputs, BytePanel panel, float* y, Index y_stride, Then then,
-                    const float* gate) {
+                    const PanelBias& bias, int outputs, BytePanel panel, float* y, Index y_stride,
+                    bool gelu, const float* gate) {
   const Index blocks = blocks_of(w.I);
   for (Index b = 0; b < blocks; b += kPanelBlocks) {
     const Index count = blocks - b < kPanelBlocks ? blocks - b : kPanelBlocks;
@@ -229,17 +229,18 @@ void multiply_strip(const LinearWork<Block>& w, const PanelBlock* x, const Block
         }
       }
       for (Index r = 0; r < rows; ++r) {
-        float end[kPanel] = {};
+        PanelBias end = bias;
         float* const to = y + (t + r) * y_stride;
-        if (b > 0) std::memcpy(end, to, static_cast<std::size_t>(outputs) * sizeof(float));
+        if (b > 0) std::memcpy(end.numbers, to, static_cast<std::size_t>(outputs) * sizeof(float));
         for (int v = 0; v < kTileRegisters; ++v) {
-          Lanes sum = total[r][v] + load<Lanes>(end + v * kLanes);
+          Lanes sum = total[r][v] + load<Lanes>(end.numbers + v * kLanes);
           if (b + count == blocks) {
-            sum = finished(then, sum, gate + (t + r) * kPanel + v * kLanes);
+            const Index at = (t + r) * kPanel + v * kLanes;
+            sum = finished(gelu, sum, gate != nullptr ? gate + at : nullptr);
           }
-          store(end + v * kLanes, sum);
+          store(end.numbers + v * kLanes, sum);
         }
-        std::memcpy(to, end, static_cast<std::size_t>(outputs) * sizeof(float));
+        std::memcpy(to, end.numbers, static_cast<std::size_t>(outputs) * sizeof(float));
       }
     }
   }
@@ -258,18 +259,18 @@ void by_byte_panels(const Fast& on, const LinearWork<Block>& w) {
         on.scratch(thread, Scratch::panel,
                    static_cast<std::size_t>((kPanelUnits + kPanelBlocks) * kPanel) * 4));
     const BytePanel panel{units, reinterpret_cast<float*>(units + kPanelUnits * kPanel)};
-    auto* const gate = static_cast<float*>(
-        on.scratch(thread, Scratch::strip,
-                   sizeof(float) * static_cast<std::size_t>((w.T + kTileRows) * kPanel)));
     const Index o = p * kPanel;
     const int outputs = static_cast<int>(w.O - o < kPanel ? w.O - o : kPanel);
-    const Block* weight = w.weight;
-    if (w.then == Then::geglu) {
-      multiply_strip(w, x, w.weight + o * blocks, outputs, panel, gate, kPanel, Then::nothing,
-                     nullptr);
-      weight = w.up;
+    float* gate = nullptr;
+    if (w.gate != nullptr) {
+      gate = static_cast<float*>(
+          on.scratch(thread, Scratch::strip,
+                     sizeof(float) * static_cast<std::size_t>((w.T + kTileRows) * kPanel)));
+      multiply_strip(w, x, w.gate + o * blocks, PanelBias(w.gate_bias, o, outputs), outputs, panel,
+                     gate, kPanel, false, nullptr);
     }
-    multiply_strip(w, x, weight + o * blocks, outputs, panel, w.y + o, w.y_stride, w.then, gate);
+    multiply_strip(w, x, w.weight + o * blocks, PanelBias(w.bias, o, outputs), outputs, panel,
+                   w.y + o, w.y_stride, w.gelu, gate);
   });
 }
 

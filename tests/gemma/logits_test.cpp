@@ -21,7 +21,8 @@ gemma::DecoderShape tiny_shape(float cap) {
 TEST(Logits, WorkedExample) {
   const auto table = rows_of({{3, 0}, {1, 2}, {-1, 1}});
   gemma::DecoderWeights<HostWeights<float>> weights;
-  weights.head = weights.embedding = table.view();
+  weights.embedding = table.view();
+  weights.head = {weights.embedding};
 
   Workspace space(tiny_shape(kNoSoftCap), 2, 0);
   copy(reference, rows_of({{9, 9}, {2, 4}}).view(), space.scratch.normed.view());
@@ -49,8 +50,8 @@ TYPED_TEST(LogitsOf, MatchTheDefinition) {
       copy(reference, x.view(), s.normed.view().rows(0, 3));
       for (Index t : {0, 1, 2}) {
         const auto row = x.view().rows(t, t + 1);
-        auto expected = projected(table_of<double>(row), decoder.weights.head);
-        auto in_float = projected(table_of<float>(row), decoder.weights.head);
+        auto expected = projected(table_of<double>(row), decoder.weights.head.weight);
+        auto in_float = projected(table_of<float>(row), decoder.weights.head.weight);
         for (auto& value : expected[0]) value = capped(value, shape.final_soft_cap);
         for (auto& value : in_float[0]) value = capped(value, shape.final_soft_cap);
         logits(reference, decoder.weights, shape, t, s);
@@ -138,7 +139,7 @@ TEST(Logits, RejectAHeadOfAnotherVocabulary) {
   Workspace space(decoder.shape, 1);
   std::fill_n(space.scratch.normed.view().data(), 20, 1.0f);
   const auto other = random<float, 2>({49, 20}, 1);
-  decoder.weights.head = other.view();
+  decoder.weights.head = {other.view()};
   EXPECT_THROW(logits(reference, decoder.weights, decoder.shape, 0, space.scratch), ContractError);
 }
 

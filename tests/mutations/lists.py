@@ -47,7 +47,7 @@ def kernels_of(piece):
 @functools.cache
 def sources_of(piece):
     """Where a fault may stand."""
-    files = {*files_of(f"{piece}.h", f"{piece}.cpp"), *kernels_of(piece)}
+    files = {*files_of(f"{piece}.h", f"{piece}_*.h", f"{piece}.cpp"), *kernels_of(piece)}
     if not is_cuda(piece) and not is_fast(piece):
         return sorted(files)
     files = files.union(*map(includes, files))

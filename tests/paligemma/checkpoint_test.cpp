@@ -203,7 +203,7 @@ TEST_F(CheckpointFiles, ATiedHeadIsTheEmbedding) {
   write(tensors_of(tiny()));
   Checkpoint checkpoint = open();
   const auto weights = checkpoint.weights<float>(tiny());
-  EXPECT_EQ(weights.text.head.data(), weights.text.embedding.data());
+  EXPECT_EQ(weights.text.head.weight.data(), weights.text.embedding.data());
 }
 
 TEST_F(CheckpointFiles, ATiedHeadAloneServesAsTheEmbedding) {
@@ -214,7 +214,7 @@ TEST_F(CheckpointFiles, ATiedHeadAloneServesAsTheEmbedding) {
   Checkpoint checkpoint = open();
   const auto weights = checkpoint.weights<float>(tiny());
   EXPECT_EQ(numbers_of(weights.text.embedding), numbers);
-  EXPECT_EQ(weights.text.head.data(), weights.text.embedding.data());
+  EXPECT_EQ(weights.text.head.weight.data(), weights.text.embedding.data());
 }
 
 TEST_F(CheckpointFiles, IfBothAreThereBothAreUsed) {
@@ -224,7 +224,7 @@ TEST_F(CheckpointFiles, IfBothAreThereBothAreUsed) {
   Checkpoint checkpoint = open();
   const auto weights = checkpoint.weights<float>(tiny());
   EXPECT_EQ(numbers_of(weights.text.embedding), tensors.at(kEmbedding).numbers);
-  EXPECT_EQ(numbers_of(weights.text.head), tensors.at(kHead).numbers);
+  EXPECT_EQ(numbers_of(weights.text.head.weight), tensors.at(kHead).numbers);
 
   tensors[kHead] = random_tensor({10, 4}, 77);
   write(tensors);
@@ -237,7 +237,7 @@ TEST_F(CheckpointFiles, ASeparateHeadMustBeThere) {
   write(tensors);
   Checkpoint checkpoint = open(config);
   const auto weights = checkpoint.weights<float>(config);
-  EXPECT_EQ(numbers_of(weights.text.head), tensors.at(kHead).numbers);
+  EXPECT_EQ(numbers_of(weights.text.head.weight), tensors.at(kHead).numbers);
 
   tensors.erase(kHead);
   write(tensors);

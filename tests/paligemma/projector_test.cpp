@@ -12,7 +12,7 @@ template <class Weight>
 Buffer<float, 2> projected(const Buffer<float, 2>& x, const Buffer<Weight, 2>& weight,
                            const Buffer<Weight, 1>& bias) {
   Buffer<float, 2> y({x.view().size(0), weight.view().size(0)});
-  projector(reference, x.view(), weight.view(), bias.view(), y.view());
+  projector(reference, x.view(), Linear{weight.view(), bias.view()}, y.view());
   return y;
 }
 
@@ -64,7 +64,7 @@ TEST(Projector, RejectsWrongShapes) {
   EXPECT_THROW(projected(x, weight, short_bias), ContractError);
   Buffer<float, 2> narrow_y({3, 4}), short_y({2, 5});
   for (auto* y : {&narrow_y, &short_y}) {
-    EXPECT_THROW(projector(reference, x.view(), weight.view(), bias.view(), y->view()),
+    EXPECT_THROW(projector(reference, x.view(), Linear{weight.view(), bias.view()}, y->view()),
                  ContractError);
   }
 }

@@ -203,13 +203,13 @@ TEST(Weights, TheLanguageModelHoldsWhatItsNamesSay) {
         return *view.data() ==
                model.of_text("layers." + std::to_string(i) + "." + name + ".weight");
       };
-      EXPECT_TRUE(is(block.self_attention.q, "self_attn.q_proj"));
-      EXPECT_TRUE(is(block.self_attention.k, "self_attn.k_proj"));
-      EXPECT_TRUE(is(block.self_attention.v, "self_attn.v_proj"));
-      EXPECT_TRUE(is(block.self_attention.out, "self_attn.o_proj"));
-      EXPECT_TRUE(is(block.mlp.gate, "mlp.gate_proj"));
-      EXPECT_TRUE(is(block.mlp.up, "mlp.up_proj"));
-      EXPECT_TRUE(is(block.mlp.down, "mlp.down_proj"));
+      EXPECT_TRUE(is(block.self_attention.q.weight, "self_attn.q_proj"));
+      EXPECT_TRUE(is(block.self_attention.k.weight, "self_attn.k_proj"));
+      EXPECT_TRUE(is(block.self_attention.v.weight, "self_attn.v_proj"));
+      EXPECT_TRUE(is(block.self_attention.out.weight, "self_attn.o_proj"));
+      EXPECT_TRUE(is(block.mlp.gate.weight, "mlp.gate_proj"));
+      EXPECT_TRUE(is(block.mlp.up.weight, "mlp.up_proj"));
+      EXPECT_TRUE(is(block.mlp.down.weight, "mlp.down_proj"));
       EXPECT_TRUE(is(block.pre_attention_norm, "input_layernorm"));
     }
   }
@@ -234,8 +234,8 @@ TEST(Weights, PostAttentionLayernormIsNotTheSameNormInBothGenerations) {
 
 TEST(Weights, ATiedHeadIsTheEmbeddingItself) {
   const NumberedModel tied(tiny(false)), separate(tiny(false, false));
-  EXPECT_EQ(tied.weights.text.head.data(), tied.weights.text.embedding.data());
-  EXPECT_EQ(*separate.weights.text.head.data(), separate.of("lm_head.weight"));
+  EXPECT_EQ(tied.weights.text.head.weight.data(), tied.weights.text.embedding.data());
+  EXPECT_EQ(*separate.weights.text.head.weight.data(), separate.of("lm_head.weight"));
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ TYPED_TEST(EncoderBlockOf, IsItsLeavesInOrder) {
 
   const auto out = [](const auto& layer, const Buffer<float, 2>& in) {
     Buffer<float, 2> y({9, layer.weight.size(0)});
-    linear(reference, in.view(), layer.weight, layer.bias, y.view());
+    linear(reference, in.view(), layer, y.view());
     return y;
   };
   const auto norm = [&](const auto& weights, View<const float, 2> in) {

@@ -109,8 +109,8 @@ TEST(SelfAttention, OfEqualPatchesOnlyTheValuesRemain) {
   const auto one = random<float, 2>({1, 12}, 1);
   Buffer<float, 2> x({9, 12}), v({1, 12}), expected({1, 12});
   for (Index l = 0; l < 9; ++l) copy(reference, one.view(), x.view().rows(l, l + 1));
-  linear(reference, one.view(), w.v.weight, w.v.bias, v.view());
-  linear(reference, std::as_const(v).view(), w.out.weight, w.out.bias, expected.view());
+  linear(reference, one.view(), w.v, v.view());
+  linear(reference, std::as_const(v).view(), w.out, expected.view());
   const auto y = attended(w, shape_of(3, 12, 3), x.view());
   for (Index l = 0; l < 9; ++l) {
     EXPECT_TRUE(close(y.view().row(l), expected.view().row(0), twice(several_sums(12))));
@@ -160,7 +160,7 @@ TEST(SelfAttention, LeavesItsInputAlone) {
 using Rows = std::vector<std::vector<double>>;
 
 template <class Real>
-Rows project(const LinearWeights<HostWeights<Real>>& w, const Rows& x) {
+Rows project(const Linear<HostWeights<Real>>& w, const Rows& x) {
   Rows y(x.size());
   for (std::size_t l = 0; l < x.size(); ++l) {
     for (Index o = 0; o < w.weight.size(0); ++o) {

@@ -107,9 +107,9 @@ Table<Real> self_attention_again(const gemma::SelfAttentionWeights<W>& w,
                                  const Table<Real>& x) {
   const Index N = shape.heads, K = shape.kv_heads, H = shape.head_size;
   const auto T = static_cast<Index>(x.size());
-  const auto q = turned(projected(x, w.q), N, H, shape.rope_theta);
-  const auto k = turned(projected(x, w.k), K, H, shape.rope_theta);
-  const auto v = projected(x, w.v);
+  const auto q = turned(projected(x, w.q.weight), N, H, shape.rope_theta);
+  const auto k = turned(projected(x, w.k.weight), K, H, shape.rope_theta);
+  const auto v = projected(x, w.v.weight);
 
   Table<Real> mixed(x.size(), std::vector<Real>(static_cast<std::size_t>(N * H)));
   for (Index t = 0; t < T; ++t) {
@@ -131,14 +131,14 @@ Table<Real> self_attention_again(const gemma::SelfAttentionWeights<W>& w,
       }
     }
   }
-  return projected(mixed, w.out);
+  return projected(mixed, w.out.weight);
 }
 
 template <class Real, class W>
 Table<Real> geglu_mlp_again(const gemma::GegluMlpWeights<W>& w, const gemma::DecoderShape& shape,
                             const Table<Real>& x) {
-  auto hidden = projected(x, w.gate);
-  const auto up = projected(x, w.up);
+  auto hidden = projected(x, w.gate.weight);
+  const auto up = projected(x, w.up.weight);
   for (std::size_t t = 0; t < x.size(); ++t) {
     for (std::size_t f = 0; f < hidden[t].size(); ++f) {
       const Real g = hidden[t][f];
@@ -149,7 +149,7 @@ Table<Real> geglu_mlp_again(const gemma::GegluMlpWeights<W>& w, const gemma::Dec
       hidden[t][f] = g * open * up[t][f];
     }
   }
-  return projected(hidden, w.down);
+  return projected(hidden, w.down.weight);
 }
 
 // What a block's four taps show.
@@ -237,13 +237,14 @@ class RandomDecoder {
   explicit RandomDecoder(const gemma::DecoderShape& of) : shape(of) {
     const Index D = shape.width, F = shape.mlp_width, NH = shape.heads * shape.head_size,
                 KH = shape.kv_heads * shape.head_size;
-    weights.embedding = weights.head = matrix(shape.vocabulary, D);
+    weights.embedding = matrix(shape.vocabulary, D);
+    weights.head = {weights.embedding};
     for (Index i = 0; i < shape.layers; ++i) {
       gemma::DecoderBlockWeights<W> block;
       block.pre_attention_norm = vector(D);
-      block.self_attention = {matrix(NH, D), matrix(KH, D), matrix(KH, D), matrix(D, NH)};
+      block.self_attention = {linear(NH, D), linear(KH, D), linear(KH, D), linear(D, NH)};
       block.pre_mlp_norm = vector(D);
-      block.mlp = {matrix(F, D), matrix(F, D), matrix(D, F)};
+      block.mlp = {linear(F, D), linear(F, D), linear(D, F)};
       if (shape.is_gemma2) {  // Gemma 1 has none, and must not look
         block.post_attention_norm = vector(D);
         block.post_mlp_norm = vector(D);
@@ -264,6 +265,8 @@ class RandomDecoder {
     return m.view();
   }
 
+  Linear<W> linear(Index O, Index I) { return {matrix(O, I)}; }
+
   View<const Weight, 1> vector(Index D) {
     return vectors_.emplace_back(random<Weight, 1>({D}, ++seed_)).view();
   }
@@ -282,7 +285,7 @@ struct Workspace {
   Workspace(const gemma::DecoderShape& shape, Index T, Index spare = 2)
       : scratch(shape, T + spare), cache(shape.layers, T + spare, shape.kv_heads, shape.head_size) {
     for (auto* buffer : {&scratch.x, &scratch.normed, &scratch.branch, &scratch.q, &scratch.k,
-                         &scratch.v, &scratch.mixed, &scratch.gate, &scratch.up, &scratch.logits}) {
+                         &scratch.v, &scratch.mixed, &scratch.hidden, &scratch.logits}) {
       fill(buffer->view());
     }
     for (Index i = 0; i < shape.layers; ++i) {

@@ -33,9 +33,7 @@ class RandomWeights {
     return vectors_.emplace_back(random<Real, 1>({length}, ++seed_)).view();
   }
 
-  LinearWeights<HostWeights<Real>> linear(Index O, Index I) {
-    return {matrix("", {O, I}), vector("", O)};
-  }
+  Linear<HostWeights<Real>> linear(Index O, Index I) { return {matrix("", {O, I}), vector("", O)}; }
 
  private:
   unsigned seed_ = 0;

@@ -2,8 +2,12 @@
 
 #include <utility>
 
+#include "gemma/geglu.h"
+#include "tensor/gelu.h"
+#include "tensor/residual_add.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/epilogues.h"
 
 namespace paligemma {
 namespace {
@@ -16,7 +20,7 @@ TEST(Linear, WorkedExample) {
   const auto weight = rows_of({{1, 0, -1}, {2, 1, 0}});
   const auto bias = vector_of({10, 20});
   Buffer<float, 2> y({1, 2});
-  linear(reference, x.view(), weight.view(), bias.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view(), bias.view()}, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{8, 24}}).view(), kExact));
 }
 
@@ -24,7 +28,7 @@ TEST(Linear, AddsNothingIfThereIsNoBias) {
   const auto x = rows_of({{1, 2, 3}});
   const auto weight = rows_of({{1, 0, -1}, {2, 1, 0}});
   Buffer<float, 2> y({1, 2});
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{-2, 4}}).view(), kExact));
 }
 
@@ -33,7 +37,7 @@ TEST(Linear, HasOneRowOfWeightsPerOutput) {
   const auto x = rows_of({{5, 7}});
   const auto weight = rows_of({{0, 1}, {0, 0}});
   Buffer<float, 2> y({1, 2});
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{7, 0}}).view(), kExact));
 }
 
@@ -44,8 +48,49 @@ TEST(Linear, RoundsProductsBeforeItAddsThem) {
   const auto x = rows_of({{-1, 1 + e}});
   const auto weight = rows_of({{1 + 2 * e, 1 + e}});
   Buffer<float, 2> y({1, 1});
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{0}}).view(), kExact));
+}
+
+// What each epilogue means, made of the leaves that it stands for.
+TEST(Linear, EndsASumAsTheLeavesDo) {
+  const Index T = 3, O = 5, I = 7;
+  const auto x = random<float, 2>({T, I}, 1), before = random<float, 2>({T, O}, 2);
+  const auto weight = random<float, 2>({O, I}, 3), gate_weight = random<float, 2>({O, I}, 4);
+  const auto bias = random<float, 1>({O}, 5), gate_bias = random<float, 1>({O}, 6);
+  const Linear layer{weight.view(), bias.view()};
+  const Linear<HostWeights<float>> gates[] = {{gate_weight.view()},
+                                              {gate_weight.view(), gate_bias.view()}};
+  for (const auto& epilogue : every_epilogue(gates)) {
+    Buffer<float, 2> expected({T, O}), y({T, O});
+    linear(reference, x.view(), layer, expected.view());
+    if (epilogue.gate != nullptr) {
+      Buffer<float, 2> gate({T, O});
+      linear(reference, x.view(), *epilogue.gate, gate.view());
+      geglu(reference, *epilogue.activation, gate.view(), expected.view(), expected.view());
+    } else if (epilogue.activation) {
+      gelu(reference, *epilogue.activation, expected.view(), expected.view());
+    }
+    copy(reference, before.view(), y.view());
+    if (epilogue.add) residual_add(reference, before.view(), expected.view());
+    linear(reference, x.view(), layer, y.view(), epilogue);
+    EXPECT_TRUE(close(y.view(), expected.view(), kExact));
+  }
+}
+
+TEST(Linear, RejectsAGateThatDoesNotFit) {
+  const Buffer<float, 2> x({2, 7}), weight({3, 7}), narrow({3, 6}), fewer({2, 7});
+  const Buffer<float, 1> short_bias({2});
+  Buffer<float, 2> y({2, 3});
+  const Linear layer{weight.view()};
+  const Linear<HostWeights<float>> gates[] = {
+      {narrow.view()}, {fewer.view()}, {weight.view(), short_bias.view()}};
+  for (const auto& gate : gates) {
+    EXPECT_THROW(
+        linear(reference, x.view(), layer, y.view(), {.activation = GeluForm::tanh, .gate = &gate}),
+        ContractError);
+  }
+  EXPECT_THROW(linear(reference, x.view(), layer, y.view(), {.gate = &layer}), ContractError);
 }
 
 // So prefill and decoding agree.
@@ -53,9 +98,9 @@ TEST(Linear, GivesATokenTheSameBitsAloneAndInARow) {
   const auto x = random<float, 2>({5, 257}, 1);
   const auto weight = random<float, 2>({7, 257}, 2);
   Buffer<float, 2> together({5, 7}), alone({5, 7});
-  linear(reference, x.view(), weight.view(), together.view());
+  linear(reference, x.view(), Linear{weight.view()}, together.view());
   for (Index t = 0; t < 5; ++t) {
-    linear(reference, x.view().rows(t, t + 1), weight.view(), alone.view().rows(t, t + 1));
+    linear(reference, x.view().rows(t, t + 1), Linear{weight.view()}, alone.view().rows(t, t + 1));
   }
   EXPECT_TRUE(close(together.view(), alone.view(), kExact));
 }
@@ -66,8 +111,8 @@ TEST(Linear, MayWriteIntoAWindow) {
   const auto bias = random<float, 1>({2}, 3);
   Buffer<float, 2> wide({3, 4}), y({3, 2});
   const View<float, 2> middle(&wide.view()(0, 1), {3, 2}, {4, 1});
-  linear(reference, x.view(), weight.view(), bias.view(), middle);
-  linear(reference, x.view(), weight.view(), bias.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view(), bias.view()}, middle);
+  linear(reference, x.view(), Linear{weight.view(), bias.view()}, y.view());
   for (Index t = 0; t < 3; ++t) {
     EXPECT_EQ(wide.view()(t, 0), 0);
     EXPECT_EQ(wide.view()(t, 1), y.view()(t, 0));
@@ -82,7 +127,7 @@ TEST(Linear, RejectsWrongShapes) {
   const auto bias = random<float, 1>({5}, 3), short_bias = random<float, 1>({4}, 3);
   Buffer<float, 2> y({3, 5}), few_rows({2, 5}), few_columns({3, 4});
   const auto run = [&](const auto& in, const auto& shift, auto& out) {
-    linear(reference, in.view(), weight.view(), shift.view(), out.view());
+    linear(reference, in.view(), Linear{weight.view(), shift.view()}, out.view());
   };
   EXPECT_NO_THROW(run(x, bias, y));
   EXPECT_THROW(run(short_x, bias, y), ContractError);
@@ -95,8 +140,8 @@ TEST(Linear, RejectsRowsThatAreNotContiguous) {
   const auto numbers = random<float, 2>({3, 3}, 1);
   const View<const float, 2> transposed(numbers.view().data(), {3, 3}, {1, 3});
   Buffer<float, 2> y({3, 3});
-  EXPECT_THROW(linear(reference, transposed, numbers.view(), y.view()), ContractError);
-  EXPECT_THROW(linear(reference, numbers.view(), transposed, y.view()), ContractError);
+  EXPECT_THROW(linear(reference, transposed, Linear{numbers.view()}, y.view()), ContractError);
+  EXPECT_THROW(linear(reference, numbers.view(), Linear{transposed}, y.view()), ContractError);
 }
 
 // The definition again, in double.
@@ -129,7 +174,7 @@ TYPED_TEST(LinearOf, MatchesTheDefinition) {
     const auto weight = random<TypeParam, 2>({5, I}, 2);
     const auto bias = random<TypeParam, 1>({5}, 3);
     Buffer<float, 2> y({3, 5});
-    linear(reference, x.view(), weight.view(), bias.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view(), bias.view()}, y.view());
     const auto expected = oracle(x.view(), weight.view(), bias.view());
     EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(I))) << "I = " << I;
   }
@@ -141,7 +186,7 @@ TYPED_TEST(LinearOf, MatchesTheDefinitionForEveryNumberOfOutputs) {
     const auto weight = random<TypeParam, 2>({O, 36}, 2);
     const auto bias = random<TypeParam, 1>({O}, 3);
     Buffer<float, 2> y({3, O});
-    linear(reference, x.view(), weight.view(), bias.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view(), bias.view()}, y.view());
     const auto expected = oracle(x.view(), weight.view(), bias.view());
     EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(36))) << "O = " << O;
   }
@@ -155,7 +200,7 @@ TYPED_TEST(LinearOf, SumsInFloat) {
     x.view()(0, i) = 1.0f;
     weight.view()(0, i) = narrow<TypeParam>(1.0f);
   }
-  linear(reference, x.view(), std::as_const(weight).view(), y.view());
+  linear(reference, x.view(), Linear{std::as_const(weight).view()}, y.view());
   EXPECT_EQ(y.view()(0, 0), 2049);
 }
 
@@ -164,7 +209,7 @@ TYPED_TEST(LinearOf, RoundsNoActivation) {
   const auto x = rows_of({{1 + 0x1p-12}});
   const auto weight = rows_of<TypeParam>({{1}});
   Buffer<float, 2> y({1, 1});
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
   EXPECT_TRUE(close(y.view(), x.view(), kExact));
 }
 

@@ -44,7 +44,7 @@ void run_linear(Index inputs, Index columns) {
   const Buffer<float, 2> x({3, inputs});
   const Buffer<Weight, 2> weight({5, columns});
   Buffer<float, 2> y({3, 5});
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
 }
 
 TEST_F(ParallelLoops, OfProductsAllocateNothing) {

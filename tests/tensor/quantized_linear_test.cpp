@@ -132,7 +132,7 @@ TEST(QuantizedLinear, WorkedExample) {
     EXPECT_EQ(std::vector<int>(block.q, block.q + 4), (std::vector{127, -64, 20, 0}));
     const auto x = rows_of({{1, 2, 3}});
     Buffer<float, 2> y({1, 1});
-    linear(reference, x.view(), weight.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view()}, y.view());
     EXPECT_TRUE(close(y.view(), rows_of({{14.75}}).view(), kExact));
   }
   const auto weight = quantized<Int4Block>(rows_of({{30, -15, 7, 26, -8, 8, 4, 0.4}}));
@@ -147,7 +147,7 @@ TEST(QuantizedLinear, WorkedExample) {
             (std::vector<float>{30, -15, 7.5, 26.25, -8, 7, 4, 0, 0}));
   const auto x = rows_of({{1, 1, 1, 1, 1, 1, 1, 1}});
   Buffer<float, 2> y({1, 1});
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{51.75}}).view(), kExact));
 }
 
@@ -504,7 +504,7 @@ TYPED_TEST(QuantizedLinearOf, MatchesTheDefinition) {
     const auto x = random<float, 2>({3, I}, 1);
     const auto weight = quantized<TypeParam>(random<float, 2>({5, I}, 2));
     Buffer<float, 2> y({3, 5});
-    linear(reference, x.view(), weight.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view()}, y.view());
     const auto expected = oracle(x.view(), weight.view());
     EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(I))) << "I = " << I;
   }
@@ -515,7 +515,7 @@ TYPED_TEST(QuantizedLinearOf, MatchesTheDefinitionForEveryNumberOfOutputs) {
     const auto x = random<float, 2>({3, 36}, 1);
     const auto weight = quantized<TypeParam>(random<float, 2>({O, 36}, 2));
     Buffer<float, 2> y({3, O});
-    linear(reference, x.view(), weight.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view()}, y.view());
     const auto expected = oracle(x.view(), weight.view());
     EXPECT_TRUE(close(y.view(), expected.view(), sum_of_products(36))) << "O = " << O;
   }
@@ -532,7 +532,7 @@ TYPED_TEST(QuantizedLinearOf, RoundsNoActivation) {
     block = {1, {1}, {9, 8}};
   }
   Buffer<float, 2> y({1, 1});
-  linear(reference, x.view(), std::as_const(weight).view(), y.view());
+  linear(reference, x.view(), Linear{std::as_const(weight).view()}, y.view());
   EXPECT_EQ(y.view()(0, 0), 1 + 0x1p-12f);
 }
 
@@ -541,9 +541,9 @@ TYPED_TEST(QuantizedLinearOf, GivesATokenTheSameBitsAloneAndInARow) {
   const auto x = random<float, 2>({5, 257}, 1);
   const auto weight = quantized<TypeParam>(random<float, 2>({7, 257}, 2));
   Buffer<float, 2> together({5, 7}), alone({5, 7});
-  linear(reference, x.view(), weight.view(), together.view());
+  linear(reference, x.view(), Linear{weight.view()}, together.view());
   for (Index t = 0; t < 5; ++t) {
-    linear(reference, x.view().rows(t, t + 1), weight.view(), alone.view().rows(t, t + 1));
+    linear(reference, x.view().rows(t, t + 1), Linear{weight.view()}, alone.view().rows(t, t + 1));
   }
   EXPECT_TRUE(close(together.view(), alone.view(), kExact));
 }
@@ -553,8 +553,8 @@ TYPED_TEST(QuantizedLinearOf, MayWriteIntoAWindow) {
   const auto weight = quantized<TypeParam>(random<float, 2>({2, 7}, 2));
   Buffer<float, 2> wide({3, 4}), y({3, 2});
   const View<float, 2> middle(&wide.view()(0, 1), {3, 2}, {4, 1});
-  linear(reference, x.view(), weight.view(), middle);
-  linear(reference, x.view(), weight.view(), y.view());
+  linear(reference, x.view(), Linear{weight.view()}, middle);
+  linear(reference, x.view(), Linear{weight.view()}, y.view());
   for (Index t = 0; t < 3; ++t) {
     EXPECT_EQ(wide.view()(t, 0), 0);
     EXPECT_EQ(wide.view()(t, 1), y.view()(t, 0));
@@ -568,7 +568,7 @@ TYPED_TEST(QuantizedLinearOf, RejectsWrongShapes) {
   const Buffer<TypeParam, 2> weight({5, 2});
   Buffer<float, 2> y({3, 5}), few_rows({2, 5}), few_columns({3, 4});
   const auto run = [&](const auto& in, auto& out) {
-    linear(reference, in.view(), weight.view(), out.view());
+    linear(reference, in.view(), Linear{weight.view()}, out.view());
   };
   EXPECT_NO_THROW(run(x, y));
   EXPECT_THROW(run(one_block, y), ContractError);
@@ -584,8 +584,8 @@ TYPED_TEST(QuantizedLinearOf, RejectsRowsThatAreNotContiguous) {
   const View<const TypeParam, 2> transposed(weight.view().data(), {2, 2}, {1, 2});
   const View<const TypeParam, 2> column(weight.view().data(), {2, 1}, {2, 1});
   Buffer<float, 2> y({2, 2});
-  EXPECT_THROW(linear(reference, every_other, column, y.view()), ContractError);
-  EXPECT_THROW(linear(reference, x.view(), transposed, y.view()), ContractError);
+  EXPECT_THROW(linear(reference, every_other, Linear{column}, y.view()), ContractError);
+  EXPECT_THROW(linear(reference, x.view(), Linear{transposed}, y.view()), ContractError);
 }
 
 // The table of tokens is the output head, so it is quantised too (gemma/token_embedding.h). Three

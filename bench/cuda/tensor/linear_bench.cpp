@@ -36,8 +36,9 @@ void run(benchmark::State& state, LinearKernel kernel) {
   const bench::Copies<Weight, 2> weight(stream, {s.O, s.I}, 1);
   const auto x = bench::random<float, 2>(stream, {s.T, s.I}, 2);
   cuda::DeviceBuffer<float, 2> y({s.T, s.O});
-  bench::measure(state, stream, work_of(stream, s, weight.bytes(), weight.count()),
-                 [&](Index i) { linear(stream, x.view(), weight.at(i), y.view(), kernel); });
+  bench::measure(state, stream, work_of(stream, s, weight.bytes(), weight.count()), [&](Index i) {
+    linear(stream, x.view(), Linear{weight.at(i)}, y.view(), {}, kernel);
+  });
 }
 
 // What stands behind the product: the residual stream, or bias and GELU.
@@ -49,8 +50,9 @@ void run_add(benchmark::State& state) {
   auto y = bench::random<float, 2>(stream, {s.T, s.O}, 3);
   bench::Work work = work_of(stream, s, weight.bytes(), weight.count());
   work.read_bytes += s.T * s.O * 4;
-  bench::measure(state, stream, work,
-                 [&](Index i) { linear_add(stream, x.view(), weight.at(i), y.view()); });
+  bench::measure(state, stream, work, [&](Index i) {
+    linear(stream, x.view(), Linear{weight.at(i)}, y.view(), {.add = true});
+  });
 }
 
 void run_gelu(benchmark::State& state) {
@@ -61,7 +63,8 @@ void run_gelu(benchmark::State& state) {
   const auto x = bench::random<float, 2>(stream, {s.T, s.I}, 2);
   cuda::DeviceBuffer<float, 2> y({s.T, s.O});
   bench::measure(state, stream, work_of(stream, s, weight.bytes(), weight.count()), [&](Index i) {
-    linear_gelu(stream, x.view(), weight.at(i), bias.view(), GeluForm::tanh, y.view());
+    linear(stream, x.view(), Linear{weight.at(i), bias.view()}, y.view(),
+           {.activation = GeluForm::tanh});
   });
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/core/pack.h"
-#include "cuda/tensor/linear/epilogue.h"
+#include "cuda/tensor/linear/sum_ending.h"
 
 namespace paligemma::cuda {
 
@@ -14,7 +14,7 @@ struct Product {
   const Weight* weight;
   Index T, O;
   int I;
-  Epilogue<Weight> epilogue;
+  SumEnding<Weight> epilogue;
 
   // Whether each row of weights, and each of x, consists of whole packs of 16 bytes.
   bool is_packable() const {
@@ -59,6 +59,6 @@ void round_to_bf16(const Stream& stream, const float* x, Index n, bf16* rounded)
 
 // Ends the sums of parts [parts, T, O], added up in this order: the result is the same every time.
 void add_parts(const Stream& stream, DeviceView<const float, 3> parts,
-               const Epilogue<bf16>& epilogue);
+               const SumEnding<bf16>& epilogue);
 
 }  // namespace paligemma::cuda

@@ -18,7 +18,7 @@ __global__ void round_pack_per_thread(const float* x, bf16* rounded, Index packs
 
 // Thread o of row t owns one output. Its parts come from L2, where they were just written.
 __global__ void add_parts_per_output(const float* parts, int count, Index T, Index O,
-                                     Epilogue<bf16> epilogue) {
+                                     SumEnding<bf16> epilogue) {
   const Index o = Index{blockIdx.x} * kThreads + threadIdx.x, t = blockIdx.y;
   if (o >= O) return;
   float sum = 0.0f;
@@ -35,7 +35,7 @@ void round_to_bf16(const Stream& stream, const float* x, Index n, bf16* rounded)
 }
 
 void add_parts(const Stream& stream, DeviceView<const float, 3> parts,
-               const Epilogue<bf16>& epilogue) {
+               const SumEnding<bf16>& epilogue) {
   const Index T = parts.size(1), O = parts.size(2);
   launch({dim3(blocks_for(O, kThreads), blocks_for(T)), kThreads, 0, stream}, add_parts_per_output,
          parts.data(), static_cast<int>(parts.size(0)), T, O, epilogue);

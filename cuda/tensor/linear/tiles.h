@@ -44,7 +44,7 @@ __device__ void fill(bf16 (&tile)[Rows][kTileI], RowOf row_of, int first_i, int 
 struct OneMatrix {
   const bf16* weight;
   Index O;
-  Epilogue<bf16> epilogue;
+  SumEnding<bf16> epilogue;
   Index part;  // numbers from the sums of one part of the features to those of the next
 
   static constexpr int kOutputs = kTileRows;  // of a tile
@@ -54,7 +54,7 @@ struct OneMatrix {
   }
   // Takes the sums of rows r and r + 8.
   __device__ void store(Index t, Index o0, int r, float sum, float sum_8_below) const {
-    Epilogue<bf16> end = epilogue;
+    SumEnding<bf16> end = epilogue;
     end.y += blockIdx.z * part;
     if (o0 + r < O) end(t, o0 + r, sum);
     if (o0 + r + 8 < O) end(t, o0 + r + 8, sum_8_below);

@@ -85,9 +85,9 @@ struct QkvCase {
         values_after(random<float, 3>({capacity, s.K, s.H}, 7)) {
     Buffer<float, 2> normed({1, s.D}), k({1, s.K * s.H}), v({1, s.K * s.H});
     rms_norm(reference, x.view(), scale.view(), kEps, normed.view());
-    linear(reference, normed.view(), wq.view(), q.view());
-    linear(reference, normed.view(), wk.view(), k.view());
-    linear(reference, normed.view(), wv.view(), v.view());
+    linear(reference, normed.view(), Linear{wq.view()}, q.view());
+    linear(reference, normed.view(), Linear{wk.view()}, k.view());
+    linear(reference, normed.view(), Linear{wv.view()}, v.view());
     rope(reference, position, kTheta, q.view().template reshaped<3>({1, s.N, s.H}));
     rope(reference, position, kTheta, k.view().template reshaped<3>({1, s.K, s.H}));
     if (0 <= position && position < capacity) {
@@ -140,8 +140,8 @@ class CudaDecoderBlockOf : public CudaTest {
     const auto gate = random<Weight, 2>({F, D}, 3), up = random<Weight, 2>({F, D}, 4);
     Buffer<float, 2> normed({1, D}), g({1, F}), u({1, F});
     rms_norm(reference, x.view(), scale.view(), kEps, normed.view());
-    linear(reference, normed.view(), gate.view(), g.view());
-    linear(reference, normed.view(), up.view(), u.view());
+    linear(reference, normed.view(), Linear{gate.view()}, g.view());
+    linear(reference, normed.view(), Linear{up.view()}, u.view());
     geglu(reference, form, g.view(), u.view(), g.view());
     // A GELU changes at most 1.13 times as much as what it is of, and is no larger: of two factors of
     // at most `magnitude`, each off by a part of it, the product is off by 2.13 times that.
@@ -247,6 +247,10 @@ class BlockThere {
   }
 
  private:
+  Linear<cuda::DeviceWeights<Weight>> there(const Linear<HostWeights<Weight>>& layer) {
+    return {there(layer.weight)};
+  }
+
   template <int Rank>
   DeviceView<const Weight, Rank> there(View<const Weight, Rank> host) {
     if (host.count() == 0) return {};  // a norm that Gemma 1 does not have

@@ -39,8 +39,8 @@ struct Case {
         up(random<Weight, 2>({s.F, s.I}, 3)),
         expected({s.T, s.F}) {
     Buffer<float, 2> of_up({s.T, s.F});
-    linear(reference, x.view(), gate.view(), expected.view());
-    linear(reference, x.view(), up.view(), of_up.view());
+    linear(reference, x.view(), Linear{gate.view()}, expected.view());
+    linear(reference, x.view(), Linear{up.view()}, of_up.view());
     geglu(reference, form, expected.view(), of_up.view(), expected.view());
   }
 
@@ -109,7 +109,7 @@ TYPED_TEST(CudaGegluMlpOf, ComputesTheMlp) {
 
   gemma::DecoderScratch<Reference> s(shape, T + 1);
   copy(reference, x.view(), s.normed.view().rows(0, T));
-  const gemma::GegluMlpWeights<HostWeights<TypeParam>> w{gate.view(), up.view(), down.view()};
+  const gemma::GegluMlpWeights<HostWeights<TypeParam>> w{{gate.view()}, {up.view()}, {down.view()}};
   geglu_mlp(reference, w, shape, {0, T, T}, s);
 
   const cuda::Stream stream(Math::float32);
@@ -118,7 +118,7 @@ TYPED_TEST(CudaGegluMlpOf, ComputesTheMlp) {
   gemma::DecoderScratch<cuda::Stream> s_there(shape, T + 1);
   copy(stream, to_device(stream, x.view()).view(), s_there.normed.view().rows(0, T));
   const gemma::GegluMlpWeights<cuda::DeviceWeights<TypeParam>> w_there{
-      gate_there.view(), up_there.view(), down_there.view()};
+      {gate_there.view()}, {up_there.view()}, {down_there.view()}};
   geglu_mlp(stream, w_there, shape, {0, T, T}, s_there);
   const auto y = to_host(stream, s_there.branch.view().rows(0, T));
   const Tolerance each = tolerance(D);  // F of them, times weights up to 1

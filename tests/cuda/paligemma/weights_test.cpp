@@ -29,7 +29,7 @@ void expect_uploaded() {
   same(placed.weights.projector.weight, expected.projector.weight);
   same(placed.weights.text.embedding, expected.text.embedding);
   same(placed.weights.text.blocks.back().post_mlp_norm, expected.text.blocks.back().post_mlp_norm);
-  same(placed.weights.text.head, expected.text.head);
+  same(placed.weights.text.head.weight, expected.text.head.weight);
   EXPECT_EQ(stream.math(), (std::is_same_v<Real, float> ? cuda::Math::float32 : cuda::Math::bf16));
 }
 
@@ -50,7 +50,7 @@ TEST_F(CudaWeights, ATiedHeadIsUploadedOnce) {
                                                    bytes = done;
                                                    EXPECT_LE(done, all);
                                                  });
-  EXPECT_EQ(placed.weights.text.head.data(), placed.weights.text.embedding.data());
+  EXPECT_EQ(placed.weights.text.head.weight.data(), placed.weights.text.embedding.data());
   EXPECT_EQ(bytes, static_cast<std::size_t>(parameter_count(config)) * sizeof(float));
 }
 

@@ -1,6 +1,8 @@
-#include "cuda/siglip/mlp.h"
+#include "siglip/mlp.h"
 
+#include "cuda/core/device_buffer.h"
 #include "cuda/core/device_weights.h"
+#include "cuda/tensor/linear.h"
 #include "tests/support/cuda_test.h"
 #include "tests/support/vision_tower.h"
 

@@ -61,9 +61,9 @@ struct Case {
   Buffer<float, 2> expected(View<const float, 2> of_x) const {
     Buffer<float, 2> y({shape.T, shape.O});
     if (ending.bias) {
-      linear(reference, of_x, weight.view(), bias.view(), y.view());
+      linear(reference, of_x, Linear{weight.view(), bias.view()}, y.view());
     } else {
-      linear(reference, of_x, weight.view(), y.view());
+      linear(reference, of_x, Linear{weight.view()}, y.view());
     }
     if (ending.gelu) gelu(reference, *ending.gelu, y.view(), y.view());
     for (Index i = 0; ending.add && i < y.view().count(); ++i) {
@@ -75,17 +75,9 @@ struct Case {
   void run(const cuda::Stream& stream, DeviceView<const float, 2> x_there,
            DeviceView<const Weight, 2> weight_there, DeviceView<const Weight, 1> bias_there,
            DeviceView<float, 2> y, LinearKernel kernel) const {
-    if (ending.gelu) {
-      linear_gelu(stream, x_there, weight_there, bias_there, *ending.gelu, y, kernel);
-    } else if (ending.add && ending.bias) {
-      linear_add(stream, x_there, weight_there, bias_there, y, kernel);
-    } else if (ending.add) {
-      linear_add(stream, x_there, weight_there, y, kernel);
-    } else if (ending.bias) {
-      linear(stream, x_there, weight_there, bias_there, y, kernel);
-    } else {
-      linear(stream, x_there, weight_there, y, kernel);
-    }
+    const Linear<cuda::DeviceWeights<Weight>> w{
+        weight_there, ending.bias ? bias_there : DeviceView<const Weight, 1>()};
+    linear(stream, x_there, w, y, {.activation = ending.gelu, .add = ending.add}, kernel);
   }
 
   Shape shape;
@@ -219,7 +211,7 @@ TEST_P(CudaLinearOnTensorCores, GivesTheSameBitsEveryTime) {
   std::optional<Buffer<float, 2>> first;
   in_every_order([&] {
     cuda::DeviceBuffer<float, 2> y_there({3, 5});
-    linear(stream, x.view(), weight.view(), y_there.view(), GetParam());
+    linear(stream, x.view(), Linear{weight.view()}, y_there.view(), {}, GetParam());
     auto y = to_host(stream, y_there.view());
     if (first) {
       EXPECT_TRUE(close(y.view(), first->view(), kExact));
@@ -235,9 +227,9 @@ TEST_P(CudaLinearOnTensorCores, WantsPacksOfBf16) {
     const cuda::DeviceBuffer<float, 1> x({9 * I});
     const cuda::DeviceBuffer<Weight, 1> weight({2 * I + skipped});
     cuda::DeviceBuffer<float, 2> y({9, 2});
-    linear<Weight>(stream, x.view().reshaped<2>({9, I}),
-                   DeviceView<const Weight, 2>(weight.view().data() + skipped, {2, I}), y.view(),
-                   GetParam());
+    linear(stream, x.view().reshaped<2>({9, I}),
+           Linear{DeviceView<const Weight, 2>(weight.view().data() + skipped, {2, I})}, y.view(),
+           {}, GetParam());
   };
   EXPECT_THROW(run(bf16{}, 588, 0), ContractError);  // no multiple of 8
   EXPECT_THROW(run(bf16{}, 64, 4), ContractError);   // not at a multiple of 16 bytes
@@ -267,7 +259,7 @@ TEST_F(CudaLinear, BestRoundsWhereTensorCoresMay) {
     const auto weight = to_device(stream, c.weight.view());
     const auto bias = to_device(stream, c.bias.view());
     cuda::DeviceBuffer<float, 2> y_there({T, 5});
-    linear(stream, x.view(), weight.view(), bias.view(), y_there.view());
+    linear(stream, x.view(), Linear{weight.view(), bias.view()}, y_there.view());
     const auto y = to_host(stream, y_there.view());
     EXPECT_TRUE(close(y.view(), T > 8 ? of_rounded.view() : as_it_is.view(), tolerance(72, kBias)))
         << "T = " << T;
@@ -295,7 +287,7 @@ TEST_F(CudaLinear, WholeModelShapesAgreeOnAGpu) {
     const auto weight = to_device(stream, random<bf16, 2>({s.O, s.I}, 2).view());
     const auto product = [&](LinearKernel kernel) {
       cuda::DeviceBuffer<float, 2> y({s.T, s.O});
-      linear(stream, x.view(), weight.view(), y.view(), kernel);
+      linear(stream, x.view(), Linear{weight.view()}, y.view(), {}, kernel);
       return to_host(stream, y.view());
     };
     const auto expected = product(LinearKernel::thread_per_output);
@@ -348,7 +340,7 @@ TEST_F(CudaLinear, MayWriteIntoAWindow) {
     if (!is_there(kernel)) continue;
     auto wide_there = to_device(stream, Buffer<float, 2>({3, 8}).view());
     const DeviceView<float, 2> window(wide_there.view().data() + 2, {3, 5}, {8, 1});
-    linear<bf16>(stream, x.view(), weight.view(), window, kernel);
+    linear(stream, x.view(), Linear{weight.view()}, window, {}, kernel);
     const auto wide = to_host(stream, wide_there.view());
     for (Index t = 0; t < 3; ++t) {
       for (Index o : {0, 1, 7}) EXPECT_EQ(wide.view()(t, o), 0);
@@ -369,9 +361,11 @@ TEST_F(CudaLinear, CanBeRecorded) {
   const auto weight = to_device(stream, c.weight.view());
   for (auto kernel : {LinearKernel::warp_per_output, LinearKernel::tensor_core}) {
     auto y_there = to_device(stream, Buffer<float, 2>({2, 3}).view());
-    const auto add = [&] { linear_add(stream, x.view(), weight.view(), y_there.view(), kernel); };
+    const auto add = [&] {
+      linear(stream, x.view(), Linear{weight.view()}, y_there.view(), {.add = true}, kernel);
+    };
     cuda::DeviceBuffer<float, 2> before({2, 3});
-    linear(stream, x.view(), weight.view(), before.view(), kernel);  // the arena grows
+    linear(stream, x.view(), Linear{weight.view()}, before.view(), {}, kernel);  // the arena grows
     const cuda::Graph graph(stream, add);
     graph.launch(stream);
     graph.launch(stream);
@@ -386,8 +380,8 @@ TEST_F(CudaLinear, TakesNoTokensAndNoOutputs) {
   const cuda::DeviceBuffer<bf16, 2> weight({2, 8}), no_weight({0, 8});
   cuda::DeviceBuffer<float, 2> no_rows({0, 2}), no_columns({3, 0});
   for (LinearKernel kernel : kKernels) {
-    linear<bf16>(stream, no_x.view(), weight.view(), no_rows.view(), kernel);
-    linear<bf16>(stream, x.view(), no_weight.view(), no_columns.view(), kernel);
+    linear(stream, no_x.view(), Linear{weight.view()}, no_rows.view(), {}, kernel);
+    linear(stream, x.view(), Linear{no_weight.view()}, no_columns.view(), {}, kernel);
   }
 }
 
@@ -398,14 +392,14 @@ TEST_F(CudaLinear, RejectsWrongShapes) {
   const cuda::DeviceBuffer<float, 1> bias({5}), short_bias({4});
   cuda::DeviceBuffer<float, 2> y({3, 5}), few_rows({2, 5}), few_columns({3, 4});
   const auto run = [&](const auto& in, const auto& shift, auto& out) {
-    linear<float>(stream, in.view(), weight.view(), shift.view(), out.view());
+    linear(stream, in.view(), Linear{weight.view(), shift.view()}, out.view());
   };
   EXPECT_THROW(run(short_x, bias, y), ContractError);
   EXPECT_THROW(run(x, short_bias, y), ContractError);
   EXPECT_THROW(run(x, bias, few_rows), ContractError);
   EXPECT_THROW(run(x, bias, few_columns), ContractError);
   const DeviceView<float, 2> strided(y.view().data(), {3, 5}, {1, 3});
-  EXPECT_THROW(linear<float>(stream, x.view(), weight.view(), strided), ContractError);
+  EXPECT_THROW(linear(stream, x.view(), Linear{weight.view()}, strided), ContractError);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-#include "fast/gemma/geglu_mlp.h"
+#include "gemma/geglu_mlp.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "fast/tensor/linear.h"
 #include "tests/support/gemma.h"
 #include "tests/support/instruction_sets.h"
 
@@ -29,7 +30,7 @@ class FastGegluMlp : public OnEveryInstructionSet {
                                  View<const float, 2> x) {
     const Index T = x.size(0);
     gemma::DecoderScratch<On> s(decoder.shape, T + 2);
-    for (auto* buffer : {&s.normed, &s.gate, &s.up}) {
+    for (auto* buffer : {&s.normed, &s.hidden}) {
       std::fill_n(buffer->view().data(), buffer->view().count(), NAN);
     }
     std::fill_n(s.branch.view().data(), s.branch.view().count(), 7.0f);

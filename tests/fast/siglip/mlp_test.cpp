@@ -1,9 +1,10 @@
-#include "fast/siglip/mlp.h"
+#include "siglip/mlp.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "fast/tensor/linear.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/vision_tower.h"
 

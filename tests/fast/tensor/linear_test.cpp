@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "tensor/gelu.h"
+#include "tests/support/epilogues.h"
 #include "tests/support/instruction_sets.h"
 
 namespace paligemma {
@@ -23,11 +23,11 @@ class FastLinear : public OnEveryInstructionSet {
     const Tolerance sums = rounds<Weight>(T)
                                ? bf16_products_of(I)
                                : twice(float_sum_of(I, static_cast<double>(I) / 4 + 2));
-    linear(reference, x.view(), weight.view(), expected.view());
-    linear(fast, x.view(), weight.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view()}, expected.view());
+    linear(fast, x.view(), Linear{weight.view()}, y.view());
     EXPECT_TRUE(close(y.view(), expected.view(), sums));
-    linear(reference, x.view(), weight.view(), bias.view(), expected.view());
-    linear(fast, x.view(), weight.view(), bias.view(), y.view());
+    linear(reference, x.view(), Linear{weight.view(), bias.view()}, expected.view());
+    linear(fast, x.view(), Linear{weight.view(), bias.view()}, y.view());
     EXPECT_TRUE(close(y.view(), expected.view(), sums));
   }
   // x is rounded where bf16 is multiplied by bf16, for more than four tokens.
@@ -60,27 +60,27 @@ TEST_P(FastLinear, MatchesReferenceWithF16Weights) { expect_matches_reference_in
 
 // GELU's slope is at most 1.13, and a sum of 40 products at most 40, so an error of a sum grows by no more
 // than 46 in a product of two; exp, a quotient and the products round as well.
-TEST_P(FastLinear, BendsAndGatesFinishedSums) {
+TEST_P(FastLinear, HonoursEveryEpilogue) {
   const Index I = 40;
   const Tolerance sums = twice(float_sum_of(I, static_cast<double>(I)));
   const Tolerance bent{float_operations(20).relative, 46 * sums.absolute};
   for (const Index T : {1, 3, 9}) {
     for (const Index O : {7, 33, 100}) {
-      const auto x = random<float, 2>({T, I}, 1), gate = random<float, 2>({O, I}, 2),
-                 up = random<float, 2>({O, I}, 3);
-      const auto bias = random<float, 1>({O}, 4);
-      Buffer<float, 2> expected({T, O}), other({T, O}), y({T, O});
-      linear(reference, x.view(), gate.view(), bias.view(), expected.view());
-      gelu(reference, GeluForm::tanh, std::as_const(expected).view(), expected.view());
-      linear_gelu(fast, x.view(), gate.view(), bias.view(), y.view());
-      EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T << ", O = " << O;
-
-      linear(reference, x.view(), gate.view(), expected.view());
-      gelu(reference, GeluForm::tanh, std::as_const(expected).view(), expected.view());
-      linear(reference, x.view(), up.view(), other.view());
-      for (Index i = 0; i < T * O; ++i) expected.view().data()[i] *= other.view().data()[i];
-      linear_geglu(fast, x.view(), gate.view(), up.view(), y.view());
-      EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T << ", O = " << O;
+      const auto x = random<float, 2>({T, I}, 1), weight = random<float, 2>({O, I}, 2),
+                 gate = random<float, 2>({O, I}, 3), before = random<float, 2>({T, O}, 4);
+      const auto bias = random<float, 1>({O}, 5), gate_bias = random<float, 1>({O}, 6);
+      const Linear<HostWeights<float>> layers[] = {{weight.view()}, {weight.view(), bias.view()}};
+      const Linear<HostWeights<float>> gates[] = {{gate.view()}, {gate.view(), gate_bias.view()}};
+      for (const auto& epilogue : every_epilogue(gates)) {
+        for (const auto& layer : layers) {
+          Buffer<float, 2> expected({T, O}), y({T, O});
+          copy(reference, before.view(), expected.view());
+          copy(reference, before.view(), y.view());
+          linear(reference, x.view(), layer, expected.view(), epilogue);
+          linear(fast, x.view(), layer, y.view(), epilogue);
+          EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T << ", O = " << O;
+        }
+      }
     }
   }
 }
@@ -90,8 +90,9 @@ TEST_P(FastLinear, MayWriteIntoAWindow) {
     const auto x = random<float, 2>({T, 7}, 1);
     const auto weight = random<float, 2>({2, 7}, 2);
     Buffer<float, 2> wide({T, 4}), y({T, 2});
-    linear(fast, x.view(), weight.view(), View<float, 2>(&wide.view()(0, 1), {T, 2}, {4, 1}));
-    linear(fast, x.view(), weight.view(), y.view());
+    linear(fast, x.view(), Linear{weight.view(), View < float},
+           2 > (&wide.view()(0, 1), {T, 2}, {4, 1}));
+    linear(fast, x.view(), Linear{weight.view()}, y.view());
     for (Index t = 0; t < T; ++t) {
       EXPECT_EQ(wide.view()(t, 0), 0);
       EXPECT_EQ(wide.view()(t, 1), y.view()(t, 0));
@@ -104,16 +105,17 @@ TEST_P(FastLinear, MayWriteIntoAWindow) {
 TEST_P(FastLinear, TakesNoTokens) {
   const Buffer<float, 2> x({0, 7}), weight({3, 7});
   Buffer<float, 2> y({0, 3});
-  EXPECT_NO_THROW(linear(fast, x.view(), weight.view(), y.view()));
+  EXPECT_NO_THROW(linear(fast, x.view(), Linear{weight.view()}, y.view()));
 }
 
 TEST_P(FastLinear, RejectsWrongShapes) {
   const Buffer<float, 2> x({2, 7}), weight({3, 7}), narrow({3, 6});
   const Buffer<float, 1> short_bias({2});
   Buffer<float, 2> y({2, 3}), short_y({1, 3});
-  EXPECT_THROW(linear(fast, x.view(), narrow.view(), y.view()), ContractError);
-  EXPECT_THROW(linear(fast, x.view(), weight.view(), short_y.view()), ContractError);
-  EXPECT_THROW(linear(fast, x.view(), weight.view(), short_bias.view(), y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), Linear{narrow.view()}, y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), Linear{weight.view()}, short_y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), Linear{weight.view(), short_bias.view()}, y.view()),
+               ContractError);
 }
 
 }  // namespace

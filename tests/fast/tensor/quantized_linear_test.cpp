@@ -35,18 +35,20 @@ class FastQuantizedLinear : public OnEveryInstructionSet {
     const auto x = random<float, 2>({T, I}, 1);
     const auto weight = random_blocks<Block>(O, I, 2), up = random_blocks<Block>(O, I, 3);
     Buffer<float, 2> expected({T, O}), expected_up({T, O}), y({T, O});
-    linear(reference, x.view(), weight.view(), expected.view());
-    linear(fast, x.view(), std::as_const(weight).view(), y.view());
+    linear(reference, x.view(), Linear{weight.view()}, expected.view());
+    linear(fast, x.view(), Linear{weight.view()}, y.view());
     EXPECT_TRUE(close(y.view(), expected.view(), rounded_x(I)));
 
     // With x rounded already, nothing is lost but float roundings, so the gate may be told from up.
-    linear(fast, x.view(), std::as_const(up).view(), expected_up.view());
+    linear(fast, x.view(), Linear{up.view()}, expected_up.view());
     for (Index t = 0; t < T; ++t) {
       for (Index o = 0; o < O; ++o) {
         expected.view()(t, o) = gelu(GeluForm::tanh, y.view()(t, o)) * expected_up.view()(t, o);
       }
     }
-    linear_geglu(fast, x.view(), std::as_const(weight).view(), std::as_const(up).view(), y.view());
+    const Linear gate{weight.view()};
+    linear(fast, x.view(), Linear{up.view()}, y.view(),
+           {.activation = GeluForm::tanh, .gate = &gate});
     EXPECT_TRUE(close(y.view(), expected.view(), {1e-5, 1e-5}));
   }
   template <class Block>
@@ -82,7 +84,7 @@ TEST_P(FastQuantizedLinear, IsExactForWholeSteps) {
       weight.view()(1, 0).q[i] = -127;
     }
     weight.view()(0, 0).scale = weight.view()(1, 0).scale = 1;
-    linear(fast, std::as_const(x).view(), std::as_const(weight).view(), y.view());
+    linear(fast, std::as_const(x).view(), Linear{weight.view()}, y.view());
     for (Index t = 0; t < T; ++t) {
       EXPECT_EQ(y.view()(t, 0), 127.0f * 127 * 256);
       EXPECT_EQ(y.view()(t, 1), 0);
@@ -94,8 +96,8 @@ TEST_P(FastQuantizedLinear, RejectsWrongShapes) {
   const Buffer<float, 2> x({2, 300});
   const Buffer<Int8Block, 2> weight({3, 2}), narrow({3, 1});
   Buffer<float, 2> y({2, 3}), short_y({1, 3});
-  EXPECT_THROW(linear(fast, x.view(), narrow.view(), y.view()), ContractError);
-  EXPECT_THROW(linear(fast, x.view(), weight.view(), short_y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), Linear{narrow.view()}, y.view()), ContractError);
+  EXPECT_THROW(linear(fast, x.view(), Linear{weight.view()}, short_y.view()), ContractError);
 }
 
 }  // namespace

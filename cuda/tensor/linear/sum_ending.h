@@ -12,7 +12,7 @@ enum class Ending { store, gelu_tanh, gelu_exact, add };
 // y[t][o] = sum + bias[o], its gelu, or that added to what is there. All threads of a launch take the
 // same way, so the choices cost a few instructions per output and no second pass over y.
 template <class Weight>
-struct Epilogue {
+struct SumEnding {
   const Weight* bias;  // or null
   Ending ending;
   float* y;

@@ -1,0 +1,66 @@
+// The epilogue of linear layers (tensor/linear.h) as a second loop over finished sums: the reference, and
+// whatever a faster version does not end in its registers.
+#pragma once
+
+#include <string>
+
+#include "tensor/buffer.h"
+#include "tensor/linear.h"
+
+namespace paligemma {
+
+// `columns` is what a row of weights has for a row of x.
+template <class W>
+void check_linear(View<const float, 2> x, const Linear<W>& w, Index columns, View<float, 2> y,
+                  const Epilogue<W>& epilogue) {
+  const auto sizes = [&] {
+    return "x " + shape_text(x) + ", weight " + shape_text(w.weight) + ", y " + shape_text(y);
+  };
+  PG_CHECK(w.weight.size(1) == columns, sizes());
+  PG_CHECK(y.size(0) == x.size(0) && y.size(1) == w.weight.size(0), sizes());
+  PG_CHECK(x.is_row_major() && w.weight.is_row_major() && y.stride()[1] == 1,
+           "rows must be contiguous");
+  PG_CHECK(w.bias.data() == nullptr || w.bias.size(0) == w.weight.size(0),
+           "weight " + shape_text(w.weight) + ", bias " + shape_text(w.bias));
+  if (epilogue.gate == nullptr) return;
+  PG_CHECK(epilogue.activation.has_value(), "a gate has an activation");
+  PG_CHECK(epilogue.gate->weight.shape() == w.weight.shape(),
+           "weight " + shape_text(w.weight) + ", gate " + shape_text(epilogue.gate->weight));
+  check_linear(x, *epilogue.gate, columns, y, {});
+}
+
+// y[t,o] of sums[t,o], and of gates[t,o] where there is a gate.
+template <class W>
+void end_sums(View<const float, 2> sums, View<const float, 2> gates, const Epilogue<W>& epilogue,
+              View<float, 2> y) {
+  for (Index t = 0; t < y.size(0); ++t) {
+    for (Index o = 0; o < y.size(1); ++o) {
+      float value = sums(t, o);
+      if (epilogue.gate != nullptr) {
+        value *= gelu(*epilogue.activation, gates(t, o));
+      } else if (epilogue.activation) {
+        value = gelu(*epilogue.activation, value);
+      }
+      y(t, o) = epilogue.add ? y(t, o) + value : value;
+    }
+  }
+}
+
+// Calls products(layer, sums) for one layer or two, and ends their sums.
+template <class W, class Products>
+void with_epilogue(const Linear<W>& w, const Epilogue<W>& epilogue, View<float, 2> y,
+                   const Products& products) {
+  if (!epilogue.add && epilogue.gate == nullptr) {
+    products(w, y);
+    if (epilogue.activation) end_sums<W>(y, {}, epilogue, y);
+    return;
+  }
+  Buffer<float, 2> sums(y.shape());
+  products(w, sums.view());
+  if (epilogue.gate == nullptr) return end_sums<W>(sums.view(), {}, epilogue, y);
+  Buffer<float, 2> gates(y.shape());
+  products(*epilogue.gate, gates.view());
+  end_sums<W>(sums.view(), gates.view(), epilogue, y);
+}
+
+}  // namespace paligemma
