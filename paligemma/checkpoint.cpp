@@ -1,5 +1,6 @@
 #include "paligemma/checkpoint.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <numeric>
@@ -164,15 +165,20 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   }
 }
 
+std::vector<std::byte>& Checkpoint::make_copy(const std::string& name, std::size_t bytes) {
+  return converted_.emplace(name, bytes)->second;
+}
+
 // The mapped numbers themselves if they can be used as they lie, a converted copy otherwise.
 template <class Stored, class Real>
-const Real* Checkpoint::numbers_as(const WeightEntry& entry) {
+const Real* Checkpoint::numbers_as(const std::string& name) {
+  const WeightEntry& entry = tensors_.at(name);
   const std::byte* bytes = entry.bytes.data();
   const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes) % alignof(Real) == 0;
   if (std::is_same_v<Stored, Real> && is_aligned) return reinterpret_cast<const Real*>(bytes);
 
   const auto count = static_cast<std::size_t>(entry.count());
-  auto& copy = converted_.emplace_back(count * sizeof(Real));
+  auto& copy = make_copy(name, count * sizeof(Real));
   auto* out = reinterpret_cast<Real*>(copy.data());
   for (std::size_t i = 0; i < count; ++i) {
     Stored number;
@@ -184,13 +190,13 @@ const Real* Checkpoint::numbers_as(const WeightEntry& entry) {
 
 template <class Real>
 const Real* Checkpoint::numbers(const std::string& name) {
-  const WeightEntry& entry = tensors_.at(name);
-  return with_format(entry.format, [&]<class Stored>(Stored) -> const Real* {
+  const WeightFormat stored = tensors_.at(name).format;
+  return with_format(stored, [&]<class Stored>(Stored) -> const Real* {
     if constexpr (Quantized<Stored>) {
-      throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.format)) +
+      throw ModelFileError("tensor " + name + " is " + std::string(name_of(stored)) +
                            ": quantised weights are used as they are, leave out --dtype");
     } else {
-      return numbers_as<Stored, Real>(entry);
+      return numbers_as<Stored, Real>(name);
     }
   });
 }
@@ -208,10 +214,20 @@ View<const Real, 1> Checkpoint::vector(const std::string& name, Index length) {
 }
 
 std::vector<std::span<const std::byte>> Checkpoint::memory() const {
-  std::vector<std::span<const std::byte>> found;
-  for (const auto& copy : converted_) found.emplace_back(copy);
-  for (const SafetensorsFile& file : files_) {
-    if (converted_.empty()) found.push_back(file.bytes());
+  std::vector<std::span<const std::byte>> mapped, found;
+  for (const auto& [name, entry] : tensors_) {
+    if (!converted_.contains(name)) mapped.push_back(entry.bytes);
+  }
+  for (const auto& [name, copy] : converted_) found.emplace_back(copy);
+
+  // Tensors that lie one behind the other are one stretch.
+  std::sort(mapped.begin(), mapped.end(), [](auto a, auto b) { return a.data() < b.data(); });
+  for (std::size_t i = 0, next = 0; i < mapped.size(); i = next) {
+    std::size_t bytes = 0;
+    for (; next < mapped.size() && mapped[next].data() == mapped[i].data() + bytes; ++next) {
+      bytes += mapped[next].size();
+    }
+    found.emplace_back(mapped[i].data(), bytes);
   }
   return found;
 }

@@ -18,7 +18,6 @@
 // Read next: paligemma/weights.h.
 #pragma once
 
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -68,7 +67,7 @@ class Checkpoint {
   // Reads every page of the files once, so that nobody waits for one later. All threads do.
   void touch(const LoadListener& listener) const;
 
-  // Where the weights lie: the copies and blocks made so far if there are any, the mapped files otherwise.
+  // Where the weights lie: the copies and blocks made so far, and the mapped tensors that have none.
   std::vector<std::span<const std::byte>> memory() const;
 
   // One of them, as weights() has it. forget_copies() ends the views into copies made so far.
@@ -93,12 +92,13 @@ class Checkpoint {
   std::map<std::string, WeightEntry> tensors_;  // by the newest name
   WeightFormat format_ = WeightFormat::f32;
   bool trained_ = true;
-  std::deque<std::vector<std::byte>> converted_;
+  std::multimap<std::string, std::vector<std::byte>> converted_;  // by the tensor's name
 
   template <class Real>
   const Real* numbers(const std::string& name);
   template <class Stored, class Real>
-  const Real* numbers_as(const WeightEntry& entry);
+  const Real* numbers_as(const std::string& name);
+  std::vector<std::byte>& make_copy(const std::string& name, std::size_t bytes);
 };
 
 // The weights where the executor reads them, and the memory they lie in if the checkpoint does not own it.

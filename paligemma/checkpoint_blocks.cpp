@@ -37,7 +37,7 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
                          ": quantised weights are used as they are, leave out --dtype");
   }
 
-  auto& copy = converted_.emplace_back(static_cast<std::size_t>(O * count) * sizeof(Block));
+  auto& copy = make_copy(name, static_cast<std::size_t>(O * count) * sizeof(Block));
   auto* const out = reinterpret_cast<Block*>(copy.data());
   if (as_it_is) {
     std::memcpy(out, bytes, copy.size());

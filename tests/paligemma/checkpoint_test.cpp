@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 
@@ -450,6 +451,56 @@ TEST_F(CheckpointFiles, EveryTypeIsConvertedToEvery) {
   expect_converted(folder_, kAsF16, kAsFloat);
   expect_converted(folder_, kAsF16, kAsBf16);
   expect_converted(folder_, kAsF16, kAsF16);
+}
+
+// Memory is what the weights occupy: copies where there are any, the mapped tensors elsewhere.
+
+struct Occupied {
+  std::size_t mapped = 0, copied = 0, spans = 0;  // bytes, bytes, and how many spans of both
+  bool operator==(const Occupied&) const = default;
+};
+std::ostream& operator<<(std::ostream& stream, const Occupied& o) {
+  return stream << o.mapped << " bytes mapped, " << o.copied << " copied, " << o.spans << " spans";
+}
+
+Occupied memory_of(const Checkpoint& checkpoint) {
+  Occupied all;
+  for (const auto& span : checkpoint.memory()) {
+    const bool is_mapped =
+        std::any_of(checkpoint.tensors().begin(), checkpoint.tensors().end(),
+                    [&](const auto& tensor) { return tensor.second.bytes.data() == span.data(); });
+    (is_mapped ? all.mapped : all.copied) += span.size();
+    ++all.spans;
+  }
+  return all;
+}
+
+TEST_F(CheckpointFiles, MemoryIsTheFilesAndTheCopiesThatAreInUse) {
+  // A norm of floats between tensors of bf16, as a table of positions may be.
+  Tensors all = tensors_of(tiny());
+  SafetensorsWriter writer;
+  std::size_t numbers = 0;
+  for (const auto& [name, tensor] : all) {
+    numbers += tensor.numbers.size();
+    if (name == kNorm) {
+      writer.add<float>(name, tensor.shape, tensor.numbers);
+    } else {
+      writer.add<bf16>(name, tensor.shape, std::vector<bf16>(tensor.numbers.size()));
+    }
+  }
+  writer.write(folder_ / "model.safetensors");
+  const std::size_t norm = all.at(kNorm).numbers.size();
+
+  Checkpoint untouched = open();
+  EXPECT_EQ(memory_of(untouched), (Occupied{2 * numbers + 2 * norm, 0, 1}));
+  Checkpoint as_stored = open();
+  as_stored.weights<bf16>(tiny());
+  EXPECT_EQ(memory_of(as_stored), (Occupied{2 * (numbers - norm), 2 * norm, 3}));
+  as_stored.forget_copies();
+  EXPECT_EQ(memory_of(as_stored), memory_of(untouched));
+  Checkpoint converted = open();
+  converted.weights<float>(tiny());
+  EXPECT_EQ(memory_of(converted), (Occupied{4 * norm, 4 * (numbers - norm), all.size()}));
 }
 
 }  // namespace
