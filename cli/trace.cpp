@@ -19,6 +19,10 @@ Nanoseconds nanoseconds(double milliseconds) {
   return Nanoseconds(std::llround(milliseconds * 1e6));
 }
 
+Nanoseconds nanoseconds(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration_cast<Nanoseconds>(time.time_since_epoch());
+}
+
 Trace::json named(const char* what, int lane, const char* name) {
   return {{"name", what}, {"ph", "M"}, {"pid", 1}, {"tid", lane}, {"args", {{"name", name}}}};
 }
@@ -26,8 +30,7 @@ Trace::json named(const char* what, int lane, const char* name) {
 }  // namespace
 
 Nanoseconds Trace::now() {
-  return std::chrono::duration_cast<Nanoseconds>(
-      std::chrono::steady_clock::now().time_since_epoch());
+  return nanoseconds(std::chrono::steady_clock::now());
 }
 
 void Trace::begin() {
@@ -70,24 +73,17 @@ void Trace::answered(const std::string& prompt, std::span<const GeneratedToken> 
   }
   if (logits.size() != tokens.size()) throw std::logic_error("as many logits as tokens");
 
-  // A token is there just behind its logits, and they say when the first of them began.
-  Nanoseconds start = begun_, all{0};
+  cut(first_, nanoseconds(tokens[0].start), "prompt", {{"prompt", prompt}});
+  Nanoseconds end{0};
   for (std::size_t k = 0; k < tokens.size(); ++k) {
-    all += nanoseconds(tokens[k].milliseconds);
-    start = std::max(start, events_[logits[k]].end - all);
-  }
-  cut(first_, start, "prompt", {{"prompt", prompt}});
-  for (std::size_t k = 0; k < tokens.size(); ++k) {
-    if (k == 1) cut(logits[k], start, "choose");  // between the prefill's logits and its token
-    if (k > 1) events_[logits[k]].start = std::max(events_[logits[k]].start, start);
-    const Nanoseconds end = start + nanoseconds(tokens[k].milliseconds);
-    events_.push_back({"token " + std::to_string(k) + (k == 0 ? " (prefill)" : ""),
-                       "token",
-                       kTokens,
-                       start,
-                       end,
+    // Behind the prefill there is no tap but the logits, which are then all that a token took.
+    const Nanoseconds start = nanoseconds(tokens[k].start);
+    if (k == 1) cut(logits[k], end, "choose");  // between the prefill's logits and its token
+    end = start + nanoseconds(tokens[k].milliseconds);
+    if (k > 0) events_[logits[k]].start = start, events_[logits[k]].end = end;
+    events_.push_back({"token " + std::to_string(k) + (k == 0 ? " (prefill)" : ""), "token",
+                       kTokens, start, end,
                        {{"id", tokens[k].id}, {"text", tokenizer.piece(tokens[k].id)}}});
-    start = end;
   }
 }
 

@@ -23,7 +23,8 @@ namespace paligemma {
 struct GeneratedToken {
   TokenId id;
   float log_probability;  // natural, of the id among all tokens, before any sampling rule
-  double milliseconds;    // what it took: the first one holds the prefill
+  std::chrono::steady_clock::time_point start;
+  double milliseconds;  // what it took the model: the first one holds the prefill, and its taps
 };
 
 struct GenerateOptions {
@@ -72,14 +73,14 @@ std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& imag
   for (Index step = 0; step < options.max_tokens; ++step) {
     if (step == 0) {
       next = choose(model, session, options.sampler, step);
-    } else {  // the taps show the prefix; of later steps only the logits
+    } else {
+      start = Clock::now();
       next = decode(model, next.id, T, session, options.sampler, step);
-      tap("logits", session.scratch.logits.view());
     }
-    const auto now = Clock::now();
-    tokens.push_back({next.id, next.log_probability,
-                      std::chrono::duration<double, std::milli>(now - start).count()});
-    start = now;
+    tokens.push_back({next.id, next.log_probability, start,
+                      std::chrono::duration<double, std::milli>(Clock::now() - start).count()});
+    // The taps show the prefix; of later steps only the logits.
+    if (step > 0) tap("logits", session.scratch.logits.view());
     if (!on_token(tokens.back()) || options.end_tokens.count(next.id) != 0) break;
   }
   return tokens;

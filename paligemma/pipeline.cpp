@@ -24,14 +24,6 @@ std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options) {
   return MaskDecoder(beside);
 }
 
-// Text that is complete: the answer may stop in the middle of a character of several bytes, which
-// the tokenizer shows as U+FFFD until the rest has come.
-std::string_view complete_part(std::string_view text) {
-  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
-  while (text.ends_with(kReplacement)) text.remove_suffix(kReplacement.size());
-  return text;
-}
-
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }

@@ -19,7 +19,6 @@ double milliseconds_since(Clock::time_point start);
 
 Config configured(const PipelineOptions& options);
 std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options);
-std::string_view complete_part(std::string_view text);
 
 // Hands views to a TapListener as plain numbers of the host.
 template <class On>
@@ -137,18 +136,14 @@ Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
       options.sampler};
 
   // Text appears as its tokens do.
-  std::vector<TokenId> ids;
-  std::size_t shown = 0;
-  const auto show = [&](std::string_view text) {
-    if (text.size() > shown && options.on_text) options.on_text(text.substr(shown));
-    shown = std::max(shown, text.size());
+  DecodeStream stream(tokenizer());
+  const auto say = [&](const std::string& text) {
+    answer.text += text;
+    if (!text.empty() && options.on_text) options.on_text(text);
   };
   const auto on_token = [&](const GeneratedToken& token) {
     answer.ended = config().end_tokens.count(token.id) != 0;
-    if (answer.ended) return true;
-    ids.push_back(token.id);
-    answer.text = tokenizer().decode(ids);
-    show(pipeline_parts::complete_part(answer.text));
+    if (!answer.ended) say(stream.step(token.id));
     return true;
   };
   answer.tokens = std::visit(
@@ -158,7 +153,7 @@ Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
         });
       },
       model_);
-  show(answer.text);
+  say(stream.finish());
   return answer;
 }
 

@@ -2,6 +2,7 @@
 
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tensor/errors.h"
@@ -34,6 +35,13 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
   }
   return length;
+}
+
+// Whether bytes behind these can still make them a character.
+bool may_become_character(std::string_view bytes) {
+  const auto lead = static_cast<unsigned char>(bytes[0]);
+  if (bytes.size() == 1) return lead >= 0xc2 && lead <= 0xf4;
+  return utf8_length(std::string(bytes) + "\x80\x80") > bytes.size();
 }
 
 void check_utf8(std::string_view text) {
@@ -160,6 +168,48 @@ std::optional<int> Tokenizer::loc(TokenId id) const {
 std::optional<int> Tokenizer::seg(TokenId id) const {
   if (id < first_seg_ || id >= first_seg_ + kSegTokens) return std::nullopt;
   return id - first_seg_;
+}
+
+std::string DecodeStream::step(TokenId id) {
+  const auto& processor = tokenizer_.library_->processor;
+  if (id < 0 || id >= processor.GetPieceSize() || processor.IsUnknown(id)) return "";
+  std::string piece = processor.IdToPiece(id);
+  if (processor.IsByte(id)) {  // "<0xC3>"
+    bytes_ += static_cast<char>(std::stoi(piece.substr(1), nullptr, 16));
+    return take_characters(false);
+  }
+
+  std::string text = take_characters(true);
+  if (processor.IsControl(id)) return text;
+  if (has_text_) {
+    constexpr std::string_view kBlank = "▁";
+    for (std::size_t at = 0; (at = piece.find(kBlank, at)) != piece.npos; ++at) {
+      piece.replace(at, kBlank.size(), " ");
+    }
+    return text + piece;
+  }
+  start_.push_back(id);
+  text = tokenizer_.decode(start_);
+  has_text_ = !text.empty();
+  return text;
+}
+
+std::string DecodeStream::finish() { return take_characters(true); }
+
+// The characters that have come whole, and a U+FFFD for each byte that belongs to none.
+std::string DecodeStream::take_characters(bool all) {
+  std::string text;
+  std::size_t at = 0;
+  while (at < bytes_.size()) {
+    const std::string_view rest = std::string_view(bytes_).substr(at);
+    const std::size_t length = utf8_length(rest);
+    if (length == 0 && !all && may_become_character(rest)) break;
+    text += length == 0 ? "\xef\xbf\xbd" : rest.substr(0, length);
+    at += std::max<std::size_t>(length, 1);
+  }
+  bytes_.erase(0, at);
+  has_text_ |= !text.empty();
+  return text;
 }
 
 }  // namespace paligemma

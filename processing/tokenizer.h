@@ -47,10 +47,31 @@ class Tokenizer {
   std::optional<int> seg(TokenId id) const;  // 7 for <seg007>
 
  private:
+  friend class DecodeStream;
   struct Library;
   std::unique_ptr<Library> library_;
   TokenId bos_, eos_, newline_, image_, first_loc_, first_seg_;
   std::vector<std::pair<std::string, TokenId>> typed_;  // tokens that text may spell out
+};
+
+// The text of an answer while it is being written. What step() and finish() return, joined, is what
+// decode() makes of all ids; a step takes as long at the end of an answer as at its beginning.
+//
+//   203, 177, 561  ->  "", "é", "b"           203, 561  ->  "", "\uFFFDb"
+class DecodeStream {
+ public:
+  explicit DecodeStream(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  std::string step(TokenId id);  // the text that no later token can change
+  std::string finish();          // bytes that no character came of, a U+FFFD for each
+
+ private:
+  std::string take_characters(bool all);
+
+  const Tokenizer& tokenizer_;
+  std::vector<TokenId> start_;  // the tokens before the first text: they may take a blank from it
+  bool has_text_ = false;
+  std::string bytes_;  // the beginning of a character
 };
 
 }  // namespace paligemma

@@ -187,7 +187,7 @@ TEST_F(Traced, TokensSpanTheirTaps) {
   for (std::size_t k = 0; k < tokens.size(); ++k) {
     EXPECT_TRUE(is_within(logits[k], tokens[k])) << k;
     if (k > 0) {
-      EXPECT_EQ(tokens[k].start, tokens[k - 1].end);
+      EXPECT_GE(tokens[k].start, tokens[k - 1].end);
     }
   }
   for (const Event& event : model) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "tests/support/compare.h"
 #include "tests/support/golden.h"
@@ -99,6 +101,19 @@ TEST_P(Generate, SaysHowSureTheModelWas) {
                 float_sum_of(static_cast<Index>(logits.size())).relative * (magnitude + 1));
     EXPECT_LE(token.log_probability, 0);
     EXPECT_GE(token.milliseconds, 0);
+  }
+}
+
+TEST_P(Generate, ListenersAreInNoTokensTime) {
+  const std::chrono::milliseconds pause(20);
+  const Generated run = this->run({.max_tokens = 4}, [&](const GeneratedToken&) {
+    std::this_thread::sleep_for(pause);
+    return true;
+  });
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  for (std::size_t k = 1; k < run.tokens.size(); ++k) {
+    const GeneratedToken& last = run.tokens[k - 1];
+    EXPECT_GE(run.tokens[k].start - last.start - Milliseconds(last.milliseconds), pause) << k;
   }
 }
 

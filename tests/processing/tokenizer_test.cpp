@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <random>
 
 #include "tensor/errors.h"
 #include "tests/support/source_dir.h"
@@ -148,6 +149,77 @@ TEST(Tokenizer, MarksBytesThatMakeNoCharacter) {
   const Tokenizer tokenizer = golden();
   EXPECT_EQ(tokenizer.decode(Ids{203}), "\xef\xbf\xbd");
   EXPECT_EQ(tokenizer.decode(Ids{203, 177}), "é");
+}
+
+using Stretches = std::vector<std::string>;
+
+// What each id adds, and then the end.
+Stretches stretches_of(const Tokenizer& tokenizer, const Ids& ids) {
+  DecodeStream stream(tokenizer);
+  Stretches stretches;
+  for (TokenId id : ids) stretches.push_back(stream.step(id));
+  stretches.push_back(stream.finish());
+  return stretches;
+}
+
+const std::string kMark = "\xef\xbf\xbd";  // U+FFFD
+constexpr TokenId kFirstByte = 8;
+
+Ids bytes(std::string_view text) {
+  Ids ids;
+  for (char c : text) ids.push_back(kFirstByte + static_cast<unsigned char>(c));
+  return ids;
+}
+
+// docs/processing/tokenizer.md, "Four things to get right".
+TEST(DecodeStream, WorkedExample) {
+  EXPECT_EQ(stretches_of(golden(), {203, 177, 376, 203, 561}),
+            (Stretches{"", "é", "red", "", kMark + "b", ""}));
+}
+
+TEST(DecodeStream, KeepsBytesUntilTheyMakeACharacterOrCannot) {
+  const Tokenizer tokenizer = golden();
+  const auto check = [&](std::string_view text, const Stretches& stretches) {
+    EXPECT_EQ(stretches_of(tokenizer, bytes(text)), stretches);
+  };
+  check("\xe2\x82\xac", {"", "", "€", ""});
+  check("\xf0\x9f\x98\x88", {"", "", "", "😈", ""});
+  check("\xe2\x82", {"", "", kMark + kMark});                   // the end came first
+  check("\xff!", {kMark, "!", ""});                             // begins nothing
+  check("\xc3(", {"", kMark + "(", ""});                        // is not continued
+  check("\xe2\x82\xc3\xa9", {"", "", kMark + kMark, "é", ""});  // another begins
+  check("\xe0\x80", {"", kMark + kMark, ""});                   // would not be the shortest
+  check("\xed\xa0", {"", kMark + kMark, ""});                   // would be a surrogate
+  check("\xf4\x90", {"", kMark + kMark, ""});                   // would be past the last code point
+  check(kMark, {"", "", kMark, ""});                            // a character like any other
+}
+
+TEST(DecodeStream, KnowsWhichTokensStandBetweenBytes) {
+  const Tokenizer tokenizer = golden();
+  // A control token parts them; an id without a piece is as if it were not there.
+  EXPECT_EQ(stretches_of(tokenizer, {203, 2, 177}), (Stretches{"", kMark, kMark, ""}));
+  EXPECT_EQ(stretches_of(tokenizer, {203, 3, kImage, -1, 177}),
+            (Stretches{"", "", "", "", "é", ""}));
+}
+
+// Ids of all kinds by chance, blanks and location tokens at the start among them.
+TEST(DecodeStream, MakesTheTextOfTheWhole) {
+  const Tokenizer tokenizer = golden();
+  std::mt19937 random(1);
+  for (int text = 0; text < 2000; ++text) {
+    Ids ids;
+    for (auto length = random() % 12; length > 0; --length) {
+      const TokenId kinds[]{static_cast<TokenId>(random() % kRows),             // any
+                            static_cast<TokenId>(random() % 10) - 1,            // control, blanks
+                            kFirstByte + static_cast<TokenId>(random() % 256),  // bytes
+                            kFirstByte + 0x80 + static_cast<TokenId>(random() % 0x40),
+                            kFirstByte + 0xe0 + static_cast<TokenId>(random() % 0x20)};
+      ids.push_back(kinds[random() % std::size(kinds)]);
+    }
+    std::string joined;
+    for (const std::string& stretch : stretches_of(tokenizer, ids)) joined += stretch;
+    ASSERT_EQ(joined, tokenizer.decode(ids)) << ::testing::PrintToString(ids);
+  }
 }
 
 TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
