@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/devices.h"
@@ -21,7 +20,6 @@
 namespace paligemma::cli {
 namespace {
 
-using json = nlohmann::ordered_json;  // the keys in the order of docs/cli.md
 using Clock = std::chrono::steady_clock;
 
 double milliseconds_since(Clock::time_point start) {
@@ -31,11 +29,6 @@ double milliseconds_since(Clock::time_point start) {
 void write_stdout(std::string_view text) {
   std::cout << text << std::flush;
   if (!std::cout) throw std::runtime_error("standard output cannot be written");
-}
-
-// On one line. A file's name need not be UTF-8; JSON must be.
-std::string line_of(const json& object) {
-  return object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 // "<loc0051> cat" without its location and segmentation tokens.
@@ -64,8 +57,7 @@ class Asker {
     if (trace_) trace_->add("load", "host");
     progress_.clear();
     progress_.expect(pipeline_.config().vision.layers, pipeline_.config().text.layers);
-    if (!device_.note.empty()) notes_.push_back(device_.note);
-    if (!found_.note.empty()) notes_.push_back(found_.note);
+    notes_ = {device_.note, found_.note};
     if (!pipeline_.trained()) {
       notes_.push_back("the model " + found_.id +
                        " is untrained: its weights are random, and so is what it says");
@@ -76,7 +68,7 @@ class Asker {
     if (trace_) trace_->begin();
     image_.emplace(read_image(path));
     image_path_ = path;
-    if (trace_) trace_->add("read", "host", {{"image", path}});
+    if (trace_) trace_->add("read", "host", object({{"image", path}}));
     if (trace_) trace_->begin();
     picture_.emplace(pipeline_.encode(image_->view(), listener()));
     if (trace_) trace_->began_with("preprocess", picture_->preprocess_ms);
@@ -118,15 +110,15 @@ class Asker {
     const auto masks = masks_for(detections);
     if (options_.json) {
       const Index width = image_->view().size(1), height = image_->view().size(0);
-      const json objects = objects_json(detections, masks, width, height);
-      write_stdout(line_of(answer_json(prompt, answer, text, objects)));
+      const Json objects = objects_json(detections, masks, width, height);
+      write_stdout(answer_json(prompt, answer, text, objects).text() + "\n");
     } else {
       write_stdout((streams ? "" : text) + "\n");
     }
     if (!options_.output.empty()) {
       write_png(options_.output, draw_detections(image_->view(), detections, masks).view());
     }
-    if (!answer.note.empty()) notes_.push_back(answer.note);
+    notes_.push_back(answer.note);
     print_notes();
     if (options_.perf) print_perf(answer);
   }
@@ -134,22 +126,17 @@ class Asker {
   // Once all is done.
   void write_trace() const {
     if (!trace_) return;
-    trace_->write({{"version", PG_VERSION},
-                   {"model", found_.id},
-                   {"device", device_.id},
-                   {"executor", device_.executor},
-                   {"dtype", name_of(pipeline_.dtype())},
-                   {"threads", device_.threads}});
+    trace_->write(object({{"version", PG_VERSION},
+                          {"model", found_.id},
+                          {"device", device_.id},
+                          {"executor", device_.executor},
+                          {"dtype", name_of(pipeline_.dtype())},
+                          {"threads", device_.threads}}));
   }
 
-  // All notes in one line, each once.
   void print_notes() {
-    std::string line;
-    for (const std::string& note : notes_) line += (line.empty() ? "" : "; ") + note;
+    cli::print_notes(options_, notes_);
     notes_.clear();
-    if (!line.empty() && options_.verbosity >= 1) {
-      std::fprintf(stderr, "paligemma: note: %s\n", line.c_str());
-    }
   }
 
  private:
@@ -178,8 +165,7 @@ class Asker {
   // Nothing if there is no decoder, or nobody to look at them.
   std::vector<std::optional<Mask>> masks_for(const std::vector<Detection>& detections) {
     if (!pipeline_.mask_decoder()) {
-      const std::string note = mask_decoder_note(detections);
-      if (!note.empty()) notes_.push_back(note);
+      notes_.push_back(mask_decoder_note(detections));
       return {};
     }
     if (!options_.json && options_.output.empty()) return {};
@@ -187,45 +173,43 @@ class Asker {
                     image_->view().size(0));
   }
 
-  json answer_json(const std::string& prompt, const Answer& answer, const std::string& text,
-                   const json& objects) const {
+  Json answer_json(const std::string& prompt, const Answer& answer, const std::string& text,
+                   const Json& objects) const {
     const Config& config = pipeline_.config();
     const Index width = image_->view().size(1), height = image_->view().size(0);
-    json tokens = json::array(), per_token = json::array();
+    std::vector<Json> tokens, per_token;
     double decode_ms = 0;
     for (const GeneratedToken& token : answer.tokens) {
-      tokens.push_back({{"id", token.id},
-                        {"piece", pipeline_.tokenizer().piece(token.id)},
-                        {"logprob", std::round(token.log_probability * 1e6) / 1e6}});
+      tokens.push_back(object({{"id", token.id},
+                               {"piece", pipeline_.tokenizer().piece(token.id)},
+                               {"logprob", std::round(token.log_probability * 1e6) / 1e6}}));
       per_token.push_back(token.milliseconds);
       decode_ms += token.milliseconds;
     }
     const double prefill_ms = answer.tokens.front().milliseconds;
-    return {{"version", PG_VERSION},
-            {"model",
-             {{"id", found_.id},
-              {"arch", config.architecture()},
-              {"image_size", config.vision.image_size},
-              {"params", parameter_count(config)},
-              {"dtype", name_of(pipeline_.dtype())},
-              {"trained", pipeline_.trained()}}},
-            {"device", device_.id},
-            {"image", {{"path", image_path_}, {"width", width}, {"height", height}}},
-            {"prompt", prompt},
-            {"prompt_tokens", answer.prompt.size()},
-            {"tokens", tokens},
-            {"finish_reason", answer.ended ? "eos" : "length"},
-            {"text", text},
-            {"objects", objects},
-            {"timings_ms",
-             {{"load", load_ms_},
-              {"preprocess", picture_->preprocess_ms},
-              {"vit", picture_->encode_ms - projector_ms_},
-              {"projector", projector_ms_},
-              {"prefill", prefill_ms},
-              {"decode", decode_ms - prefill_ms},
-              {"per_token", per_token}}},
-            {"seed", options_.seed}};
+    return object({{"version", PG_VERSION},
+                   {"model", object({{"id", found_.id},
+                                     {"arch", config.architecture()},
+                                     {"image_size", config.vision.image_size},
+                                     {"params", parameter_count(config)},
+                                     {"dtype", name_of(pipeline_.dtype())},
+                                     {"trained", pipeline_.trained()}})},
+                   {"device", device_.id},
+                   {"image", object({{"path", image_path_}, {"width", width}, {"height", height}})},
+                   {"prompt", prompt},
+                   {"prompt_tokens", answer.prompt.size()},
+                   {"tokens", array(tokens)},
+                   {"finish_reason", answer.ended ? "eos" : "length"},
+                   {"text", text},
+                   {"objects", objects},
+                   {"timings_ms", object({{"load", load_ms_},
+                                          {"preprocess", picture_->preprocess_ms},
+                                          {"vit", picture_->encode_ms - projector_ms_},
+                                          {"projector", projector_ms_},
+                                          {"prefill", prefill_ms},
+                                          {"decode", decode_ms - prefill_ms},
+                                          {"per_token", array(per_token)}})},
+                   {"seed", options_.seed}});
   }
 
   void print_perf(const Answer& answer) const {

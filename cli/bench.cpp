@@ -1,19 +1,20 @@
 // How fast a model is on this machine's processor, as multiples of the machine's own limits.
 #include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/devices.h"
+#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "fast/core/kernels.h"
 #include "fast/paligemma/measure.h"
+#include "paligemma/pipeline.h"
 
 namespace paligemma::cli {
 namespace {
 
-nlohmann::ordered_json json_of(const Measured& m) {
-  return {{"ms", m.ms}, {"floor_ms", m.floor_ms}, {"multiple", m.multiple}};
+Json json_of(const Measured& m) {
+  return object({{"ms", m.ms}, {"floor_ms", m.floor_ms}, {"multiple", m.multiple}});
 }
 
 void print(const char* name, const Measured& m) {
@@ -32,19 +33,19 @@ int run_bench(const Options& options) {
                       : m.dtype == "f32" || m.dtype == "f16" ? m.probe.f32
                                                              : m.probe.int8;
   if (options.json) {
-    const nlohmann::ordered_json object = {
-        {"model", found.id},
-        {"dtype", m.dtype},
-        {"kernels", on.kernels().name},
-        {"threads", on.threads()},
-        {"rounds", options.rounds},
-        {"probe", {{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}}},
-        {"load", {{"ms", m.load_ms}}},
-        {"encode", json_of(m.encode)},
-        {"prefill", json_of(m.prefill)},
-        {"decode", json_of(m.decode)},
-        {"decode0", json_of(m.decode0)}};
-    std::cout << object.dump(2) << "\n";
+    const Json all =
+        object({{"model", found.id},
+                {"dtype", m.dtype},
+                {"kernels", on.kernels().name},
+                {"threads", on.threads()},
+                {"rounds", options.rounds},
+                {"probe", object({{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}})},
+                {"load", object({{"ms", m.load_ms}})},
+                {"encode", json_of(m.encode)},
+                {"prefill", json_of(m.prefill)},
+                {"decode", json_of(m.decode)},
+                {"decode0", json_of(m.decode0)}});
+    std::cout << all.indented() << "\n";
     return 0;
   }
   std::printf("%s, weights %s, kernels %s (%s), %d threads\n", found.id.c_str(), m.dtype.c_str(),

@@ -1,9 +1,6 @@
 // The commands. Each returns the exit code, or throws what main turns into one.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <string>
-
 #include "cli/options.h"
 
 namespace paligemma::cli {
@@ -15,6 +12,6 @@ int run_bench(const Options& options);
 int run_quantize(const Options& options);
 int run_inspect(const Options& options);
 int run_tokenize(const Options& options);
-int run_completion_bash(const CLI::App& app);
+int run_completion_bash();
 
 }  // namespace paligemma::cli

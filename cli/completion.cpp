@@ -1,17 +1,14 @@
 // Completions for bash: every flag and command, then files.
 #include <iostream>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 
 namespace paligemma::cli {
 
-int run_completion_bash(const CLI::App& app) {
+int run_completion_bash() {
   std::string words;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words += "--" + name + " ";
-    for (const std::string& name : option->get_snames()) words += "-" + name + " ";
-  }
-  for (const CLI::App* command : app.get_subcommands({})) words += command->get_name() + " ";
+  for (const std::string& name : flags_and_commands()) words += name + " ";
   if (!words.empty()) words.pop_back();
 
   std::cout << "# source <(paligemma completion-bash)\n"

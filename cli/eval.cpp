@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "cli/devices.h"
+#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "cuda/paligemma/pipeline.h"
 #include "fast/paligemma/pipeline.h"
@@ -23,7 +24,7 @@ namespace paligemma::cli {
 namespace {
 
 using namespace paligemma::world;
-using json = nlohmann::ordered_json;
+using nlohmann::json;
 
 constexpr int kBaselineScenes = 10000;
 
@@ -146,50 +147,59 @@ Scores examine_all(const std::vector<Pipeline<On>>& pipelines,
   return total;
 }
 
-json rounded(double value) {
-  return std::isnan(value) ? json() : json(std::round(value * 1e4) / 1e4);
-}
-json rounded(const Mean& mean) { return rounded(mean.value()); }
-
-json as_json(const std::string& split, const Scores& s) {
-  json by = json::object();
-  for (const auto& [family, mean] : s.answer_by) by[family] = rounded(mean);
-  return {{"split", split},
-          {"n", s.scenes},
-          {"caption",
-           {{"exact", rounded(s.caption)},
-            {"f1", rounded(s.caption_f1())},
-            {"baseline", rounded(s.caption_baseline)}}},
-          {"answer",
-           {{"exact", rounded(s.answer)}, {"by", by}, {"baseline", rounded(s.answer_baseline)}}},
+// What a task's answers scored, 0 to 1; NaN where nothing was asked.
+struct TaskScores {
+  std::string name;
+  std::vector<std::pair<std::string, double>> scores;
+};
+std::vector<TaskScores> tasks_of(const Scores& s) {
+  return {{"caption",
+           {{"exact", s.caption.value()},
+            {"f1", s.caption_f1()},
+            {"baseline", s.caption_baseline.value()}}},
+          {"answer", {{"exact", s.answer.value()}, {"baseline", s.answer_baseline.value()}}},
           {"detect",
-           {{"miou", rounded(s.overlap)},
-            {"recall50", rounded(s.recall50)},
-            {"recall75", rounded(s.recall75)},
-            {"absent", rounded(s.absent)},
-            {"invalid", rounded(s.invalid)}}},
-          {"segment", {{"miou", rounded(s.mask_overlap)}}},
-          {"ocr", {{"exact", rounded(s.ocr)}}}};
+           {{"miou", s.overlap.value()},
+            {"recall50", s.recall50.value()},
+            {"recall75", s.recall75.value()},
+            {"absent", s.absent.value()},
+            {"invalid", s.invalid.value()}}},
+          {"segment", {{"miou", s.mask_overlap.value()}}},
+          {"ocr", {{"exact", s.ocr.value()}}}};
 }
 
-void print(const json& result) {
-  const auto number = [](const json& value) {
-    char text[16];
-    std::snprintf(text, sizeof text, "%.3f", value.is_null() ? std::nan("") : value.get<double>());
-    return std::string(value.is_null() ? "    -" : text);
-  };
-  std::cout << result["n"] << " scenes, split " << result["split"].get<std::string>() << "\n";
-  for (const char* task : {"caption", "answer", "detect", "segment", "ocr"}) {
-    std::string line = task;
-    line.resize(9, ' ');
-    for (const auto& [name, value] : result[task].items()) {
-      if (!value.is_object()) line += " " + name + " " + number(value) + "  ";
+double rounded(double value) { return std::round(value * 1e4) / 1e4; }
+
+Json as_json(const std::string& split, const Scores& s) {
+  std::vector<Field> all{{"split", split}, {"n", s.scenes}}, by;
+  for (const auto& [family, mean] : s.answer_by) by.push_back({family, rounded(mean.value())});
+  for (const TaskScores& task : tasks_of(s)) {
+    std::vector<Field> fields;
+    for (const auto& [name, value] : task.scores) {
+      fields.push_back({name, rounded(value)});
+      if (task.name == "answer" && name == "exact") fields.push_back({"by", object(by)});
     }
+    all.push_back({task.name, object(fields)});
+  }
+  return object(all);
+}
+
+void print(const std::string& split, const Scores& s) {
+  const auto number = [](double value) {
+    char text[16];
+    std::snprintf(text, sizeof text, "%.3f", rounded(value));
+    return std::string(std::isnan(value) ? "    -" : text);
+  };
+  std::cout << s.scenes << " scenes, split " << split << "\n";
+  for (const TaskScores& task : tasks_of(s)) {
+    std::string line = task.name;
+    line.resize(9, ' ');
+    for (const auto& [name, value] : task.scores) line += " " + name + " " + number(value) + "  ";
     while (line.ends_with(' ')) line.pop_back();
     std::cout << line << "\n";
   }
-  for (const auto& [family, value] : result["answer"]["by"].items()) {
-    std::cout << "  answer about " << family << " " << number(value) << "\n";
+  for (const auto& [family, mean] : s.answer_by) {
+    std::cout << "  answer about " << family << " " << number(mean.value()) << "\n";
   }
 }
 
@@ -201,16 +211,17 @@ int run_eval(const Options& options) {
   auto all = options.split == "other" ? drawn_elsewhere(shared_files() / "world/other")
                                       : drawn_here(split_named(options.split), count);
   if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
+  const ModelFolder found = find_model(options);
   PipelineOptions pipeline_options = options.pipeline();
-  pipeline_options.model = find_model(options).path;
+  pipeline_options.model = found.path;
   return with_executor(options, [&](auto on, const Device& device) {
     Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
     const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
-    const json result = as_json(options.split, examine_all(pipelines, all));
+    const Scores scores = examine_all(pipelines, all);
     if (options.json) {
-      std::cout << result.dump() << "\n";
+      std::cout << as_json(options.split, scores).text() << "\n";
     } else {
-      print(result);
+      print(options.split, scores);
     }
     return 0;
   });

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "paligemma/checkpoint.h"
 
@@ -56,12 +57,12 @@ int run_inspect(const Options& options) {
   const std::string dtype(name_of(checkpoint.format()));
 
   if (options.json) {
-    const nlohmann::ordered_json object = {{"arch", config.architecture()},
-                                           {"params", parameters},
-                                           {"tensors", checkpoint.tensor_count()},
-                                           {"dtype", dtype},
-                                           {"config", config.json}};
-    std::cout << object.dump() << "\n";
+    const Json all = object({{"arch", config.architecture()},
+                             {"params", parameters},
+                             {"tensors", checkpoint.tensor_count()},
+                             {"dtype", dtype},
+                             {"config", Json::of_text(config.json)}});
+    std::cout << all.text() << "\n";
     return 0;
   }
   const auto& v = config.vision;

@@ -14,9 +14,9 @@
 #include <new>
 #include <stdexcept>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/devices.h"
-#include "cli/options.h"
 #include "cli/spelling.h"
 #include "commit.h"
 #include "tensor/errors.h"
@@ -29,20 +29,6 @@ int fail(int exit_code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   std::fprintf(stderr, "paligemma: %s\n", message.c_str());
   return exit_code;
-}
-
-// "unknown flag --temprature; did you mean --temperature?"
-std::string unknown_argument(const CLI::App& app) {
-  const auto extras = app.remaining(true);
-  const std::string typed = extras.empty() ? "" : extras.front();
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  }
-  for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
-  const std::string guess = nearest(typed.substr(0, typed.find('=')), known);
-  return (typed.starts_with("-") ? "unknown flag " : "unknown argument ") + typed +
-         (guess.empty() ? "; see --help" : "; did you mean " + guess + "?");
 }
 
 std::string read_prompt_file(const std::string& path) {
@@ -85,40 +71,42 @@ std::string take_words(Options& options, const char* separator) {
 }
 
 // The prompt that a command stands for; the general form has its own.
-void fill_in_prompt(const Commands& commands, Options& options) {
-  const auto set = [&](const std::string& prompt) {
-    if (options.prompt || !options.prompt_file.empty()) {
-      throw UsageError("the command is the prompt: leave out --prompt and --file");
-    }
-    options.prompt = prompt;
-  };
-  if (*commands.caption) take_only_picture(options), set("caption " + options.language);
-  if (*commands.ocr) take_only_picture(options), set("ocr");
-  if (*commands.answer) set("answer " + options.language + " " + take_words(options, " "));
-  if (*commands.detect) set("detect " + take_words(options, " ; "));
-  if (*commands.segment) set("segment " + take_words(options, " ; "));
+void fill_in_prompt(Options& o) {
+  const bool is_prompt = o.command >= Command::caption && o.command <= Command::ocr;
+  if (is_prompt && (o.prompt || !o.prompt_file.empty())) {
+    throw UsageError("the command is the prompt: leave out --prompt and --file");
+  }
+  switch (o.command) {
+    case Command::caption:
+      take_only_picture(o);
+      o.prompt = "caption " + o.language;
+      break;
+    case Command::ocr:
+      take_only_picture(o);
+      o.prompt = "ocr";
+      break;
+    case Command::answer:
+      o.prompt = "answer " + o.language + " " + take_words(o, " ");
+      break;
+    case Command::detect:
+      o.prompt = "detect " + take_words(o, " ; ");
+      break;
+    case Command::segment:
+      o.prompt = "segment " + take_words(o, " ; ");
+      break;
+    default:
+      if (!o.prompt_file.empty()) o.prompt = read_prompt_file(o.prompt_file);
+  }
 }
 
 int run(const std::vector<std::string>& arguments) {
-  CLI::App app("PaliGemma: a picture and a prompt in; a caption, an answer or boxes out.",
-               "paligemma");
-  Options options;
-  const Commands commands = add_options(app, options);
-  try {
-    auto reversed = in_our_spelling(arguments);
-    std::reverse(reversed.begin(), reversed.end());  // CLI11 takes them from the back
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
+  Options options = parse(in_our_spelling(arguments));
+  if (options.help) {
+    std::cout << help_text();
     return 0;
-  } catch (const CLI::ExtrasError&) {
-    throw UsageError(unknown_argument(app));
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
   }
-
   if (options.help_all) {
-    std::cout << app.help() << "\n" << alias_text();
+    std::cout << help_text() << "\n" << alias_text();
     return 0;
   }
   if (options.version) {
@@ -131,16 +119,25 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   check(options);
-  if (*commands.completion_bash) return run_completion_bash(app);
-  if (*commands.scene) return run_scene(options);
-  if (*commands.eval) return run_eval(options);
-  if (*commands.bench) return run_bench(options);
-  if (*commands.quantize) return run_quantize(options);
-  if (*commands.inspect) return run_inspect(options);
-  fill_in_prompt(commands, options);
-  if (!options.prompt_file.empty()) options.prompt = read_prompt_file(options.prompt_file);
-  if (*commands.tokenize) return run_tokenize(options);
-  return run_answer(options);
+  fill_in_prompt(options);
+  switch (options.command) {
+    case Command::scene:
+      return run_scene(options);
+    case Command::eval:
+      return run_eval(options);
+    case Command::bench:
+      return run_bench(options);
+    case Command::quantize:
+      return run_quantize(options);
+    case Command::inspect:
+      return run_inspect(options);
+    case Command::tokenize:
+      return run_tokenize(options);
+    case Command::completion_bash:
+      return run_completion_bash();
+    default:
+      return run_answer(options);
+  }
 }
 
 }  // namespace

@@ -32,23 +32,21 @@ std::string png_base64(View<const std::uint8_t, 2> mask) {
   return base64(encode_png(mask.reshaped<3>({mask.size(0), mask.size(1), 1})));
 }
 
-nlohmann::ordered_json objects_json(const std::vector<Detection>& detections,
-                                    const std::vector<std::optional<Mask>>& masks, Index width,
-                                    Index height) {
-  auto objects = nlohmann::ordered_json::array();
+Json objects_json(const std::vector<Detection>& detections,
+                  const std::vector<std::optional<Mask>>& masks, Index width, Index height) {
+  std::vector<Json> objects;
   for (std::size_t i = 0; i < detections.size(); ++i) {
     const Detection& d = detections[i];
     const Box box = pixel_box(d, static_cast<int>(width), static_cast<int>(height));
-    objects.push_back({{"label", d.label},
-                       {"box_yxyx_bins", d.bins},
-                       {"box_xyxy_px", {box.x_min, box.y_min, box.x_max, box.y_max}},
-                       {"mask_codes", d.mask},
-                       {"mask_png_base64", nullptr}});
-    if (!masks.empty() && masks[i]) {
-      objects.back()["mask_png_base64"] = png_base64(masks[i]->view());
-    }
+    const bool has_mask = !masks.empty() && masks[i];
+    objects.push_back(
+        object({{"label", d.label},
+                {"box_yxyx_bins", array_of(d.bins)},
+                {"box_xyxy_px", array({box.x_min, box.y_min, box.x_max, box.y_max})},
+                {"mask_codes", array_of(d.mask)},
+                {"mask_png_base64", has_mask ? Json(png_base64(masks[i]->view())) : Json()}}));
   }
-  return objects;
+  return array(objects);
 }
 
 std::string mask_decoder_note(const std::vector<Detection>& detections) {

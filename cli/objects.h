@@ -1,11 +1,11 @@
 // The objects of an answer as JSON, with their masks as pictures.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/json.h"
 #include "processing/detections.h"
 #include "processing/segmentation.h"
 
@@ -15,9 +15,8 @@ namespace paligemma::cli {
 std::string png_base64(View<const std::uint8_t, 2> mask);
 
 // `masks` is empty, or has an entry for each object.
-nlohmann::ordered_json objects_json(const std::vector<Detection>& detections,
-                                    const std::vector<std::optional<Mask>>& masks, Index width,
-                                    Index height);
+Json objects_json(const std::vector<Detection>& detections,
+                  const std::vector<std::optional<Mask>>& masks, Index width, Index height);
 
 // What to tell somebody who has no mask decoder: where it is to be had if an object has a mask.
 std::string mask_decoder_note(const std::vector<Detection>& detections);

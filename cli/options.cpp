@@ -1,7 +1,11 @@
 #include "cli/options.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
+
+#include "paligemma/pipeline.h"
 
 namespace paligemma::cli {
 namespace {
@@ -17,120 +21,6 @@ void require(bool fits, const std::string& rule) {
 }
 
 }  // namespace
-
-Commands add_options(CLI::App& app, Options& o) {
-  app.set_help_flag("-h,--help", "Show this help")->group("Common");
-  app.add_option("-m,--model", o.model,
-                 "Checkpoint folder, .safetensors file or ORG/NAME in the "
-                 "local hub cache (default: the built-in tiny model)")
-      ->group("Common");
-  app.add_option("--image", o.images, "Picture; - reads standard input")
-      ->allow_extra_args(false)
-      ->group("Common");
-  app.add_option("-p,--prompt", o.prompt, "What to ask (none: ask line by line)")->group("Common");
-  app.add_option("-f,--file", o.prompt_file, "Read the prompt from a file")->group("Common");
-  app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)")
-      ->group("Common");
-  app.add_option("-t,--threads", o.threads, "Threads (default: all cores)")->group("Common");
-  app.add_option("--device", o.device, "auto, cpu, cuda[:N] or emulated")->group("Common");
-  app.add_flag("--list-devices", o.list_devices, "List the devices")->group("Common");
-  app.add_flag("--version", o.version, "Show version, commit and executors")->group("Common");
-  app.add_flag("--help-all", o.help_all, "Show this help and every alias")->group("Common");
-
-  const char* model = "Model";
-  app.add_option("--hf-repo", o.hf_repo, "ORG/NAME in the local hub cache")->group(model);
-  app.add_option("--revision", o.revision, "Its revision (default: main)")->group(model);
-  app.add_option("--tokenizer", o.tokenizer, "tokenizer.model, if not beside the model")
-      ->group(model);
-  app.add_option("--mask-decoder", o.mask_decoder, "vae-oid.npz, if not beside the model")
-      ->group(model);
-  app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16, f16, int8 or int4")
-      ->group(model);
-  app.add_option("--softcap", o.softcap, "config or off")->group(model);
-  app.add_option("--sliding-window", o.sliding_window, "config or off")->group(model);
-  app.add_option("--resize", o.resize, "config, bilinear or bicubic")->group(model);
-  app.add_flag("--reference", o.reference, "Run the plain loops")->group(model);
-
-  const char* sampling = "Sampling";
-  app.add_option("--temperature", o.temperature, "0: greedy (default)")->group(sampling);
-  app.add_option("--top-p", o.top_p, "Mass of the tokens drawn from (default: 1)")->group(sampling);
-  app.add_option("--top-k", o.top_k, "Number of the tokens drawn from (default: 0, all)")
-      ->group(sampling);
-  app.add_flag("--do-sample", o.do_sample, "Draw; =false forces greedy")->group(sampling);
-  app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)")->group(sampling);
-
-  const char* output = "Output";
-  app.add_option("-o,--output", o.output, "Write the picture with boxes and masks as PNG")
-      ->group(output);
-  app.add_flag("--json", o.json, "One JSON object")->group(output);
-  app.add_flag("--skip-special-tokens", o.skip_special_tokens,
-               "Leave <loc> and <seg> out of the text")
-      ->group(output);
-  app.add_flag("--jsonl", o.jsonl, "(not there yet)")->group(output);
-
-  const char* inspection = "Inspection";
-  app.add_flag("--perf", o.perf, "Time of each phase, on stderr")->group(inspection);
-  app.add_option("--dump", o.dump, "Write every tap as DIR/NAME.npy")->group(inspection);
-  app.add_option("--report", o.report, "(not there yet)")->group(inspection);
-  app.add_option("--trace", o.trace, "Write what took how long, for Perfetto or chrome://tracing")
-      ->group(inspection);
-  app.add_option("--verbosity", o.verbosity, "0 answer only, 1 notes, 2 details")
-      ->group(inspection);
-  app.add_flag_callback(
-         "-v", [&o] { o.verbosity = 2; }, "--verbosity 2")
-      ->group(inspection);
-  app.add_flag_callback(
-         "-q", [&o] { o.verbosity = 0; }, "--verbosity 0")
-      ->group(inspection);
-
-  app.footer(
-      "Examples:\n"
-      "  paligemma caption photo.jpg\n"
-      "  paligemma detect photo.jpg \"cat ; dog\" -o boxes.png\n"
-      "  paligemma -m google/paligemma-3b-mix-224 --image photo.jpg -p \"answer en what is "
-      "this?\"");
-
-  const auto command = [&](const char* name, const char* help) {
-    CLI::App* added = app.add_subcommand(name, help);
-    added->fallthrough();
-    added->set_help_flag("");
-    return added;
-  };
-  Commands c{};
-  c.caption = command("caption", "Describe a picture: \"caption en\"");
-  c.caption->add_option("arguments", o.things, "IMAGE");
-  app.add_option("--lang", o.language, "Language of caption and answer (default: en)")
-      ->group("Common");
-  c.answer = command("answer", "Answer a question: \"answer en ...\"");
-  c.answer->add_option("arguments", o.things, "IMAGE QUESTION");
-  c.detect = command("detect", "Find things: \"detect cat ; dog\"");
-  c.detect->add_option("arguments", o.things, "IMAGE THING...");
-  c.segment = command("segment", "Outline things: \"segment cat\"");
-  c.segment->add_option("arguments", o.things, "IMAGE THING...");
-  c.ocr = command("ocr", "Read text: \"ocr\"");
-  c.ocr->add_option("arguments", o.things, "IMAGE");
-  c.scene = command("scene", "Draw a scene of the tiny world (-o), print what is on it");
-  c.scene->add_option("description", o.description, "\"red circle @ 60,80; blue square\"");
-  c.scene->add_option("--split", o.split,
-                      "Without a description, scene number --seed of: train, val, "
-                      "test or held-out");
-  c.scene->add_flag("--masks", o.masks, "Print masks too");
-  c.eval = command("eval", "Score the model on scenes of the tiny world");
-  c.eval->add_option("--split", o.split, "test, held-out, val, train or other");
-  c.eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");
-  c.bench = command("bench", "Time the model, beside what this machine can do at most");
-  c.bench->add_option("--rounds", o.rounds, "Rounds, of which the median is given (default: 5)");
-  c.quantize = command("quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
-  c.quantize->add_option("model", o.model, "Checkpoint");
-  c.quantize->add_option("out", o.output, "Folder to write");
-  c.inspect = command("inspect", "Show what a checkpoint holds");
-  c.inspect->add_option("model", o.model, "Checkpoint");
-  c.tokenize = command("tokenize", "Show a text's tokens");
-  c.tokenize->add_option("text", o.prompt, "Text");
-  c.completion_bash = command("completion-bash", "Print completions for bash");
-  app.require_subcommand(0, 1);
-  return c;
-}
 
 void check(const Options& o) {
   refuse(!o.report.empty(), "--report");
@@ -194,6 +84,18 @@ SamplerOptions Options::sampler() const {
   const bool draws = do_sample.empty() ? temperature.value_or(0) > 0 : do_sample == "true";
   return {draws ? temperature.value_or(kTemperatureWhenSampling) : 0, top_k, top_p,
           static_cast<std::uint64_t>(seed)};
+}
+
+void print_notes(const Options& options, const std::vector<std::string>& notes) {
+  std::vector<std::string> shown;
+  std::string line;
+  for (const std::string& note : notes) {
+    if (note.empty() || std::find(shown.begin(), shown.end(), note) != shown.end()) continue;
+    shown.push_back(note);
+    line += (line.empty() ? "" : "; ") + note;
+  }
+  if (line.empty() || options.verbosity < 1) return;
+  std::fprintf(stderr, "paligemma: note: %s\n", line.c_str());
 }
 
 }  // namespace paligemma::cli

@@ -1,16 +1,34 @@
 // What the command line says.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "paligemma/pipeline.h"
+namespace paligemma {
+struct PipelineOptions;
+struct SamplerOptions;
+}  // namespace paligemma
 
 namespace paligemma::cli {
+
+enum class Command {
+  none,  // a prompt in the user's own words
+  caption,
+  answer,
+  detect,
+  segment,
+  ocr,
+  scene,
+  eval,
+  bench,
+  quantize,
+  inspect,
+  tokenize,
+  completion_bash
+};
 
 // A flag or argument that makes no sense: exit code 2.
 struct UsageError : std::runtime_error {
@@ -18,8 +36,9 @@ struct UsageError : std::runtime_error {
 };
 
 struct Options {
+  Command command = Command::none;
   // Instead of an answer.
-  bool help_all = false, version = false, list_devices = false;
+  bool help = false, help_all = false, version = false, list_devices = false;
   // Which model.
   std::string model, hf_repo, revision = "main", tokenizer, mask_decoder, dtype = "auto";
   std::string softcap = "config", sliding_window = "config";
@@ -54,15 +73,10 @@ struct Options {
   SamplerOptions sampler() const;
 };
 
-// The commands that ask the model something, besides the general form without a command.
-struct Commands {
-  CLI::App *caption, *answer, *detect, *segment, *ocr, *scene, *eval, *bench, *quantize, *inspect,
-      *tokenize, *completion_bash;
-};
-
-Commands add_options(CLI::App& app, Options& options);
-
 // Throws UsageError for a value out of range or a flag that is not there yet.
 void check(const Options& options);
+
+// On stderr, all in one line and each once, unless -q was given.
+void print_notes(const Options& options, const std::vector<std::string>& notes);
 
 }  // namespace paligemma::cli

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
+#include "paligemma/pipeline.h"
 
 namespace paligemma::cli {
 

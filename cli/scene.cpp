@@ -1,7 +1,6 @@
 // Draws a scene of the tiny world, described in words or by chance, and tells the truth about it.
 #include <cmath>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/model_folder.h"
@@ -14,11 +13,10 @@ namespace paligemma::cli {
 namespace {
 
 using namespace paligemma::world;
-using json = nlohmann::ordered_json;
 
-json xyxy(const CanvasBox& box) {
+Json xyxy(const CanvasBox& box) {
   const auto rounded = [](double v) { return std::round(v * 100) / 100; };
-  return {rounded(box[1]), rounded(box[0]), rounded(box[3]), rounded(box[2])};
+  return array({rounded(box[1]), rounded(box[0]), rounded(box[3]), rounded(box[2])});
 }
 
 // As descriptions have it: halfway between the sizes that the words stand for.
@@ -27,27 +25,28 @@ std::string size_word(double radius) {
   return radius < (kMedium + kLarge) / 2 ? "medium" : "large";
 }
 
-json truth_json(const Scene& scene, bool masks) {
+Json truth_json(const Scene& scene, bool masks) {
   const Truth truth = truth_of(scene);
-  json objects = json::array();
+  std::vector<Json> objects;
   for (std::size_t i = 0; i < scene.objects.size(); ++i) {
-    const Object& object = scene.objects[i];
-    objects.push_back({{"color", name_of(object.color)},
-                       {"shape", name_of(object.shape)},
-                       {"size", size_word(object.radius)},
-                       {"radius", std::round(object.radius * 100) / 100},
-                       {"box_xyxy", xyxy(truth.things[i].box)}});
-    if (masks) objects.back()["mask_png_base64"] = png_base64(render_mask(scene, i).view());
+    const Object& o = scene.objects[i];
+    std::vector<Field> fields{{"color", name_of(o.color)},
+                              {"shape", name_of(o.shape)},
+                              {"size", size_word(o.radius)},
+                              {"radius", std::round(o.radius * 100) / 100},
+                              {"box_xyxy", xyxy(truth.things[i].box)}};
+    if (masks) fields.push_back({"mask_png_base64", png_base64(render_mask(scene, i).view())});
+    objects.push_back(object(fields));
   }
-  json text;
+  Json text;
   if (truth.writing) {
-    text = {{"text", truth.writing->text}, {"box_xyxy", xyxy(truth.writing->box)}};
+    text = object({{"text", truth.writing->text}, {"box_xyxy", xyxy(truth.writing->box)}});
   }
-  return {{"canvas", {kCanvas, kCanvas}},
-          {"width", scene.look.width},
-          {"height", scene.look.height},
-          {"objects", objects},
-          {"text", text}};
+  return object({{"canvas", array({kCanvas, kCanvas})},
+                 {"width", scene.look.width},
+                 {"height", scene.look.height},
+                 {"objects", array(objects)},
+                 {"text", text}});
 }
 
 }  // namespace
@@ -66,7 +65,7 @@ int run_scene(const Options& options) {
     check_writable(options.output);
     write_png(options.output, render(*scene).view());
   }
-  std::cout << truth_json(*scene, options.masks).dump() << "\n";
+  std::cout << truth_json(*scene, options.masks).text() << "\n";
   return 0;
 }
 

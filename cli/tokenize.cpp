@@ -1,8 +1,8 @@
 // A text's tokens, as the model's own tokenizer makes them.
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "paligemma/config.h"
 #include "processing/tokenizer.h"
@@ -11,23 +11,20 @@ namespace paligemma::cli {
 
 int run_tokenize(const Options& options) {
   if (!options.prompt) throw UsageError("give a text: paligemma tokenize TEXT");
-  const auto folder = checkpoint_folder(find_model(options).path);
+  const ModelFolder found = find_model(options);
+  const auto folder = checkpoint_folder(found.path);
   const Config config = read_config(folder);
   const Tokenizer tokenizer(options.tokenizer.empty() ? folder / "tokenizer.model"
                                                       : std::filesystem::path(options.tokenizer),
                             config.image_token, static_cast<TokenId>(config.text.vocabulary));
 
-  nlohmann::json tokens = nlohmann::json::array();
+  std::vector<Json> tokens;
   for (TokenId id : tokenizer.encode(*options.prompt)) {
-    tokens.push_back({{"id", id}, {"piece", tokenizer.piece(id)}});
+    const Json piece = tokenizer.piece(id);
+    if (!options.json) std::cout << id << "\t" << piece.text() << "\n";
+    tokens.push_back(object({{"id", id}, {"piece", piece}}));
   }
-  if (options.json) {
-    std::cout << tokens.dump() << "\n";
-  } else {
-    for (const auto& token : tokens) {
-      std::cout << token["id"] << "\t" << token["piece"].dump(-1, ' ', false) << "\n";
-    }
-  }
+  if (options.json) std::cout << array(tokens).text() << "\n";
   return 0;
 }
 

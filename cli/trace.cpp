@@ -23,15 +23,14 @@ Nanoseconds nanoseconds(std::chrono::steady_clock::time_point time) {
   return std::chrono::duration_cast<Nanoseconds>(time.time_since_epoch());
 }
 
-Trace::json named(const char* what, int lane, const char* name) {
-  return {{"name", what}, {"ph", "M"}, {"pid", 1}, {"tid", lane}, {"args", {{"name", name}}}};
+Json named(const char* what, int lane, const char* name) {
+  return object(
+      {{"name", what}, {"ph", "M"}, {"pid", 1}, {"tid", lane}, {"args", object({{"name", name}})}});
 }
 
 }  // namespace
 
-Nanoseconds Trace::now() {
-  return nanoseconds(std::chrono::steady_clock::now());
-}
+Nanoseconds Trace::now() { return nanoseconds(std::chrono::steady_clock::now()); }
 
 void Trace::begin() {
   resume();
@@ -41,23 +40,23 @@ void Trace::begin() {
 
 void Trace::resume() { last_ = now(); }
 
-void Trace::add(const std::string& name, const std::string& category, json args) {
+void Trace::add(const std::string& name, const std::string& category, const Json& args) {
   const Nanoseconds end = now();
-  events_.push_back({name, category, kModel, last_, end, std::move(args)});
+  events_.push_back({name, category, kModel, last_, end, args});
   last_ = end;
 }
 
 void Trace::tap(const std::string& name, std::span<const Index> shape) {
-  add(name, name.substr(0, name.find('/')), {{"shape", shape}});
+  add(name, name.substr(0, name.find('/')), object({{"shape", array_of(shape)}}));
 }
 
 // The first part of an event becomes one of its own.
-void Trace::cut(std::size_t event, Nanoseconds at, const std::string& name, json args) {
+void Trace::cut(std::size_t event, Nanoseconds at, const std::string& name, const Json& args) {
   Event part = events_[event];
   events_[event].start = part.end = std::clamp(at, part.start, part.end);
   part.name = name;
   part.category = "host";
-  part.args = std::move(args);
+  part.args = args;
   events_.push_back(std::move(part));
 }
 
@@ -73,7 +72,7 @@ void Trace::answered(const std::string& prompt, std::span<const GeneratedToken> 
   }
   if (logits.size() != tokens.size()) throw std::logic_error("as many logits as tokens");
 
-  cut(first_, nanoseconds(tokens[0].start), "prompt", {{"prompt", prompt}});
+  cut(first_, nanoseconds(tokens[0].start), "prompt", object({{"prompt", prompt}}));
   Nanoseconds end{0};
   for (std::size_t k = 0; k < tokens.size(); ++k) {
     // Behind the prefill there is no tap but the logits, which are then all that a token took.
@@ -83,40 +82,38 @@ void Trace::answered(const std::string& prompt, std::span<const GeneratedToken> 
     if (k > 0) events_[logits[k]].start = start, events_[logits[k]].end = end;
     events_.push_back({"token " + std::to_string(k) + (k == 0 ? " (prefill)" : ""), "token",
                        kTokens, start, end,
-                       {{"id", tokens[k].id}, {"text", tokenizer.piece(tokens[k].id)}}});
+                       object({{"id", tokens[k].id}, {"text", tokenizer.piece(tokens[k].id)}})});
   }
 }
 
-void Trace::write(const json& about) const {
+void Trace::write(const Json& about) const {
   std::vector<Event> events = events_;
   std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
     return std::tie(a.start, a.end) < std::tie(b.start, b.end);
   });
-  json all = {named("process_name", kModel, "paligemma"), named("thread_name", kModel, "model"),
-              named("thread_name", kTokens, "tokens")};
+  std::vector<Json> all{named("process_name", kModel, "paligemma"),
+                        named("thread_name", kModel, "model"),
+                        named("thread_name", kTokens, "tokens")};
   for (const Event& event : events) {
-    all.push_back({{"name", event.name},
-                   {"cat", event.category},
-                   {"ph", "X"},
-                   {"ts", microseconds(event.start - zero_)},
-                   {"dur", microseconds(event.end - event.start)},
-                   {"pid", 1},
-                   {"tid", event.lane},
-                   {"args", event.args}});
+    all.push_back(object({{"name", event.name},
+                          {"cat", event.category},
+                          {"ph", "X"},
+                          {"ts", microseconds(event.start - zero_)},
+                          {"dur", microseconds(event.end - event.start)},
+                          {"pid", 1},
+                          {"tid", event.lane},
+                          {"args", event.args}}));
   }
 
-  // An event a line, for grep. A file's name or a prompt need not be UTF-8; JSON must be.
-  const auto text = [](const json& part) {
-    return part.dump(-1, ' ', false, json::error_handler_t::replace);
-  };
+  // An event a line, for grep.
   std::ofstream file(file_, std::ios::binary);
   file << "{\"traceEvents\":[";
   const char* separator = "\n";
-  for (const json& event : all) {
-    file << separator << text(event);
+  for (const Json& event : all) {
+    file << separator << event.text();
     separator = ",\n";
   }
-  file << "\n],\n\"displayTimeUnit\":\"ms\",\n\"otherData\":" << text(about) << "}\n";
+  file << "\n],\n\"displayTimeUnit\":\"ms\",\n\"otherData\":" << about.text() << "}\n";
   file.flush();
   if (!file) throw std::runtime_error(file_.string() + ": cannot be written");
 }

@@ -6,11 +6,11 @@
 
 #include <chrono>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "cli/json.h"
 #include "paligemma/generate.h"
 #include "processing/tokenizer.h"
 
@@ -18,14 +18,12 @@ namespace paligemma::cli {
 
 class Trace {
  public:
-  using json = nlohmann::ordered_json;
-
   explicit Trace(std::filesystem::path file) : file_(std::move(file)) {}
 
   // Whatever comes next begins now: an answer, say, after waiting for a prompt.
   void begin();
   // What took the time since the event before.
-  void add(const std::string& name, const std::string& category, json args = json::object());
+  void add(const std::string& name, const std::string& category, const Json& args = object({}));
   void tap(const std::string& name, std::span<const Index> shape);
   void resume();  // what listeners took belongs to no event
 
@@ -36,7 +34,7 @@ class Trace {
                 const Tokenizer& tokenizer);
 
   // Throws std::runtime_error if it cannot be written.
-  void write(const json& about) const;
+  void write(const Json& about) const;
 
  private:
   using Nanoseconds = std::chrono::nanoseconds;  // of the steady clock
@@ -44,10 +42,11 @@ class Trace {
     std::string name, category;
     int lane;
     Nanoseconds start, end;
-    json args;
+    Json args;
   };
   static Nanoseconds now();
-  void cut(std::size_t event, Nanoseconds at, const std::string& name, json args = json::object());
+  void cut(std::size_t event, Nanoseconds at, const std::string& name,
+           const Json& args = object({}));
 
   std::filesystem::path file_;
   Nanoseconds zero_ = now(), last_ = zero_, begun_ = zero_;

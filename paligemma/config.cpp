@@ -198,8 +198,9 @@ json object_in(const std::filesystem::path& path) {
 
 Config parse_config(std::string_view text, const std::string& where) {
   Config config;
-  config.json = parse_json_object(text, where);
-  const Fields top(config.json, where);
+  const json object = parse_json_object(text, where);
+  config.json = object.dump();
+  const Fields top(object, where);
   if (top.text("model_type", "") != "paligemma") {
     top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
   }

@@ -17,7 +17,6 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
@@ -37,7 +36,7 @@ struct Config {
   std::set<TokenId> end_tokens;  // any of these ends an answer; the tokenizer's <eos> does too
   ResampleFilter resample = ResampleFilter::bicubic;
   PixelScale pixel_scale;
-  nlohmann::json json;  // config.json as it was read
+  std::string json;  // config.json as it was read, on one line
 
   std::string architecture() const { return text.is_gemma2 ? "paligemma2" : "paligemma"; }
 };

@@ -4,6 +4,7 @@
 // the configuration files of the published checkpoints.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string_view>
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <list>
+#include <nlohmann/json.hpp>
 
 #include "bench/support/cuda_bench.h"
 #include "cuda/paligemma/model.h"

@@ -1,0 +1,190 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "cli/spelling.h"
+
+namespace paligemma::cli {
+namespace {
+
+// CLI11's description of it all, which writes into the options.
+class Parser {
+ public:
+  explicit Parser(Options& options) : options_(options) {
+    add_flags(options);
+    add_commands(options);
+  }
+  void parse(std::vector<std::string> arguments);
+  std::string help() const { return app_.help(); }
+  std::vector<std::string> names() const;  // "--model", "-m", ..., "caption", ...
+
+ private:
+  void add_flags(Options& o);
+  void add_commands(Options& o);
+  std::string unknown_argument() const;
+
+  Options& options_;
+  CLI::App app_{"PaliGemma: a picture and a prompt in; a caption, an answer or boxes out.",
+                "paligemma"};
+};
+
+void Parser::add_flags(Options& o) {
+  CLI::App& app = app_;
+  app.option_defaults()->group("Common");
+  app.set_help_flag("-h,--help", "Show this help");
+  app.add_option("-m,--model", o.model,
+                 "Checkpoint folder, .safetensors file or ORG/NAME in the "
+                 "local hub cache (default: the built-in tiny model)");
+  app.add_option("--image", o.images, "Picture; - reads standard input")->allow_extra_args(false);
+  app.add_option("-p,--prompt", o.prompt, "What to ask (none: ask line by line)");
+  app.add_option("-f,--file", o.prompt_file, "Read the prompt from a file");
+  app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)");
+  app.add_option("-t,--threads", o.threads, "Threads (default: all cores)");
+  app.add_option("--device", o.device, "auto, cpu, cuda[:N] or emulated");
+  app.add_flag("--list-devices", o.list_devices, "List the devices");
+  app.add_flag("--version", o.version, "Show version, commit and executors");
+  app.add_flag("--help-all", o.help_all, "Show this help and every alias");
+  app.add_option("--lang", o.language, "Language of caption and answer (default: en)");
+
+  app.option_defaults()->group("Model");
+  app.add_option("--hf-repo", o.hf_repo, "ORG/NAME in the local hub cache");
+  app.add_option("--revision", o.revision, "Its revision (default: main)");
+  app.add_option("--tokenizer", o.tokenizer, "tokenizer.model, if not beside the model");
+  app.add_option("--mask-decoder", o.mask_decoder, "vae-oid.npz, if not beside the model");
+  app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16, f16, int8 or int4");
+  app.add_option("--softcap", o.softcap, "config or off");
+  app.add_option("--sliding-window", o.sliding_window, "config or off");
+  app.add_option("--resize", o.resize, "config, bilinear or bicubic");
+  app.add_flag("--reference", o.reference, "Run the plain loops");
+
+  app.option_defaults()->group("Sampling");
+  app.add_option("--temperature", o.temperature, "0: greedy (default)");
+  app.add_option("--top-p", o.top_p, "Mass of the tokens drawn from (default: 1)");
+  app.add_option("--top-k", o.top_k, "Number of the tokens drawn from (default: 0, all)");
+  app.add_flag("--do-sample", o.do_sample, "Draw; =false forces greedy");
+  app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)");
+
+  app.option_defaults()->group("Output");
+  app.add_option("-o,--output", o.output, "Write the picture with boxes and masks as PNG");
+  app.add_flag("--json", o.json, "One JSON object");
+  app.add_flag("--skip-special-tokens", o.skip_special_tokens,
+               "Leave <loc> and <seg> out of the text");
+  app.add_flag("--jsonl", o.jsonl, "(not there yet)");
+
+  app.option_defaults()->group("Inspection");
+  app.add_flag("--perf", o.perf, "Time of each phase, on stderr");
+  app.add_option("--dump", o.dump, "Write every tap as DIR/NAME.npy");
+  app.add_option("--report", o.report, "(not there yet)");
+  app.add_option("--trace", o.trace, "Write what took how long, for Perfetto or chrome://tracing");
+  app.add_option("--verbosity", o.verbosity, "0 answer only, 1 notes, 2 details");
+  app.add_flag_callback(
+      "-v", [&o] { o.verbosity = 2; }, "--verbosity 2");
+  app.add_flag_callback(
+      "-q", [&o] { o.verbosity = 0; }, "--verbosity 0");
+
+  app.footer(
+      "Examples:\n"
+      "  paligemma caption photo.jpg\n"
+      "  paligemma detect photo.jpg \"cat ; dog\" -o boxes.png\n"
+      "  paligemma -m google/paligemma-3b-mix-224 --image photo.jpg -p \"answer en what is "
+      "this?\"");
+}
+
+void Parser::add_commands(Options& o) {
+  const auto command = [&](Command which, const char* name, const char* help) {
+    CLI::App* added = app_.add_subcommand(name, help);
+    added->fallthrough();
+    added->set_help_flag("");
+    added->callback([&o, which] { o.command = which; });
+    return added;
+  };
+  CLI::App* caption = command(Command::caption, "caption", "Describe a picture: \"caption en\"");
+  caption->add_option("arguments", o.things, "IMAGE");
+  CLI::App* answer = command(Command::answer, "answer", "Answer a question: \"answer en ...\"");
+  answer->add_option("arguments", o.things, "IMAGE QUESTION");
+  CLI::App* detect = command(Command::detect, "detect", "Find things: \"detect cat ; dog\"");
+  detect->add_option("arguments", o.things, "IMAGE THING...");
+  CLI::App* segment = command(Command::segment, "segment", "Outline things: \"segment cat\"");
+  segment->add_option("arguments", o.things, "IMAGE THING...");
+  CLI::App* ocr = command(Command::ocr, "ocr", "Read text: \"ocr\"");
+  ocr->add_option("arguments", o.things, "IMAGE");
+  CLI::App* scene =
+      command(Command::scene, "scene", "Draw a scene of the tiny world (-o), print what is on it");
+  scene->add_option("description", o.description, "\"red circle @ 60,80; blue square\"");
+  scene->add_option("--split", o.split,
+                    "Without a description, scene number --seed of: train, val, "
+                    "test or held-out");
+  scene->add_flag("--masks", o.masks, "Print masks too");
+  CLI::App* eval = command(Command::eval, "eval", "Score the model on scenes of the tiny world");
+  eval->add_option("--split", o.split, "test, held-out, val, train or other");
+  eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");
+  CLI::App* bench =
+      command(Command::bench, "bench", "Time the model, beside what this machine can do at most");
+  bench->add_option("--rounds", o.rounds, "Rounds, of which the median is given (default: 5)");
+  CLI::App* quantize =
+      command(Command::quantize, "quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
+  quantize->add_option("model", o.model, "Checkpoint");
+  quantize->add_option("out", o.output, "Folder to write");
+  CLI::App* inspect = command(Command::inspect, "inspect", "Show what a checkpoint holds");
+  inspect->add_option("model", o.model, "Checkpoint");
+  CLI::App* tokenize = command(Command::tokenize, "tokenize", "Show a text's tokens");
+  tokenize->add_option("text", o.prompt, "Text");
+  command(Command::completion_bash, "completion-bash", "Print completions for bash");
+  app_.require_subcommand(0, 1);
+}
+
+void Parser::parse(std::vector<std::string> arguments) {
+  try {
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    app_.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    options_.help = true;
+    return;
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(unknown_argument());
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+}
+
+std::vector<std::string> Parser::names() const {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app_.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  for (const CLI::App* command : app_.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+// "unknown flag --temprature; did you mean --temperature?"
+std::string Parser::unknown_argument() const {
+  const auto extras = app_.remaining(true);
+  const std::string typed = extras.empty() ? "" : extras.front();
+  std::vector<std::string> known = names();
+  std::erase_if(known, [](const std::string& name) { return name.size() == 2; });  // "-m"
+  const std::string guess = nearest(typed.substr(0, typed.find('=')), known);
+  return (typed.starts_with("-") ? "unknown flag " : "unknown argument ") + typed +
+         (guess.empty() ? "; see --help" : "; did you mean " + guess + "?");
+}
+
+}  // namespace
+
+Options parse(const std::vector<std::string>& arguments) {
+  Options options;
+  Parser(options).parse(arguments);
+  return options;
+}
+
+std::string help_text() {
+  Options options;
+  return Parser(options).help();
+}
+
+std::vector<std::string> flags_and_commands() {
+  Options options;
+  return Parser(options).names();
+}
+
+}  // namespace paligemma::cli
