@@ -6,7 +6,6 @@
 #include "cli/devices.h"
 #include "cli/json.h"
 #include "cli/model_folder.h"
-#include "fast/core/kernels.h"
 #include "fast/paligemma/measure.h"
 #include "paligemma/pipeline.h"
 
@@ -24,10 +23,16 @@ void print(const char* name, const Measured& m) {
 }  // namespace
 
 int run_bench(const Options& options) {
-  const Fast on({.threads = threads_of(options)});
+  if (options.device != "auto" && options.device != "cpu") {
+    throw UsageError("bench measures the CPU, not --device " + options.device);
+  }
+  const Fast fast({.threads = threads_of(options)});
   const ModelFolder found = find_model(options);
-  const Measurement m =
-      measure(on, found.path, options.pipeline().dtype, static_cast<int>(options.rounds));
+  print_notes(options, {found.note});
+  const auto dtype = options.pipeline().dtype;
+  const int rounds = static_cast<int>(options.rounds);
+  const Measurement m = options.reference ? measure(reference, fast, found.path, dtype, rounds)
+                                          : measure(fast, fast, found.path, dtype, rounds);
   // The peak that the weights' type is held to.
   const double peak = m.dtype == "bf16"                      ? m.probe.bf16
                       : m.dtype == "f32" || m.dtype == "f16" ? m.probe.f32
@@ -36,8 +41,8 @@ int run_bench(const Options& options) {
     const Json all =
         object({{"model", found.id},
                 {"dtype", m.dtype},
-                {"kernels", on.kernels().name},
-                {"threads", on.threads()},
+                {"kernels", m.kernels},
+                {"threads", fast.threads()},
                 {"rounds", options.rounds},
                 {"probe", object({{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}})},
                 {"load", object({{"ms", m.load_ms}})},
@@ -49,8 +54,7 @@ int run_bench(const Options& options) {
     return 0;
   }
   std::printf("%s, weights %s, kernels %s (%s), %d threads\n", found.id.c_str(), m.dtype.c_str(),
-              std::string(on.kernels().name).c_str(), std::string(on.kernels().products).c_str(),
-              on.threads());
+              m.kernels.c_str(), m.products.c_str(), fast.threads());
   std::printf("peak %.0f GFLOP/s, reads %.1f GB/s, load %.0f ms\n\n", peak / 1e9,
               m.probe.read / 1e9, m.load_ms);
   std::printf("%-8s %10s %10s %9s\n", "", "ms", "floor ms", "multiple");

@@ -2,11 +2,52 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 
 #include "cli/spelling.h"
 
 namespace paligemma::cli {
 namespace {
+
+// The flags that a command takes, besides its own. What is printed instead of an answer and how much
+// is said beside it is for all.
+std::string flags_of(Command command) {
+  const std::string all =
+      " --help --help-all --version --list-devices --verbosity -v -q --jsonl --report ";
+  const std::string model = all + "--model --hf-repo --revision ";
+  const std::string pipeline = model +
+                               "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
+                               "--resize --reference --device --threads --json ";
+  const std::string ask = pipeline +
+                          "--image --max-tokens --temperature --top-p --top-k --do-sample --seed "
+                          "--output --skip-special-tokens --perf --dump --trace ";
+  switch (command) {
+    case Command::none:
+      return ask + "--prompt --file ";
+    case Command::caption:
+    case Command::answer:
+      return ask + "--lang ";
+    case Command::detect:
+    case Command::segment:
+    case Command::ocr:
+      return ask;
+    case Command::scene:
+      return all + "--seed --output --json ";
+    case Command::eval:
+      return pipeline;
+    case Command::bench:
+      return model + "--dtype --reference --device --threads --json ";
+    case Command::quantize:
+      return model + "--dtype --threads --output ";
+    case Command::inspect:
+      return model + "--json ";
+    case Command::tokenize:
+      return model + "--tokenizer --prompt --file --json ";
+    case Command::completion_bash:
+      break;
+  }
+  return all;
+}
 
 // CLI11's description of it all, which writes into the options.
 class Parser {
@@ -22,6 +63,7 @@ class Parser {
  private:
   void add_flags(Options& o);
   void add_commands(Options& o);
+  void check_flags() const;
   std::string unknown_argument() const;
 
   Options& options_;
@@ -145,6 +187,40 @@ void Parser::parse(std::vector<std::string> arguments) {
     throw UsageError(unknown_argument());
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what());
+  }
+  check_flags();
+}
+
+// No flag is passed over in silence: each is for this command, and nothing is said twice.
+void Parser::check_flags() const {
+  const auto commands = app_.get_subcommands();
+  const CLI::App& command = commands.empty() ? app_ : *commands.front();
+  const std::string allowed = flags_of(options_.command);
+  for (const CLI::Option* option : app_.get_options()) {
+    const std::string flag = option->get_lnames().empty() ? "-" + option->get_snames().front()
+                                                          : "--" + option->get_lnames().front();
+    if (option->count() == 0 || allowed.find(" " + flag + " ") != allowed.npos) continue;
+    throw UsageError(commands.empty() ? flag + " is for a command, see --help"
+                                      : command.get_name() + " takes no " + flag);
+  }
+
+  const auto is_given = [&](const char* name) {
+    const CLI::Option *own = command.get_option_no_throw(name),
+                      *general = app_.get_option_no_throw(name);
+    return (own != nullptr && own->count() > 0) || (general != nullptr && general->count() > 0);
+  };
+  constexpr std::array<std::array<const char*, 2>, 8> kEither{{{"-v", "-q"},
+                                                               {"-v", "--verbosity"},
+                                                               {"-q", "--verbosity"},
+                                                               {"model", "--model"},
+                                                               {"out", "--output"},
+                                                               {"text", "--prompt"},
+                                                               {"description", "--split"},
+                                                               {"description", "--seed"}}};
+  for (const auto& [one, other] : kEither) {
+    if (is_given(one) && is_given(other)) {
+      throw UsageError(std::string("both ") + one + " and " + other);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// The command line as it is typed: which commands there are, and which flags. CLI11 takes seconds to
-// compile, so command_line.cpp alone sees it.
+// The command line as it is typed: which commands there are, which flags, and which command takes
+// which. CLI11 takes seconds to compile, so command_line.cpp alone sees it.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace paligemma::cli {
 
-// Throws UsageError: what is unknown, lacks its value or is given twice.
+// Throws UsageError: what is unknown, lacks its value, is given twice, or is not for this command.
 Options parse(const std::vector<std::string>& arguments);
 
 std::string help_text();

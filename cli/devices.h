@@ -6,6 +6,7 @@
 #include "cli/options.h"
 #include "cuda/core/device.h"
 #include "fast/core/fast.h"
+#include "tensor/execution.h"
 
 namespace paligemma::cli {
 

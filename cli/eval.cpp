@@ -215,6 +215,7 @@ int run_eval(const Options& options) {
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = found.path;
   return with_executor(options, [&](auto on, const Device& device) {
+    print_notes(options, {device.note, found.note});
     Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
     const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
     const Scores scores = examine_all(pipelines, all);

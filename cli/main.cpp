@@ -72,10 +72,6 @@ std::string take_words(Options& options, const char* separator) {
 
 // The prompt that a command stands for; the general form has its own.
 void fill_in_prompt(Options& o) {
-  const bool is_prompt = o.command >= Command::caption && o.command <= Command::ocr;
-  if (is_prompt && (o.prompt || !o.prompt_file.empty())) {
-    throw UsageError("the command is the prompt: leave out --prompt and --file");
-  }
   switch (o.command) {
     case Command::caption:
       take_only_picture(o);

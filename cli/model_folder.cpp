@@ -108,8 +108,14 @@ ModelFolder find_model(const Options& options) {
   }
   const std::string name = options.model.empty() ? "tiny" : options.model;
   const fs::path built_in = built_in_models() / name;
-  if (!options.model.empty() && is_there(name)) return {name, name, ""};
-  if (name.find('/') == name.npos && is_folder(built_in)) return {built_in, name, ""};
+  const bool is_path = !options.model.empty() && is_there(name);
+  const bool is_built_in = name.find('/') == name.npos && is_folder(built_in);
+  if (options.revision != "main" && (is_path || is_built_in)) {
+    throw UsageError("--revision " + options.revision + ": " + name +
+                     " is a folder, not a model of the hub's cache");
+  }
+  if (is_path) return {name, name, ""};
+  if (is_built_in) return {built_in, name, ""};
   if (is_repository_name(name)) return in_hub_cache(name, options.revision);
   throw NotFoundError((options.model.empty() ? built_in.string() : name) +
                       ": no such model folder");

@@ -20,6 +20,7 @@ int run_quantize(const Options& options) {
     throw UsageError("say which model and where to: quantize MODEL FOLDER");
   threads_of(options);
   const ModelFolder found = find_model(options);
+  print_notes(options, {found.note});
   Progress progress(options.verbosity >= 1);
   quantize_checkpoint(found.path, *options.pipeline().dtype, options.output,
                       [&](std::size_t done, std::size_t all) { progress.loaded(done, all); });

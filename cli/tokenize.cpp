@@ -12,6 +12,7 @@ namespace paligemma::cli {
 int run_tokenize(const Options& options) {
   if (!options.prompt) throw UsageError("give a text: paligemma tokenize TEXT");
   const ModelFolder found = find_model(options);
+  print_notes(options, {found.note});
   const auto folder = checkpoint_folder(found.path);
   const Config config = read_config(folder);
   const Tokenizer tokenizer(options.tokenizer.empty() ? folder / "tokenizer.model"

@@ -1,11 +1,13 @@
 #include "fast/paligemma/measure.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "fast/core/kernels.h"
 #include "fast/paligemma/model.h"
 #include "paligemma/checkpoint.h"
 #include "paligemma/generate.h"
@@ -102,8 +104,15 @@ constexpr double kBytesPerWeight<Int8Block> = sizeof(Int8Block) / static_cast<do
 template <>
 constexpr double kBytesPerWeight<Int4Block> = sizeof(Int4Block) / static_cast<double>(kBlock);
 
-template <class Real>
-Measurement measure_as(const Fast& on, const std::filesystem::path& path, int rounds) {
+// What runs, and how it multiplies.
+std::array<std::string_view, 2> names_of(const Fast& on) {
+  return {on.kernels().name, on.kernels().products};
+}
+std::array<std::string_view, 2> names_of(const Reference&) { return {"reference", "plain loops"}; }
+
+template <class Real, class On>
+Measurement measure_as(const On& on, const Fast& machine, const std::filesystem::path& path,
+                       int rounds) {
   constexpr WeightFormat kFormat = kFormatOf<Real>;
   constexpr Index kWords = 8, kDecoded = 8;
   const Config config = read_config(checkpoint_folder(path));
@@ -111,9 +120,18 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, int ro
   const auto start = Clock::now();
   Checkpoint checkpoint(path, config);
   auto placed = place_weights<Real>(on, checkpoint, config, {});
-  Measurement result{std::string(name_of(kFormat)), {}, milliseconds_since(start), {}, {}, {}, {}};
-  const Model<Fast, WeightsOn<Fast, Real>> model{
-      on, config.vision, config.text, std::move(placed.weights), std::move(placed.memory)};
+  const auto [kernels, products] = names_of(on);
+  Measurement result{std::string(name_of(kFormat)),
+                     std::string(kernels),
+                     std::string(products),
+                     {},
+                     milliseconds_since(start),
+                     {},
+                     {},
+                     {},
+                     {}};
+  const Model<On, WeightsOn<On, Real>> model{on, config.vision, config.text,
+                                             std::move(placed.weights), std::move(placed.memory)};
 
   const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
   const Index S = config.vision.image_size, L = config.vision.patches();
@@ -126,13 +144,13 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, int ro
   Samples encode, prefill, decode, decode0;
   std::vector<Limits> limits;
   for (int round = -1; round < rounds; ++round) {  // the first one warms up
-    Limits before = probe(on, memory);
+    Limits before = probe(machine, memory);
     const auto time = [&](Samples& samples, Index count, Work work, WeightFormat format,
                           const auto& run) {
       const auto since = Clock::now();
       run();
       const double ms = milliseconds_since(since) / static_cast<double>(count);
-      const Limits after = probe(on, memory);
+      const Limits after = probe(machine, memory);
       if (round >= 0) {
         samples.add(ms, work.floor_ms((peak(before, format) + peak(after, format)) / 2,
                                       (before.read + after.read) / 2));
@@ -146,7 +164,7 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, int ro
          [&] { rows.emplace(encode_image(model, pixels.view(), NoTap())); });
 
     const Index T = L + kWords;
-    Session<Fast> session(model.text, T, T + kDecoded);
+    Session<On> session(model.text, T, T + kDecoded);
     time(prefill, 1, floors.decoder(T, 0), kFormat,
          [&] { forward(model, words, std::as_const(*rows).view(), T, session, NoTap()); });
     time(decode, kDecoded, floors.decoder(1, T), kFormat, [&] {
@@ -178,11 +196,18 @@ Measurement measure_as(const Fast& on, const std::filesystem::path& path, int ro
 
 }  // namespace
 
-Measurement measure(const Fast& on, const std::filesystem::path& path,
+template <class On>
+Measurement measure(const On& on, const Fast& machine, const std::filesystem::path& path,
                     std::optional<WeightFormat> dtype, int rounds) {
   const WeightFormat format =
       dtype ? *dtype : Checkpoint(path, read_config(checkpoint_folder(path))).format();
-  return with_format(format, [&]<class Real>(Real) { return measure_as<Real>(on, path, rounds); });
+  return with_format(format,
+                     [&]<class Real>(Real) { return measure_as<Real>(on, machine, path, rounds); });
 }
+
+template Measurement measure(const Fast&, const Fast&, const std::filesystem::path&,
+                             std::optional<WeightFormat>, int);
+template Measurement measure(const Reference&, const Fast&, const std::filesystem::path&,
+                             std::optional<WeightFormat>, int);
 
 }  // namespace paligemma

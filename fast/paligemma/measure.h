@@ -17,6 +17,7 @@
 
 #include "fast/core/fast.h"
 #include "fast/core/probe.h"
+#include "tensor/execution.h"
 #include "tensor/weight_format.h"
 
 namespace paligemma {
@@ -26,14 +27,22 @@ struct Measured {
 };
 
 struct Measurement {
-  std::string dtype;  // of the weights in memory
+  std::string dtype;              // of the weights in memory
+  std::string kernels, products;  // what ran, and how it multiplies
   Limits probe;
   double load_ms;
   Measured encode, prefill, decode, decode0;
 };
 
 // `path` is a checkpoint's folder or file; it needs no tokenizer. Throws as Pipeline does.
-Measurement measure(const Fast& on, const std::filesystem::path& path,
+// `machine` probes the limits.
+template <class On>
+Measurement measure(const On& on, const Fast& machine, const std::filesystem::path& path,
                     std::optional<WeightFormat> dtype, int rounds);
+
+extern template Measurement measure(const Fast&, const Fast&, const std::filesystem::path&,
+                                    std::optional<WeightFormat>, int);
+extern template Measurement measure(const Reference&, const Fast&, const std::filesystem::path&,
+                                    std::optional<WeightFormat>, int);
 
 }  // namespace paligemma

@@ -81,7 +81,26 @@ TEST(Bench, IsPrintedForPeopleToo) {
   }
 }
 
+TEST(Bench, OfTheReferenceIsOfTheReference) {
+  // Some twenty times as slow; of a few tries, other work on the machine may spoil all but one.
+  bool is_slower = false;
+  for (int attempt = 0; attempt < 5 && !is_slower; ++attempt) {
+    const Ran ran = bench({"--json", "--reference", "--device", "cpu"});
+    ASSERT_EQ(ran.exit_code, 0) << ran;
+    const json fast = json::parse(bench({"--json"}).out), reference = json::parse(ran.out);
+    EXPECT_EQ(reference["kernels"], "reference");
+    EXPECT_NE(fast["kernels"], "reference");
+    is_slower = reference["prefill"]["ms"] > 3 * fast["prefill"]["ms"].get<double>();
+  }
+  EXPECT_TRUE(is_slower);
+  EXPECT_NE(bench({"--reference"}).out.find("kernels reference (plain loops)"), std::string::npos);
+}
+
 TEST(Bench, RefusesWhatItCannotMeasure) {
+  for (const char* device : {"cuda", "cuda:1", "emulated"}) {
+    EXPECT_TRUE(refuses(run_program({"bench", "--device", device}), 2, {"--device", device}));
+    EXPECT_TRUE(refuses(run_emulated({"bench", "--device", device}), 2, {"--device", device}));
+  }
   for (const char* rounds : {"0", "-1", "1001", "x"}) {
     EXPECT_TRUE(refuses(run_program({"bench", "--rounds", rounds}), 2, {"--rounds"})) << rounds;
   }

@@ -122,12 +122,30 @@ TEST_F(HubCache, TakesTheRevision) {
   EXPECT_EQ(arch("1111"), "paligemma");  // a commit is a revision too
 }
 
+TEST(ModelFolder, HasNoRevisions) {
+  const Ran ran = run_program({"inspect", kGolden, "--revision", "bfloat16"});
+  EXPECT_TRUE(refuses(ran, 2, {"--revision", kGolden}));
+  EXPECT_TRUE(
+      refuses(run_program({"inspect", "--revision", "bfloat16"}), 2, {"--revision", "tiny"}));
+  EXPECT_EQ(run_program({"inspect", kGolden, "--revision", "main"}).exit_code, 0);  // by habit
+}
+
 TEST_F(HubCache, WithoutRefsUsesTheOnlySnapshotAndSaysSo) {
   fs::remove_all(repository_ / "refs");
   const Ran ran = run_program(ask({"-m", "org/name"}), around());
   EXPECT_EQ(model_of(ran)["arch"], "paligemma");
   EXPECT_EQ(count_lines(ran.err), 1u) << ran;
   EXPECT_NE(ran.err.find("1111"), std::string::npos) << ran;
+
+  for (const std::string command : {"inspect", "tokenize"}) {
+    std::vector<std::string> words{command, "-m", "org/name"};
+    if (command == "tokenize") words.push_back("red");
+    const Ran noted = run_program(words, around());
+    EXPECT_EQ(noted.exit_code, 0) << noted;
+    EXPECT_NE(noted.err.find("1111"), std::string::npos) << noted;
+    words.push_back("-q");
+    EXPECT_EQ(run_program(words, around()).err, "") << command;
+  }
 
   add_snapshot("2222", kGolden2);  // now it would be a guess
   EXPECT_TRUE(refuses(run_program(ask({"-m", "org/name"}), around()), 3, {"org/name"}));

@@ -1,0 +1,145 @@
+// Which command takes which flag: docs/cli.md, "Which command takes what". What a command does not
+// honour, it refuses.
+#include <algorithm>
+#include <sstream>
+
+#include "tests/support/checkpoint_files.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+using Words = std::vector<std::string>;
+
+Words operator+(Words a, const Words& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+using Commands = std::set<std::string>;  // "" is the general form, a prompt in the user's own words
+Commands operator+(Commands a, const Commands& b) {
+  a.insert(b.begin(), b.end());
+  return a;
+}
+const Commands kAsk{"", "caption", "answer", "detect", "segment", "ocr"};
+
+struct Flag {
+  Words words;
+  Commands commands;
+};
+const std::vector<Flag> kFlags{
+    {{"--model", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
+    {{"--hf-repo", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
+    {{"--revision", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
+    {{"--json"}, kAsk + Commands{"scene", "eval", "bench", "inspect", "tokenize"}},
+    {{"--dtype", "int8"}, kAsk + Commands{"eval", "bench", "quantize"}},
+    {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize"}},
+    {{"--device", "cpu"}, kAsk + Commands{"eval", "bench"}},
+    {{"--reference"}, kAsk + Commands{"eval", "bench"}},
+    {{"--tokenizer", "x"}, kAsk + Commands{"eval", "tokenize"}},
+    {{"--mask-decoder", "x"}, kAsk + Commands{"eval"}},
+    {{"--softcap", "off"}, kAsk + Commands{"eval"}},
+    {{"--sliding-window", "off"}, kAsk + Commands{"eval"}},
+    {{"--resize", "bilinear"}, kAsk + Commands{"eval"}},
+    {{"--output", "x"}, kAsk + Commands{"scene", "quantize"}},
+    {{"--seed", "1"}, kAsk + Commands{"scene"}},
+    {{"--image", "x"}, kAsk},
+    {{"--max-tokens", "1"}, kAsk},
+    {{"--temperature", "1"}, kAsk},
+    {{"--top-p", "1"}, kAsk},
+    {{"--top-k", "1"}, kAsk},
+    {{"--do-sample"}, kAsk},
+    {{"--skip-special-tokens"}, kAsk},
+    {{"--perf"}, kAsk},
+    {{"--dump", "x"}, kAsk},
+    {{"--trace", "x"}, kAsk},
+    {{"--prompt", "x"}, {"", "tokenize"}},
+    {{"--file", "x"}, {"", "tokenize"}},
+    {{"--lang", "fr"}, {"caption", "answer"}}};
+// These stand behind their command, so that elsewhere they are unknown.
+const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
+                                  {{"--masks"}, {"scene"}},
+                                  {{"--scenes", "1"}, {"eval"}},
+                                  {{"--rounds", "1"}, {"bench"}}};
+
+class EveryFlagOf : public ::testing::TestWithParam<std::string> {
+ protected:
+  // Nothing runs: a flag that is not there yet is refused once all others have been taken.
+  static ::testing::AssertionResult is_taken(const Words& words) {
+    return refuses(run_program(words + Words{"--report", "x"}), 2, {"--report is not"});
+  }
+  static Words command() { return GetParam().empty() ? Words{} : Words{GetParam()}; }
+};
+INSTANTIATE_TEST_SUITE_P(Command, EveryFlagOf,
+                         ::testing::Values("", "caption", "answer", "detect", "segment", "ocr",
+                                           "scene", "eval", "bench", "quantize", "inspect",
+                                           "tokenize", "completion-bash"),
+                         [](const auto& command) {
+                           std::string name = command.param.empty() ? "none" : command.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST_P(EveryFlagOf, IsHonouredOrRefused) {
+  for (const auto& [flag, commands] : kFlags) {
+    if (commands.contains(GetParam())) {
+      EXPECT_TRUE(is_taken(command() + flag)) << flag[0];
+    } else {
+      EXPECT_TRUE(refuses(run_program(command() + flag), 2, {GetParam(), flag[0]})) << flag[0];
+    }
+  }
+  for (const auto& [flag, commands] : kOwnFlags) {
+    if (commands.contains(GetParam())) {
+      EXPECT_TRUE(is_taken(command() + flag)) << flag[0];
+    } else {
+      EXPECT_TRUE(refuses(run_program(command() + flag), 2, {"unknown flag " + flag[0]}));
+    }
+  }
+}
+
+TEST_P(EveryFlagOf, ThatIsForAllIsTaken) {
+  for (const Words& flag : std::vector<Words>{{"-v"}, {"-q"}, {"--verbosity", "0"}}) {
+    EXPECT_TRUE(is_taken(command() + flag)) << flag[0];
+  }
+  for (const char* flag : {"--help", "--help-all", "--version", "--list-devices"}) {
+    EXPECT_EQ(run_program(command() + Words{flag}).exit_code, 0) << flag;
+  }
+  EXPECT_TRUE(refuses(run_program(command() + Words{"--jsonl"}), 2, {"--jsonl is not there yet"}));
+}
+
+// A new flag must have its line above.
+TEST(EveryFlag, IsInTheTable) {
+  std::set<std::string> known{"--help",      "--help-all", "--version", "--list-devices",
+                              "--verbosity", "--jsonl",    "--report"};
+  for (const auto& table : {kFlags, kOwnFlags}) {
+    for (const Flag& flag : table) known.insert(flag.words[0]);
+  }
+  std::istringstream help(run_program({"--help"}).out);
+  for (std::string word; help >> word;) {
+    const auto begin = word.find("--");
+    if (begin == word.npos || !(begin == 0 || word[begin - 1] == ',')) continue;
+    const auto end = word.find_first_of(",)", begin);
+    EXPECT_TRUE(known.contains(word.substr(begin, end - begin))) << word;
+  }
+}
+
+TEST(EveryFlag, IsGivenOnce) {
+  const auto refused = [](const Words& words, const std::string& one, const std::string& other) {
+    EXPECT_TRUE(refuses(run_program(words), 2, {one, other}));
+  };
+  refused({"inspect", "tiny", "-m", "tiny"}, "model", "--model");
+  refused({"quantize", "tiny", "x", "-m", "tiny", "--dtype", "int8"}, "model", "--model");
+  refused({"quantize", "tiny", "x", "-o", "y", "--dtype", "int8"}, "out", "--output");
+  refused({"tokenize", "a", "-p", "b"}, "text", "--prompt");
+  refused({"scene", "red circle", "--seed", "1"}, "description", "--seed");
+  refused({"scene", "red circle", "--split", "val"}, "description", "--split");
+  refused({"inspect", "-v", "-q"}, "-v", "-q");
+  refused({"inspect", "-v", "--verbosity", "1"}, "-v", "--verbosity");
+  refused({"inspect", "-q", "--verbosity", "1"}, "-q", "--verbosity");
+  refused({"inspect", "-m", "tiny", "--hf-repo", "a/b"}, "--model", "--hf-repo");
+  EXPECT_EQ(run_program({"inspect", "-m", "tiny"}).out, run_program({"inspect", "tiny"}).out);
+  EXPECT_EQ(run_program({"tokenize", "-p", "ocr"}).out, run_program({"tokenize", "ocr"}).out);
+}
+
+}  // namespace
+}  // namespace paligemma
