@@ -1,11 +1,10 @@
 // Writes a checkpoint with quantised weights.
 #include "paligemma/quantize.h"
 
-#include <omp.h>
-
 #include <cstdio>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
 #include "paligemma/pipeline.h"

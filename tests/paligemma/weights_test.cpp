@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "paligemma/presets.h"
 #include "tensor/check.h"

@@ -322,8 +322,8 @@ TEST_F(CudaLinear, BestTakesOddAddresses) {
     for (auto kernel : {LinearKernel::best, LinearKernel::tiled, LinearKernel::warp_per_output}) {
       cuda::DeviceBuffer<float, 2> y_there({T, 5});
       linear(stream, DeviceView<const float, 2>(x_there.view().data() + 1, {T, 64}),
-             DeviceView<const bf16, 2>(weight_there.view().data() + 1, {5, 64}), y_there.view(),
-             kernel);
+             Linear{DeviceView<const bf16, 2>(weight_there.view().data() + 1, {5, 64})},
+             y_there.view(), {}, kernel);
       const auto y = to_host(stream, y_there.view());
       EXPECT_TRUE(close(y.view(), expected.view().rows(0, T), tolerance(64, kSum)));
     }

@@ -19,7 +19,7 @@ class Processors : public ::testing::Test {
     std::filesystem::create_directories((folder_ / path).parent_path());
     std::ofstream(folder_ / path) << text << "\n";
   }
-  double quota() const { return processor_quota(folder_, 8); }
+  double quota() const { return processor_quota(folder_.path(), 8); }
 
   TemporaryFolder folder_;
 };

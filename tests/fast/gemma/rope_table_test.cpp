@@ -15,7 +15,8 @@ constexpr Index H = 8;
 void expect_angles(const RopeTable& table, Index positions) {
   for (Index t = 0; t < positions; ++t) {
     for (Index j = 0; j < H / 2; ++j) {
-      const float frequency = static_cast<float>(std::pow(10000.0, -2.0 * j / H));
+      const float frequency =
+          static_cast<float>(std::pow(10000.0, -2.0 * static_cast<double>(j) / H));
       const float angle = static_cast<float>(t) * frequency;
       EXPECT_EQ(table.cos(t)[j], std::cos(angle)) << "position " << t << ", frequency " << j;
       EXPECT_EQ(table.sin(t)[j], std::sin(angle)) << "position " << t << ", frequency " << j;

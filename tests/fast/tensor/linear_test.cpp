@@ -90,8 +90,8 @@ TEST_P(FastLinear, MayWriteIntoAWindow) {
     const auto x = random<float, 2>({T, 7}, 1);
     const auto weight = random<float, 2>({2, 7}, 2);
     Buffer<float, 2> wide({T, 4}), y({T, 2});
-    linear(fast, x.view(), Linear{weight.view(), View < float},
-           2 > (&wide.view()(0, 1), {T, 2}, {4, 1}));
+    linear(fast, x.view(), Linear{weight.view()},
+           View<float, 2>(&wide.view()(0, 1), {T, 2}, {4, 1}));
     linear(fast, x.view(), Linear{weight.view()}, y.view());
     for (Index t = 0; t < T; ++t) {
       EXPECT_EQ(wide.view()(t, 0), 0);
