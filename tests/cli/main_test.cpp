@@ -95,8 +95,9 @@ TEST(Streams, ControlCIsExitCode130) {
   TemporaryFolder folder;
   const std::string pipe = folder / "picture";
   const std::string script = "mkfifo '" + pipe + "'; exec 3<>'" + pipe + "'; '" + program() +
-                             "' -m '" + kGolden + "' --image - -p ocr <&3 & "
-                             "while kill -INT $! 2>/dev/null; do sleep 0.1; done; wait $!";
+                             "' -m '" + kGolden +
+                             "' --image - -p ocr <&3 & "
+                             "while sleep 0.1; kill -INT $! 2>/dev/null; do :; done; wait $!";
   const Ran ran = run_command({"bash", "-c", script});
   EXPECT_EQ(ran.exit_code, 130) << ran;
 }

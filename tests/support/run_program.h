@@ -34,7 +34,7 @@ struct Ran {
 struct Surroundings {
   std::string input = {};                               // standard input
   std::map<std::string, std::string> environment = {};  // on top of ours
-  std::string out = {};   // a file for standard output instead, "/dev/full"; "closed" closes it
+  std::string out = {};  // a file for standard output instead, "/dev/full"; "closed" closes it
 };
 
 namespace detail {
