@@ -15,7 +15,7 @@ namespace paligemma {
 namespace {
 
 // An operation that an executor lacks does not compile.
-void only_of_the_reference(Reference) {}
+[[maybe_unused]] void only_of_the_reference(Reference) {}
 template <class On>
 concept HasIt = requires(const On& on) {
   only_of_the_reference(on);
