@@ -7,7 +7,8 @@ namespace {
 constexpr int kRows = 2;  // of weights, for a warp
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarpSize;
-constexpr int kBlocksEach = 3;  // on a multiprocessor, at least: up to 168 registers for a thread
+// On a multiprocessor, at least: up to 168 registers for a thread. The emulation has no use for it.
+[[maybe_unused]] constexpr int kBlocksEach = 3;
 
 // Kernel 3, warp_per_output. With a few tokens there are but a few operations per weight, so what
 // counts is to ask memory for enough at once: a warp owns two rows of weights and reads them straight
