@@ -135,6 +135,9 @@ TEST(Npy, RefusesASizeThatDoesNotFitItsShape) {
     const std::string file = npy_with(npy_header("<f4", shape), std::string(bytes, '\0'));
     EXPECT_TRUE(holds(refusal(file), "takes 24 bytes", "has " + std::to_string(bytes)));
   }
+  const std::vector<Index> empty{2, 0};
+  const std::string file = npy_with(npy_header("<f4", empty), std::string(4, '\0'));
+  EXPECT_TRUE(holds(refusal(file), "takes 0 bytes", "has 4"));
 }
 
 // 2^62 times four bytes is 2^64, which wraps to 0.
