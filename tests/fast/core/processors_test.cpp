@@ -34,10 +34,14 @@ TEST_F(Processors, OfTheSecondVersionOfGroups) {
   EXPECT_EQ(quota(), 1.5);
   write("sys/fs/cgroup/user.slice/cpu.max", "50000 100000");
   EXPECT_EQ(quota(), 0.5) << "a parent's";
+  write("sys/fs/cgroup/user.slice/cpu.max", "400000 100000");
+  EXPECT_EQ(quota(), 1.5) << "a parent's is more";
 }
 
 TEST_F(Processors, OfTheFirstVersionOfGroups) {
-  write("proc/self/cgroup", "11:memory:/a\n4:cpu,cpuacct:/a/b\n1:name=systemd:/a");
+  write("proc/self/cgroup", "11:memory:/a\n4:cpu,cpuacct:/a/b\n3:cpuset:/c\n1:name=systemd:/a");
+  write("sys/fs/cgroup/cpu/c/cpu.cfs_quota_us", "1000");
+  write("sys/fs/cgroup/cpu/c/cpu.cfs_period_us", "100000");
   write("sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us", "-1");
   write("sys/fs/cgroup/cpu/a/b/cpu.cfs_period_us", "100000");
   EXPECT_EQ(quota(), 8);

@@ -69,6 +69,25 @@ TEST(FastThreads, HaveTheWorkDoneTogether) {
   EXPECT_TRUE(met) << "one thread did both";
 }
 
+// Each waits for all the others, once when they are new and once when they have slept; then the caller is
+// the first to be done.
+TEST(FastThreads, HaveANumberEachAndAreDoneWhenTheLoopIs) {
+  Threads threads(3);
+  for (int loop = 0; loop < 2; ++loop) {
+    std::atomic<int> there = 0, done[3] = {};
+    run(threads, 3, 1, [&](Index, Index, int thread) {
+      ++there;
+      for (const auto end = std::chrono::steady_clock::now() + 10s;
+           there < 3 && std::chrono::steady_clock::now() < end;) {
+      }
+      if (thread != 0) std::this_thread::sleep_for(20ms);
+      ++done[thread];
+    });
+    for (const auto& times : done) EXPECT_EQ(times, 1);
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
 TEST(FastThreads, ThrowWhatTheWorkThrows) {
   for (const int count : {1, 2, 4}) {
     Threads threads(count);
