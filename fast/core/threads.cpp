@@ -19,23 +19,23 @@ void pause_a_little() {
 }  // namespace
 
 Threads::Threads(int count)
-    : count_(std::max(count, 1)), may_stay_awake_(count <= usable_processors()) {}
+    : count_(std::clamp(count, 1, static_cast<int>(kInside))),
+      may_stay_awake_(count <= usable_processors()) {}
 
 Threads::~Threads() {
-  {
-    const std::lock_guard lock(mutex_);
-    over_ = true;
-    ++loops_;
-  }
-  begins_.notify_all();
+  over_ = true;
+  state_ += kOneLoop;
+  state_.notify_all();
   for (std::thread& thread : others_) thread.join();
 }
 
-template <class Condition>
-void Threads::stay_awake_until(const Condition& condition) const {
-  if (!may_stay_awake_) return;
+template <class Done>
+void Threads::wait_until(const Done& done) {
   const auto end = std::chrono::steady_clock::now() + kAwake;
-  while (!condition() && std::chrono::steady_clock::now() < end) pause_a_little();
+  while (may_stay_awake_ && !done(state_) && std::chrono::steady_clock::now() < end) {
+    pause_a_little();
+  }
+  for (State state; !done(state = state_);) state_.wait(state);
 }
 
 void Threads::start() {
@@ -50,43 +50,31 @@ void Threads::run(Index n, Index grain, Work work, const void* context) {
     if (n > 0) work(context, 0, n, 0);
     return;
   }
+  PG_CHECK((state_ & (kOpen | kInside)) == 0, "an executor serves one caller at a time");
   start();
-  {
-    const std::lock_guard lock(mutex_);
-    PG_CHECK(!open_, "an executor serves one caller at a time");
-    n_ = n, grain_ = grain, work_ = work, context_ = context;
-    next_ = 0;
-    open_ = true;
-    ++loops_;
-  }
-  begins_.notify_all();
+  n_ = n, grain_ = grain, work_ = work, context_ = context;
+  next_ = 0;
+  state_ = (loop_of(state_) + 1) * kOneLoop | kOpen;
+  state_.notify_all();
   take_part(0);
 
-  std::unique_lock lock(mutex_);
-  open_ = false;  // who has not begun is too late
-  lock.unlock();
-  stay_awake_until([&] { return inside_ == 0; });
-  lock.lock();
-  ends_.wait(lock, [&] { return inside_ == 0; });
+  state_ &= ~kOpen;  // who has not begun is too late
+  wait_until([](State state) { return (state & kInside) == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Threads::serve(int thread) {
-  unsigned seen = 0;
-  std::unique_lock lock(mutex_);
-  while (!over_) {
-    if (open_ && loops_ != seen) {
-      ++inside_;
-      lock.unlock();
-      take_part(thread);
-      lock.lock();
-      if (--inside_ == 0 && !open_) ends_.notify_one();
+  State seen = 0;  // the last loop
+  for (;;) {
+    wait_until([&](State state) { return loop_of(state) != seen; });
+    if (over_) return;
+    State state = state_;
+    while ((state & kOpen) != 0 && !state_.compare_exchange_weak(state, state + 1)) {
     }
-    seen = loops_;
-    lock.unlock();
-    stay_awake_until([&] { return loops_ != seen; });
-    lock.lock();
-    begins_.wait(lock, [&] { return loops_ != seen; });
+    seen = loop_of(state);
+    if ((state & kOpen) == 0) continue;
+    take_part(thread);
+    if (((state_ -= 1) & (kOpen | kInside)) == 0) state_.notify_all();  // the caller may sleep
   }
 }
 

@@ -11,7 +11,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -38,30 +38,34 @@ class Threads {
   void run(Index n, Index grain, Work work, const void* context);
 
  private:
-  static constexpr std::chrono::microseconds kAwake{50};
+  static constexpr std::chrono::microseconds kAwake{500};
+
+  // The state of a loop in one number, so that coming in, leaving and closing are one step each and none
+  // needs a lock: how many threads are inside (the caller is not counted), whether more may come in, and
+  // which loop it is.
+  using State = std::uint32_t;
+  static constexpr State kInside = (1u << 10) - 1, kOpen = 1u << 10, kOneLoop = 1u << 11;
+  static State loop_of(State state) { return state / kOneLoop; }
 
   void start();
   void serve(int thread);
   void take_part(int thread);
-  template <class Condition>
-  void stay_awake_until(const Condition& condition) const;
+  template <class Done>
+  void wait_until(const Done& done);  // awake for a while, then asleep until state_ changes
 
   const int count_;
   const bool may_stay_awake_;
   std::vector<std::thread> others_;
+  std::atomic<State> state_ = 0;
+  std::atomic<bool> over_ = false;
 
-  // The loop. Whoever takes part in it has come in while it was open.
+  // Of the loop that is open, or was.
   Index n_ = 0, grain_ = 1;
   Work work_ = nullptr;
   const void* context_ = nullptr;
   std::atomic<Index> next_ = 0;
+  std::mutex mutex_;  // of the failure
   std::exception_ptr failure_;
-
-  std::mutex mutex_;  // of all below, which a thread that stays awake reads without
-  std::condition_variable begins_, ends_;
-  std::atomic<unsigned> loops_ = 0;  // so far
-  std::atomic<int> inside_ = 0;      // threads, without the caller
-  bool open_ = false, over_ = false;
 };
 
 }  // namespace paligemma
