@@ -30,8 +30,9 @@ KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
 EMULATED_AVX512 = BUILD / "CMakeFiles/fast_emulated_avx512.dir/tests/fast/emulated_avx512.cpp.o"
 SOURCE_TREE = BUILD / "CMakeFiles/pg_source_tree.dir/generated/source_tree.cpp.o"
-LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), str(BUILD / "libpaligemma.a"),
-        str(SOURCE_TREE), "-lgtest", "-lgtest_main", *flags("--libs", "sentencepiece", "libzip")]
+LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), *map(str, BUILD.glob("tests/libpg_rounded.a")),
+        str(BUILD / "libpaligemma.a"), str(SOURCE_TREE), "-lgtest", "-lgtest_main",
+        *flags("--libs", "sentencepiece", "libzip")]
 
 
 def once(function):

@@ -87,6 +87,16 @@ struct Golden {
   }
 };
 
+// Its picture as the vision tower takes it.
+inline Buffer<float, 3> pixels_of(const Golden& golden, const Config& config) {
+  const Index S = config.vision.image_size;
+  Buffer<std::uint8_t, 3> squashed({S, S, 3});
+  resize(read_image(golden.folder / "picture.png").view(), config.resample, squashed.view());
+  Buffer<float, 3> pixels({S, S, 3});
+  normalize_pixels(squashed.view(), config.pixel_scale, pixels.view());
+  return pixels;
+}
+
 // The model of a golden folder in float (which loses nothing of what is stored), and its picture as
 // rows of the decoder.
 struct GoldenModel {
@@ -118,12 +128,7 @@ struct GoldenModel {
 
  private:
   Buffer<float, 2> encoded() {
-    const Index S = config.vision.image_size;
-    Buffer<std::uint8_t, 3> squashed({S, S, 3});
-    resize(read_image(golden.folder / "picture.png").view(), config.resample, squashed.view());
-    Buffer<float, 3> pixels({S, S, 3});
-    normalize_pixels(squashed.view(), config.pixel_scale, pixels.view());
-    return encode_image(model, pixels.view(), Tap(vision));
+    return encode_image(model, pixels_of(golden, config).view(), Tap(vision));
   }
 };
 

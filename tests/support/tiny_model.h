@@ -13,6 +13,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/logits.h"
 #include "tests/support/source_dir.h"
+#include "tests/support/step_by_step.h"
 #include "world/render.h"
 
 namespace paligemma::test {
@@ -58,12 +59,14 @@ void says_what_transformers_says(const Pipeline<On>& pipeline, int scene) {
 
 // For an executor that rounds more than `expected` does, and so moves logits by up to `logit_error`. Wherever
 // `expected` is surer than twice that, the token is the same; behind a closer one answers may go different ways.
+// Most are that sure.
 template <class Expected, class On>
 void only_close_tokens_differ(const Pipeline<Expected>& expected, const Pipeline<On>& pipeline,
                               int scene, double logit_error) {
   const auto image = scene_picture(scene);
   const auto there = expected.encode(image.view());
   const auto here = pipeline.encode(image.view());
+  int compared = 0, sure = 0;
   for (const Exchange& exchange : exchanges().at(scene)) {
     Recorder want, got;
     const auto ids = ids_of(expected.generate(there, exchange.prompt, {}, std::ref(want)));
@@ -72,6 +75,7 @@ void only_close_tokens_differ(const Pipeline<Expected>& expected, const Pipeline
       const auto row = want.taps.at("logits").row(static_cast<Index>(i));
       const auto logits = got.taps.at("logits").row(static_cast<Index>(i));
       EXPECT_LE(largest_difference(logits, row), logit_error) << exchange.prompt << ", token " << i;
+      ++compared, sure += lead(row) > 2 * logit_error;
       if (said[i] == ids[i]) continue;
       EXPECT_LE(lead(row), 2 * logit_error) << exchange.prompt << ", token " << i;
       std::printf("[ close ] %s: token %zu differs, lead %.4f\n", exchange.prompt.c_str(), i,
@@ -79,6 +83,25 @@ void only_close_tokens_differ(const Pipeline<Expected>& expected, const Pipeline
       break;
     }
   }
+  EXPECT_GT(2 * sure, compared);
+}
+
+// Pictures and prompts through both, each step of `expected` from what the pipeline's was given.
+template <class Expected, class On>
+void each_step_is_alike(const Pipeline<Expected>& expected, const Pipeline<On>& pipeline,
+                        const std::vector<int>& scenes, double most) {
+  StepByStep steps(most);
+  for (int scene : scenes) {
+    const auto run = [&](const auto& executor, const TapListener& listener) {
+      const auto picture = executor.encode(scene_picture(scene).view(), listener);
+      executor.generate(picture, "caption en", {.max_tokens = 1}, listener);
+    };
+    Recorder actual;
+    run(pipeline, std::ref(actual));
+    steps.compare_with(actual.taps);
+    run(expected, std::ref(steps));
+  }
+  steps.expect_each_step_exact_once();
 }
 
 }  // namespace paligemma::test

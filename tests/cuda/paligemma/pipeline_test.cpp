@@ -5,6 +5,7 @@
 #include "tests/support/cuda_test.h"
 #include "tests/support/golden.h"
 #include "tests/support/logits.h"
+#include "tests/support/rounded_pipeline.h"
 #include "tests/support/tiny_model.h"
 
 namespace paligemma {
@@ -82,6 +83,17 @@ TEST_P(CudaTinyModelWithBf16, OnlyCloseTokensDiffer) {
   static const Pipeline<Reference> expected(reference, {.model = kTinyModel});
   static const Pipeline<cuda::Stream> pipeline(cuda::Stream(), {.model = kTinyModel});
   only_close_tokens_differ(expected, pipeline, GetParam(), kLogitError);
+}
+
+class CudaPipeline : public CudaTest {};
+
+// What remains between kernels and plain loops with their roundings.
+TEST_F(CudaPipeline, RoundsWhatItSaysAndNothingElse) {
+  const PipelineOptions options{.model = kTinyModel};
+  const std::vector<int> some{0, 2, 5, 33};
+  each_step_is_alike(Pipeline<Rounded>(kRoundedAsCuda, options),
+                     Pipeline<cuda::Stream>(cuda::Stream(), options),
+                     cuda::is_emulated() ? std::vector{0} : some, StepByStep::kInBf16);
 }
 
 }  // namespace
