@@ -7,6 +7,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/logits.h"
+#include "tests/support/rounded_pipeline.h"
 #include "tests/support/tiny_model.h"
 
 namespace paligemma {
@@ -65,6 +66,18 @@ TEST_P(FastPipeline, OnlyCloseTokensDifferWithInt4Weights) {
                                      {.model = kTinyModel, .dtype = WeightFormat::int4_blocks});
   const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = WeightFormat::int4_blocks});
   for (int scene : {1, 33}) only_close_tokens_differ(expected, pipeline, scene, 0.5);
+}
+
+// What remains between Fast and plain loops with its roundings.
+TEST_P(FastPipeline, RoundsWhatItSaysAndNothingElse) {
+  for (const WeightFormat format :
+       {WeightFormat::bf16, WeightFormat::int8_blocks, WeightFormat::int4_blocks}) {
+    const PipelineOptions options{.model = kTinyModel, .dtype = format};
+    const Pipeline<Rounded> expected(rounds_to_bf16() ? kRoundedAsFastBf16 : kRoundedAsFast,
+                                     options);
+    each_step_is_alike(expected, Pipeline<Fast>(fast, options), {0, 2, 5, 33},
+                       is_quantized(format) ? StepByStep::kIn8Bits : StepByStep::kInBf16);
+  }
 }
 
 // Everything that transformers was asked, by the kernels that users get.
