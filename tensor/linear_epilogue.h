@@ -24,8 +24,6 @@ void check_linear(View<const float, 2> x, const Linear<W>& w, Index columns, Vie
            "weight " + shape_text(w.weight) + ", bias " + shape_text(w.bias));
   if (epilogue.gate == nullptr) return;
   PG_CHECK(epilogue.activation.has_value(), "a gate has an activation");
-  PG_CHECK(epilogue.gate->weight.shape() == w.weight.shape(),
-           "weight " + shape_text(w.weight) + ", gate " + shape_text(epilogue.gate->weight));
   check_linear(x, *epilogue.gate, columns, y, {});
 }
 

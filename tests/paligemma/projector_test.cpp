@@ -1,5 +1,7 @@
 #include "paligemma/projector.h"
 
+#include <algorithm>
+
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
 
@@ -12,6 +14,7 @@ template <class Weight>
 Buffer<float, 2> projected(const Buffer<float, 2>& x, const Buffer<Weight, 2>& weight,
                            const Buffer<Weight, 1>& bias) {
   Buffer<float, 2> y({x.view().size(0), weight.view().size(0)});
+  std::fill_n(y.view().data(), y.view().count(), 7.0f);  // what was there does not matter
   projector(reference, x.view(), Linear{weight.view(), bias.view()}, y.view());
   return y;
 }

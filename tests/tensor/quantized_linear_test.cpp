@@ -536,6 +536,21 @@ TYPED_TEST(QuantizedLinearOf, RoundsNoActivation) {
   EXPECT_EQ(y.view()(0, 0), 1 + 0x1p-12f);
 }
 
+// No layer of Gemma has one, and a layer may.
+TYPED_TEST(QuantizedLinearOf, AddsABias) {
+  const auto x = random<float, 2>({3, 257}, 1);
+  const auto weight = quantized<TypeParam>(random<float, 2>({7, 257}, 2));
+  const auto bias = random<bf16, 1>({7}, 3);
+  Buffer<float, 2> without({3, 7}), with({3, 7});
+  linear(reference, x.view(), Linear{weight.view()}, without.view());
+  linear(reference, x.view(), Linear{weight.view(), bias.view()}, with.view());
+  for (Index t = 0; t < 3; ++t) {
+    for (Index o = 0; o < 7; ++o) {
+      EXPECT_EQ(with.view()(t, o), without.view()(t, o) + widen(bias.view()(o)));
+    }
+  }
+}
+
 // So prefill and decoding agree.
 TYPED_TEST(QuantizedLinearOf, GivesATokenTheSameBitsAloneAndInARow) {
   const auto x = random<float, 2>({5, 257}, 1);

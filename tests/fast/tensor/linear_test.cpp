@@ -85,6 +85,20 @@ TEST_P(FastLinear, HonoursEveryEpilogue) {
   }
 }
 
+// The two forms of GELU differ by 5e-4 at most, so a sum of one product tells them apart.
+TEST_P(FastLinear, BendsInTheFormThatIsAskedFor) {
+  const auto weight = rows_of({{1}, {1}});
+  for (const Index T : {1, 9}) {
+    Buffer<float, 2> x({T, 1}), expected({T, 2}), y({T, 2});
+    for (Index t = 0; t < T; ++t) x.view()(t, 0) = 2.5f - static_cast<float>(t) / 2;
+    for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
+      linear(reference, x.view(), Linear{weight.view()}, expected.view(), {.activation = form});
+      linear(fast, x.view(), Linear{weight.view()}, y.view(), {.activation = form});
+      EXPECT_TRUE(close(y.view(), expected.view(), float_operations(20))) << "T = " << T;
+    }
+  }
+}
+
 TEST_P(FastLinear, MayWriteIntoAWindow) {
   for (Index T : {2, 9}) {
     const auto x = random<float, 2>({T, 7}, 1);

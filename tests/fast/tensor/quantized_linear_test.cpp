@@ -91,6 +91,27 @@ TEST_P(FastQuantizedLinear, IsExactForWholeSteps) {
   }
 }
 
+// The layer's and the gate's, which no layer of Gemma has. One feature, so that nothing else is summed;
+// a gate of at most 2 and GELU's slope of 1.13 make an error of a sum up to 4.3 times as large.
+TEST_P(FastQuantizedLinear, AddsBiases) {
+  const Index O = 35;
+  const Tolerance bent{float_operations(30).relative, 4.3 * twice(float_sum_of(2, 2)).absolute};
+  const auto weight = random_blocks<Int8Block>(O, 1, 1), gate = random_blocks<Int8Block>(O, 1, 2);
+  const auto bias = random<bf16, 1>({O}, 3), gate_bias = random<bf16, 1>({O}, 4);
+  const Linear gate_layer{gate.view(), gate_bias.view()};
+  for (const Index T : {1, 9}) {
+    Buffer<float, 2> x({T, 1}), expected({T, O}), y({T, O});
+    for (Index t = 0; t < T; ++t) x.view()(t, 0) = 1;
+    for (const auto* gate_of : {static_cast<decltype(&gate_layer)>(nullptr), &gate_layer}) {
+      const Epilogue<QuantizedWeights<Int8Block>> epilogue{.activation = GeluForm::tanh,
+                                                           .gate = gate_of};
+      linear(reference, x.view(), Linear{weight.view(), bias.view()}, expected.view(), epilogue);
+      linear(fast, x.view(), Linear{weight.view(), bias.view()}, y.view(), epilogue);
+      EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T;
+    }
+  }
+}
+
 TEST_P(FastQuantizedLinear, RejectsWrongShapes) {
   const Buffer<float, 2> x({2, 300});
   const Buffer<Int8Block, 2> weight({3, 2}), narrow({3, 1});
