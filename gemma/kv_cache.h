@@ -24,8 +24,8 @@ class KvCache {
  public:
   KvCache(Index layers, Index capacity, Index K, Index H) : capacity_(capacity) {
     for (Index i = 0; i < layers; ++i) {
-      keys_.emplace_back(typename BufferOn<On, float, 3>::Shape{capacity, K, H});
-      values_.emplace_back(typename BufferOn<On, float, 3>::Shape{capacity, K, H});
+      keys_.emplace_back(typename BufferOn<On, float, 3>::Shape{capacity, K, H}, unwritten);
+      values_.emplace_back(typename BufferOn<On, float, 3>::Shape{capacity, K, H}, unwritten);
     }
   }
 

@@ -19,16 +19,16 @@ struct DecoderScratch {           // T tokens, D width, N and K heads of size H,
   BufferOn<On, float, 2> logits;      // [1, V]   of one token at a time
 
   DecoderScratch(const DecoderShape& d, Index T)
-      : x({T, d.width}),
-        normed({T, d.width}),
-        branch({T, d.width}),
-        q({T, d.heads * d.head_size}),
-        k({T, d.kv_heads * d.head_size}),
-        v({T, d.kv_heads * d.head_size}),
-        mixed({T, d.heads * d.head_size}),
-        hidden({T, d.mlp_width}),
-        visible({T}),
-        logits({1, d.vocabulary}) {}
+      : x({T, d.width}, unwritten),
+        normed({T, d.width}, unwritten),
+        branch({T, d.width}, unwritten),
+        q({T, d.heads * d.head_size}, unwritten),
+        k({T, d.kv_heads * d.head_size}, unwritten),
+        v({T, d.kv_heads * d.head_size}, unwritten),
+        mixed({T, d.heads * d.head_size}, unwritten),
+        hidden({T, d.mlp_width}, unwritten),
+        visible({T}, unwritten),
+        logits({1, d.vocabulary}, unwritten) {}
 };
 
 // The T tokens that a step computes, positions first .. first + T - 1, of which those before

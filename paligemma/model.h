@@ -40,7 +40,7 @@ BufferOn<On, float, 2> encode_image(const Model<On, W>& model, const Pixels& pix
   siglip::EncoderScratch<On> scratch(model.vision);
   siglip::encoder(model.on, model.weights.vision, model.vision, pixels, scratch, tap.in("img"));
 
-  BufferOn<On, float, 2> image_rows({model.vision.patches(), model.text.width});
+  BufferOn<On, float, 2> image_rows({model.vision.patches(), model.text.width}, unwritten);
   projector(model.on, scratch.normed.view(), model.weights.projector, image_rows.view());
   tap.in("img")("head", image_rows.view());
   return image_rows;

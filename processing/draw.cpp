@@ -91,7 +91,7 @@ RgbImage draw_detections(View<const std::uint8_t, 3> image,
   PG_CHECK(image.size(2) == 3 && image.is_row_major(), "image " + shape_text(image));
   PG_CHECK(masks.empty() || masks.size() == detections.size(), "one mask for each object");
   const Index H = image.size(0), W = image.size(1);
-  RgbImage copy({H, W, 3});
+  RgbImage copy({H, W, 3}, unwritten);
   std::copy_n(image.data(), image.count(), copy.view().data());
 
   // All masks first, so that none lies on a line or a letter.

@@ -260,7 +260,7 @@ RgbImage decode_image(std::span<const std::byte> bytes, const std::string& name)
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &W, &H, &channels, 3), stbi_image_free);
   if (!pixels) throw ImageError(name + ": looks like " + format + ", but " + failure());
-  RgbImage image({H, W, 3});
+  RgbImage image({H, W, 3}, unwritten);
   std::copy_n(pixels.get(), image.view().count(), image.view().data());
   return image;
 }

@@ -118,11 +118,11 @@ void resize(View<const std::uint8_t, 3> x, ResampleFilter filter, View<std::uint
   } else if (W == W2) {
     resize_columns(x, filter, y);
   } else if (H > H2 && H - H2 > 2 * (W - W2)) {
-    Buffer<std::uint8_t, 3> shortened({H2, W, 3});
+    Buffer<std::uint8_t, 3> shortened({H2, W, 3}, unwritten);
     resize_columns(x, filter, shortened.view());
     resize_rows(shortened.view(), filter, y);
   } else {
-    Buffer<std::uint8_t, 3> squeezed({H, W2, 3});
+    Buffer<std::uint8_t, 3> squeezed({H, W2, 3}, unwritten);
     resize_rows(x, filter, squeezed.view());
     resize_columns(squeezed.view(), filter, y);
   }

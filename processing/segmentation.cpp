@@ -99,7 +99,7 @@ class MaskDecoder::Reader {
 
   Buffer<float, 2> codebook() {
     const NpyArray stored = array("_vq_vae._embedding", {kCodes, kAny});
-    Buffer<float, 2> codebook({stored.shape[0], stored.shape[1]});
+    Buffer<float, 2> codebook({stored.shape[0], stored.shape[1]}, unwritten);
     std::copy(stored.numbers.begin(), stored.numbers.end(), codebook.view().data());
     return codebook;
   }
@@ -154,7 +154,8 @@ class MaskDecoder::Reader {
     const View<const float, 4> outputs_last(
         w.data(), {w.size(2), w.size(3), w.size(in), w.size(out)},
         {w.stride()[2], w.stride()[3], w.stride()[in], w.stride()[out]});
-    Layer layer{Buffer<float, 4>(outputs_last.shape()), Buffer<float, 1>({w.size(out)})};
+    Layer layer{Buffer<float, 4>(outputs_last.shape(), unwritten),
+                Buffer<float, 1>({w.size(out)}, unwritten)};
     float* next = layer.weight.view().data();
     for (Index i = 0; i < outputs_last.size(0); ++i) {
       for (Index j = 0; j < outputs_last.size(1); ++j) {
@@ -192,7 +193,7 @@ MaskDecoder::MaskDecoder(Reader reader)
 Buffer<float, 2> MaskDecoder::decode(std::span<const int> codes) const {
   PG_CHECK(codes.size() == 16, std::to_string(codes.size()) + " codes");
   const Index E = codebook_.view().size(1);
-  Buffer<float, 3> x({4, 4, E});
+  Buffer<float, 3> x({4, 4, E}, unwritten);
   float* next = x.view().data();
   for (int code : codes) {
     PG_CHECK(0 <= code && code < kCodes, std::to_string(code));
@@ -201,7 +202,7 @@ Buffer<float, 2> MaskDecoder::decode(std::span<const int> codes) const {
 
   const auto convolved = [](const Buffer<float, 3>& from, const Layer& layer) {
     const auto shape = from.view().shape();
-    Buffer<float, 3> y({shape[0], shape[1], layer.weight.view().size(3)});
+    Buffer<float, 3> y({shape[0], shape[1], layer.weight.view().size(3)}, unwritten);
     convolve(from.view(), layer.weight.view(), layer.bias.view(), y.view());
     return y;
   };
@@ -217,14 +218,14 @@ Buffer<float, 2> MaskDecoder::decode(std::span<const int> codes) const {
   }
   for (const Layer& layer : growing_) {
     const auto shape = x.view().shape();
-    Buffer<float, 3> y({2 * shape[0], 2 * shape[1], layer.weight.view().size(3)});
+    Buffer<float, 3> y({2 * shape[0], 2 * shape[1], layer.weight.view().size(3)}, unwritten);
     convolve_transposed(x.view(), layer.weight.view(), layer.bias.view(), y.view());
     relu(y.view());
     x = std::move(y);
   }
   x = convolved(x, last_);
 
-  Buffer<float, 2> values({64, 64});
+  Buffer<float, 2> values({64, 64}, unwritten);
   std::copy_n(x.view().data(), x.view().count(), values.view().data());
   return values;
 }
@@ -242,7 +243,7 @@ Mask mask_on_picture(View<const float, 2> values, const Box& box, Index width, I
   if (W == 0 || H == 0) return mask;
 
   // Pillow's resizing of floats: first along each row, then along each column.
-  Buffer<float, 2> wide({h, W});
+  Buffer<float, 2> wide({h, W}, unwritten);
   const auto of_column = windows(values.size(1), W, ResampleFilter::bilinear);
   for (Index r = 0; r < h; ++r) {
     for (Index q = 0; q < W; ++q) {

@@ -20,14 +20,14 @@ struct EncoderScratch {            // L patches, D features, N heads, F hidden f
 
  private:
   EncoderScratch(Index L, Index D, Index F)
-      : x({L, D}),
-        normed({L, D}),
-        branch({L, D}),
-        q({L, D}),
-        k({L, D}),
-        v({L, D}),
-        mixed({L, D}),
-        hidden({L, F}) {}
+      : x({L, D}, unwritten),
+        normed({L, D}, unwritten),
+        branch({L, D}, unwritten),
+        q({L, D}, unwritten),
+        k({L, D}, unwritten),
+        v({L, D}, unwritten),
+        mixed({L, D}, unwritten),
+        hidden({L, F}, unwritten) {}
 };
 
 }  // namespace paligemma::siglip

@@ -1,5 +1,7 @@
-// Buffer<T, Rank>: numbers on the host that this object owns. Move-only; frees itself; starts as
-// zeros.
+// Buffer<T, Rank>: numbers on the host that this object owns. Move-only; frees itself. It starts as
+// zeros, or as whatever stands in memory where all that is read of it is written first:
+//
+//   Buffer<float, 2> y({T, D}, unwritten);
 #pragma once
 
 #include <algorithm>
@@ -11,20 +13,26 @@
 
 namespace paligemma {
 
+struct Unwritten {};
+inline constexpr Unwritten unwritten;
+
 template <class T, int Rank>
 class Buffer {
  public:
   using Shape = typename View<T, Rank>::Shape;
 
-  explicit Buffer(Shape shape)
-      : shape_(shape),
-        data_(std::make_unique<T[]>(
-            static_cast<std::size_t>(View<T, Rank>(nullptr, shape).count()))) {}
+  explicit Buffer(Shape shape) : shape_(shape), data_(std::make_unique<T[]>(count(shape))) {}
+  Buffer(Shape shape, Unwritten)
+      : shape_(shape), data_(std::make_unique_for_overwrite<T[]>(count(shape))) {}
 
   View<T, Rank> view() { return {data_.get(), shape_}; }
   View<const T, Rank> view() const { return {data_.get(), shape_}; }
 
  private:
+  static std::size_t count(Shape shape) {
+    return static_cast<std::size_t>(View<T, Rank>(nullptr, shape).count());
+  }
+
   Shape shape_;
   std::unique_ptr<T[]> data_;
 };

@@ -14,7 +14,7 @@ void products(View<const float, 2> x, const Linear<HostWeights<Weight>>& w, View
   const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
 
   // One for each thread; made here, since what is thrown inside a parallel loop cannot be caught outside.
-  Buffer<float, 2> weight_rows({omp_get_max_threads(), I});
+  Buffer<float, 2> weight_rows({omp_get_max_threads(), I}, unwritten);
 #pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
     // Widen the row once, then meet every token with it.

@@ -53,10 +53,10 @@ void with_epilogue(const Linear<W>& w, const Epilogue<W>& epilogue, View<float, 
     if (epilogue.activation) end_sums<W>(y, {}, epilogue, y);
     return;
   }
-  Buffer<float, 2> sums(y.shape());
+  Buffer<float, 2> sums(y.shape(), unwritten);
   products(w, sums.view());
   if (epilogue.gate == nullptr) return end_sums<W>(sums.view(), {}, epilogue, y);
-  Buffer<float, 2> gates(y.shape());
+  Buffer<float, 2> gates(y.shape(), unwritten);
   products(*epilogue.gate, gates.view());
   end_sums<W>(sums.view(), gates.view(), epilogue, y);
 }

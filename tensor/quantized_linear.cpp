@@ -118,7 +118,8 @@ template <Quantized Block>
 void products(View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
               View<float, 2> sums) {
   const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
-  Buffer<float, 2> weight_rows({omp_get_max_threads(), blocks_of(I) * kBlock});  // as in linear.cpp
+  // One for each thread, as in linear.cpp.
+  Buffer<float, 2> weight_rows({omp_get_max_threads(), blocks_of(I) * kBlock}, unwritten);
 #pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
     const auto weight_row = weight_rows.view().row(omp_get_thread_num());

@@ -37,7 +37,8 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
   const auto keys_of = [=](Index t) { return visible.size(0) > 0 ? visible(t) : KeyRange{0, S}; };
 
-  Buffer<float, 2> rows({omp_get_max_threads(), S});  // one for each thread, as in linear.cpp
+  // One for each thread, as in linear.cpp.
+  Buffer<float, 2> rows({omp_get_max_threads(), S}, unwritten);
 #pragma omp parallel for collapse(2)
   for (Index n = 0; n < N; ++n) {
     for (Index t = 0; t < T; ++t) {

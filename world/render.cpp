@@ -157,13 +157,13 @@ double noise(std::uint64_t seed, Index i) {
 
 RgbImage render(const Scene& scene) {
   const Look& look = scene.look;
-  Paint picture({look.height, look.width, 3});
+  Paint picture({look.height, look.width, 3}, unwritten);
   paint_background(picture.view(), look);
   for (const Object& object : scene.objects) paint_object(picture.view(), object, look);
   if (scene.writing) paint_writing(picture.view(), *scene.writing, look);
   if (look.blur > 0) blur(picture.view(), look.blur);
 
-  RgbImage image({look.height, look.width, 3});
+  RgbImage image({look.height, look.width, 3}, unwritten);
   const Index count = picture.view().count();
   for (Index i = 0; i < count; ++i) {
     double value = std::clamp(picture.view().data()[i], 0.0, 1.0);

@@ -15,7 +15,7 @@ class DeviceBuffer {
  public:
   using Shape = typename DeviceView<T, Rank>::Shape;
 
-  explicit DeviceBuffer(Shape shape)
+  explicit DeviceBuffer(Shape shape, Unwritten = unwritten)
       : shape_(shape), data_(static_cast<T*>(allocate(bytes_of(shape)))) {}
   ~DeviceBuffer() { release(data_); }
   DeviceBuffer(DeviceBuffer&& other) noexcept
@@ -52,7 +52,7 @@ DeviceBuffer<std::remove_const_t<T>, Rank> to_device(const Stream& stream, View<
 template <class T, int Rank>
 Buffer<std::remove_const_t<T>, Rank> to_host(const Stream& stream, DeviceView<T, Rank> device) {
   PG_CHECK(device.is_row_major(), "only whole rows are copied: " + shape_text(device));
-  Buffer<std::remove_const_t<T>, Rank> host(device.shape());
+  Buffer<std::remove_const_t<T>, Rank> host(device.shape(), unwritten);
   const auto bytes = static_cast<std::size_t>(device.count()) * sizeof(T);
   copy_to_host(stream, host.view().data(), device.data(), bytes);
   stream.wait();

@@ -40,7 +40,7 @@ void run_layer(const Fast& on, View<const float, 2> x, const Linear<W>& w, View<
   }
 
   const Index T = y.size(0), O = y.size(1);
-  Buffer<float, 2> sums({T, O}), gates({epilogue.gate ? T : 0, O});
+  Buffer<float, 2> sums({T, O}, unwritten), gates({epilogue.gate ? T : 0, O}, unwritten);
   multiply(w, nullptr, false, sums.view());
   if (epilogue.gate) multiply(*epilogue.gate, nullptr, false, gates.view());
   for_each_row(on, T, O, [&](Index t) {
