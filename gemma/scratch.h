@@ -1,4 +1,5 @@
-// The activations of the decoder for up to T tokens at a time, allocated once per prompt.
+// The activations of the decoder for up to T tokens at a time: of fewer, the first rows. Many answers use
+// the same (paligemma/pipeline.h); what one has not written is anything.
 #pragma once
 
 #include "gemma/shape.h"

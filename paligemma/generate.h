@@ -55,16 +55,17 @@ Choice decode(const Model<On, W>& model, TokenId id, Index prefix, Session<On>& 
   return choose(model, session, options, step);
 }
 
-// `on_token` is called with each token as soon as it is known; false from it ends the answer.
+// Forgets what the session holds of another answer; it must have room for this one. `on_token` is called
+// with each token as soon as it is known; false from it ends the answer.
 template <class On, class W, class Rows, class Tap>
 std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& image_rows,
-                                     std::span<const TokenId> prompt,
+                                     std::span<const TokenId> prompt, Session<On>& session,
                                      const GenerateOptions& options,
                                      const std::function<bool(const GeneratedToken&)>& on_token,
                                      const Tap& tap) {
   using Clock = std::chrono::steady_clock;
   const auto T = static_cast<Index>(prompt.size());
-  Session<On> session(model.text, T, T + options.max_tokens);
+  session.cache.clear();
 
   std::vector<GeneratedToken> tokens;
   auto start = Clock::now();

@@ -33,11 +33,10 @@ struct Model {
   std::shared_ptr<const void> memory = nullptr;  // of the weights, if nobody else keeps it
 };
 
-// The picture as rows of the language model.
+// The picture as rows of the language model. Other pictures may use the same scratch.
 template <class On, class W, class Pixels, class Tap>
 BufferOn<On, float, 2> encode_image(const Model<On, W>& model, const Pixels& pixels,
-                                    const Tap& tap) {
-  siglip::EncoderScratch<On> scratch(model.vision);
+                                    siglip::EncoderScratch<On>& scratch, const Tap& tap) {
   siglip::encoder(model.on, model.weights.vision, model.vision, pixels, scratch, tap.in("img"));
 
   BufferOn<On, float, 2> image_rows({model.vision.patches(), model.text.width}, unwritten);
@@ -50,7 +49,7 @@ BufferOn<On, float, 2> encode_image(const Model<On, W>& model, const Pixels& pix
 template <class On>
 struct DecodeState {};
 
-// The activations and the memory of one answer.
+// The activations and the memory of an answer; of one at a time, others may follow.
 template <class On>
 struct Session {
   gemma::DecoderScratch<On> scratch;

@@ -6,8 +6,10 @@
 //
 // A picture is encoded once and may be asked many things.
 //
-// A pipeline serves one caller at a time, for its executor does. Copies share what was loaded, so several
-// threads take one each: pipeline.with(Fast({.threads = 1})).
+// A pipeline and its copies serve one caller at a time: they share an executor, and the memory of answers.
+// That is kept from one answer to the next, as large as the longest needed, at most as the model's positions.
+// For several threads `with` makes pipelines that share nothing but what was loaded:
+// pipeline.with(Fast({.threads = 1})).
 #pragma once
 
 #include <concepts>
@@ -60,12 +62,15 @@ struct AnswerOptions {
 };
 
 template <class On>
+class AnswerMemory;
+
+template <class On>
 class Pipeline {
  public:
   // Throws NotFoundError or ModelFileError.
   Pipeline(On on, const PipelineOptions& options);
 
-  // The same model, executed by another.
+  // The same model, executed by another, in memory of its own.
   Pipeline with(On on) const requires std::copyable<On>;
 
   struct Picture {
@@ -105,6 +110,7 @@ class Pipeline {
                                   ModelOf<Int4Block>>,
                      std::variant<ModelOf<float>, ModelOf<bf16>, ModelOf<f16>>>
       model_;
+  std::shared_ptr<AnswerMemory<On>> memory_;
 };
 
 extern template class Pipeline<Reference>;

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "paligemma/answer_memory.h"
 #include "paligemma/pipeline.h"
 #include "tensor/errors.h"
 
@@ -58,7 +59,8 @@ Pipeline<On>::Files::Files(const PipelineOptions& options)
 }
 
 template <class On>
-Pipeline<On>::Pipeline(On on, const PipelineOptions& options) {
+Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
+    : memory_(std::make_shared<AnswerMemory<On>>()) {
   const auto files = std::make_shared<Files>(options);
   files_ = files;
   Checkpoint& checkpoint = files->checkpoint;
@@ -78,6 +80,7 @@ template <class On>
 Pipeline<On> Pipeline<On>::with(On on) const requires std::copyable<On> {
   Pipeline other = *this;
   std::visit([&](auto& model) { model.on = std::move(on); }, other.model_);
+  other.memory_ = std::make_shared<AnswerMemory<On>>();
   return other;
 }
 
@@ -104,7 +107,7 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
         BufferOn<On, float, 3> pixels({S, S, 3}, unwritten);
         copy_from_host(model.on, std::as_const(normalized).view(), pixels.view());
         auto rows = with_tap(model.on, listener, [&](const auto& tap) {
-          return encode_image(model, pixels.view(), tap);
+          return encode_image(model, pixels.view(), memory_->encoder_scratch(model.vision), tap);
         });
         wait_for(model.on);
         return Picture{std::move(rows), preprocess_ms, milliseconds_since(encode_start)};
@@ -149,7 +152,11 @@ Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
   answer.tokens = std::visit(
       [&](const auto& model) {
         return pipeline_parts::with_tap(model.on, listener, [&](const auto& tap) {
-          return paligemma::generate(model, rows, answer.prompt, generate_options, on_token, tap);
+          auto session = memory_->take_session(model.text, T, T + generate_options.max_tokens);
+          auto tokens = paligemma::generate(model, rows, answer.prompt, *session, generate_options,
+                                            on_token, tap);
+          memory_->give_back(std::move(session));
+          return tokens;
         });
       },
       model_);

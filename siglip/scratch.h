@@ -1,4 +1,5 @@
-// The activations of the vision tower, allocated once per picture.
+// The activations of the vision tower. Many pictures use the same (paligemma/pipeline.h); what one has not
+// written is anything.
 #pragma once
 
 #include "siglip/shape.h"

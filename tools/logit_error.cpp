@@ -42,7 +42,8 @@ Run run(const char* path, const std::vector<TokenId>& told) {
     pixels.view().data()[i] =
         static_cast<float>(2 * philox_uniform(1, static_cast<std::uint64_t>(i)) - 1);
   }
-  const auto rows = encode_image(model, std::as_const(pixels).view(), NoTap());
+  siglip::EncoderScratch<Fast> scratch(model.vision);
+  const auto rows = encode_image(model, std::as_const(pixels).view(), scratch, NoTap());
 
   std::vector<TokenId> prompt(static_cast<std::size_t>(T));
   for (std::size_t i = 0; i < prompt.size(); ++i) {

@@ -10,7 +10,7 @@
 
 namespace paligemma {
 
-enum class Scratch { rows, panel, strip };
+enum class Scratch { rows, panel, strip, patches };
 
 class Workspace {
  public:
@@ -25,7 +25,7 @@ class Workspace {
     std::size_t bytes = 0;
     std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
   };
-  std::vector<std::array<Block, 3>> blocks_;
+  std::vector<std::array<Block, 4>> blocks_;
 };
 
 }  // namespace paligemma

@@ -136,6 +136,7 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
   const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
   const Index S = config.vision.image_size, L = config.vision.patches();
   const Buffer<float, 3> pixels({S, S, 3});
+  siglip::EncoderScratch<On> scratch(model.vision);
   std::vector<TokenId> words(static_cast<std::size_t>(L + kWords), 1);
   std::fill_n(words.begin(), L, TokenId{0});  // where the picture goes
   const SamplerOptions greedy;
@@ -161,7 +162,7 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
 
     std::optional<Buffer<float, 2>> rows;
     time(encode, 1, floors.encode(), is_quantized(kFormat) ? WeightFormat::bf16 : kFormat,
-         [&] { rows.emplace(encode_image(model, pixels.view(), NoTap())); });
+         [&] { rows.emplace(encode_image(model, pixels.view(), scratch, NoTap())); });
 
     const Index T = L + kWords;
     Session<On> session(model.text, T, T + kDecoded);

@@ -1,7 +1,6 @@
 #include "fast/siglip/patch_embedding.h"
 
 #include "fast/tensor/linear.h"
-#include "tensor/buffer.h"
 
 namespace paligemma {
 
@@ -14,17 +13,19 @@ void patch_embedding(const Fast& on, View<const float, 3> pixels, View<const Wei
            "weight " + shape_text(weight) + ", patch size " + std::to_string(P));
   const Index side = S / P;
 
-  Buffer<float, 2> patches({side * side, 3 * P * P});
+  const auto floats = static_cast<std::size_t>(side * side * 3 * P * P);
+  auto* const memory = static_cast<float*>(on.scratch(0, Scratch::patches, floats * sizeof(float)));
+  const View<float, 2> patches(memory, {side * side, 3 * P * P});
   for (Index l = 0; l < side * side; ++l) {
     const Index top = l / side * P, left = l % side * P;
-    float* to = patches.view().row(l).data();
+    float* to = patches.row(l).data();
     for (Index c = 0; c < 3; ++c) {
       for (Index i = 0; i < P; ++i) {
         for (Index j = 0; j < P; ++j) *to++ = pixels(top + i, left + j, c);
       }
     }
   }
-  linear(on, patches.view(), Linear<HostWeights<Weight>>{weight, bias}, y);
+  linear(on, View<const float, 2>(patches), Linear<HostWeights<Weight>>{weight, bias}, y);
 }
 
 #define PG_PATCH_EMBEDDING_OF(Weight)                                                     \

@@ -68,7 +68,8 @@ TEST_F(RealWeights, AGreyPictureGivesTheStatesThatKerasGives) {
   const auto first_state = [&]<class Real>(Real) {
     const Model<Reference, HostWeights<Real>> model{reference, config.vision, config.text,
                                                     checkpoint.weights<Real>(config)};
-    const auto image_rows = encode_image(model, grey, NoTap());
+    siglip::EncoderScratch<Reference> scratch(model.vision);
+    const auto image_rows = encode_image(model, grey, scratch, NoTap());
     std::vector<TokenId> ids(256, config.image_token);
     ids.insert(ids.end(), {1169, 2068, 7586, 21831, 13});
     Session<Reference> session(model.text, 261, 261);

@@ -32,8 +32,9 @@ class Generate : public ::testing::TestWithParam<int> {
       const GenerateOptions& options, const std::function<bool(const GeneratedToken&)>& on_token =
                                           [](const auto&) { return true; }) const {
     Recorder recorder;
-    auto tokens = generate(m_.model, m_.image_rows.view(), m_.golden.prompt_ids, options, on_token,
-                           Tap(recorder));
+    Session<Reference> session(m_.model.text, m_.prefix(), m_.prefix() + options.max_tokens);
+    auto tokens = generate(m_.model, m_.image_rows.view(), m_.golden.prompt_ids, session, options,
+                           on_token, Tap(recorder));
     return {std::move(tokens), std::move(recorder.taps)};
   }
   std::vector<TokenId> first_of_golden(std::ptrdiff_t count) const {

@@ -128,7 +128,8 @@ struct GoldenModel {
 
  private:
   Buffer<float, 2> encoded() {
-    return encode_image(model, pixels_of(golden, config).view(), Tap(vision));
+    siglip::EncoderScratch<Reference> scratch(model.vision);
+    return encode_image(model, pixels_of(golden, config).view(), scratch, Tap(vision));
   }
 };
 

@@ -82,8 +82,9 @@ void run_encode(benchmark::State& state) {
   const auto& model = whole().model;
   const Index bytes = whole().weight_bytes(false);
   const double rows = static_cast<double>(model.vision.patches());
+  siglip::EncoderScratch<Stream> scratch(model.vision);
   const double seconds =
-      seconds_of(model.on, [&] { encode_image(model, whole().pixels.view(), NoTap()); });
+      seconds_of(model.on, [&] { encode_image(model, whole().pixels.view(), scratch, NoTap()); });
   const double attention =
       4 * rows * rows * static_cast<double>(model.vision.width * model.vision.layers);
   bench::measure_known(
@@ -103,7 +104,8 @@ void run_prefill(benchmark::State& state) {
   const gemma::DecoderShape& text = model.text;
   const Index head_bytes = text.vocabulary * text.width * Index{sizeof(bf16)};
   const Index bytes = whole().weight_bytes(true);
-  const auto rows = encode_image(model, whole().pixels.view(), NoTap());
+  siglip::EncoderScratch<Stream> scratch(model.vision);
+  const auto rows = encode_image(model, whole().pixels.view(), scratch, NoTap());
   const std::vector<TokenId> ids = prompt();
   Session<Stream> session(text, kPrefix, kPrefix + kTokens);
   const double seconds = seconds_of(model.on, [&] {
@@ -124,8 +126,9 @@ void run_decode(benchmark::State& state) {
   const auto& model = whole().model;
   Session<Stream> session(model.text, kPrefix, kPrefix + kTokens + 2);
   const std::vector<TokenId> ids = prompt();
-  forward(model, ids, encode_image(model, whole().pixels.view(), NoTap()).view(), kPrefix, session,
-          NoTap());
+  siglip::EncoderScratch<Stream> scratch(model.vision);
+  const auto rows = encode_image(model, whole().pixels.view(), scratch, NoTap());
+  forward(model, ids, rows.view(), kPrefix, session, NoTap());
   Index step = 0;
   Choice next = choose(model, session, {}, step);
   const auto token = [&] { next = decode(model, next.id, kPrefix, session, {}, ++step); };

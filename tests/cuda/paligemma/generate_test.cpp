@@ -167,15 +167,25 @@ TEST_F(CudaGenerate, AnotherPrefixOrOtherOptionsAreRecordedAnew) {
   tokens(3, T, {.temperature = 2, .top_k = 2, .seed = 1});
 }
 
+// Short, longer, with other options, and as at first: each as if nothing had been asked before, bit for bit.
 TEST_F(CudaGenerate, ASecondAnswerStartsAnew) {
-  const Pipeline<cuda::Stream> pipeline(cuda::Stream(), {.model = kTinyModel});
-  const auto picture = pipeline.encode(scene_picture(0).view());
-  const auto ask = [&](const std::string& prompt) {
-    return ids_of(pipeline.generate(picture, prompt, {}));
+  const PipelineOptions options{.model = kTinyModel};
+  const Pipeline<cuda::Stream> pipeline(cuda::Stream(), options);
+  const auto image = scene_picture(0);
+  const auto ask = [&](const Pipeline<cuda::Stream>& asked, const std::string& prompt,
+                       const AnswerOptions& how) {
+    const auto answer = asked.generate(asked.encode(image.view()), prompt, how);
+    std::vector<std::pair<TokenId, float>> said;
+    for (const auto& token : answer.tokens) said.emplace_back(token.id, token.log_probability);
+    return said;
   };
-  const auto caption = ask("caption en");
-  EXPECT_NE(ask("detect red circle"), caption);
-  EXPECT_EQ(ask("caption en"), caption);
+  const AnswerOptions greedy{.max_tokens = 4};
+  const AnswerOptions draw{.max_tokens = 5, .sampler = {.temperature = 2, .seed = 1}};
+  for (const auto& [prompt, how] : std::vector<std::pair<std::string, AnswerOptions>>{
+           {"ocr", greedy}, {"detect red circle", draw}, {"ocr", draw}, {"ocr", greedy}}) {
+    const Pipeline<cuda::Stream> fresh(cuda::Stream(), options);
+    EXPECT_EQ(ask(pipeline, prompt, how), ask(fresh, prompt, how)) << prompt;
+  }
 }
 
 TEST_F(CudaGenerate, LoadingSaysHowFarItIs) {

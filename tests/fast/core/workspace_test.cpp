@@ -9,7 +9,7 @@ namespace paligemma {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr Scratch kPurposes[] = {Scratch::rows, Scratch::panel, Scratch::strip};
+constexpr Scratch kPurposes[] = {Scratch::rows, Scratch::panel, Scratch::strip, Scratch::patches};
 
 class FastWorkspace : public ::testing::Test {
  protected:
@@ -58,11 +58,11 @@ TEST_F(FastWorkspace, IsAlignedToACacheLine) {
 
 TEST_F(FastWorkspace, EveryThreadAndPurposeHasItsOwn) {
   for (const std::size_t bytes : {std::size_t{1000}, kHugePage + 1000}) {
-    for (unsigned char i = 0; i < 6; ++i) {
-      std::fill_n(bytes_of(kPurposes[i % 3], bytes, i / 3), bytes, i);
+    for (unsigned char i = 0; i < 8; ++i) {
+      std::fill_n(bytes_of(kPurposes[i % 4], bytes, i / 4), bytes, i);
     }
-    for (unsigned char i = 0; i < 6; ++i) {
-      EXPECT_TRUE(all_are(bytes_of(kPurposes[i % 3], bytes, i / 3), bytes, i)) << int{i};
+    for (unsigned char i = 0; i < 8; ++i) {
+      EXPECT_TRUE(all_are(bytes_of(kPurposes[i % 4], bytes, i / 4), bytes, i)) << int{i};
     }
   }
 }
