@@ -189,7 +189,7 @@ class Asker {
     const double prefill_ms = answer.tokens.front().milliseconds;
     return object({{"version", PG_VERSION},
                    {"model", object({{"id", found_.id},
-                                     {"arch", config.architecture()},
+                                     {"arch", config.architecture},
                                      {"image_size", config.vision.image_size},
                                      {"params", parameter_count(config)},
                                      {"dtype", name_of(pipeline_.dtype())},

@@ -58,7 +58,7 @@ int run_inspect(const Options& options) {
   const std::string dtype(name_of(checkpoint.format()));
 
   if (options.json) {
-    const Json all = object({{"arch", config.architecture()},
+    const Json all = object({{"arch", config.architecture},
                              {"params", parameters},
                              {"tensors", checkpoint.tensor_count()},
                              {"dtype", dtype},
@@ -68,7 +68,7 @@ int run_inspect(const Options& options) {
   }
   const auto& v = config.vision;
   const auto& t = config.text;
-  std::printf("%s: %s%s\n", found.path.c_str(), config.architecture().c_str(),
+  std::printf("%s: %s%s\n", found.path.c_str(), config.architecture.c_str(),
               checkpoint.trained() ? "" : ", untrained (random weights)");
   std::printf("%td parameters in %td tensors, %s\n", parameters, checkpoint.tensor_count(),
               dtype.c_str());

@@ -40,7 +40,7 @@ void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape
   }
   cache.advance(step.T);
 
-  rms_norm(on, x, w.final_norm, shape.norm_eps, normed);
+  rms_norm(on, x, w.final_norm, {shape.norm_eps, shape.norm_offset}, normed);
   tap("final_norm", normed);
 }
 

@@ -1,6 +1,6 @@
 // One layer of Gemma: attention, then the MLP, each on a normalised copy, each added back.
 //
-//   Gemma 1                                    Gemma 2
+//   Norms::pre, in Gemma 1                     Norms::pre_and_post, in Gemma 2
 //   x += self_attention( rms_norm(x) )         x += rms_norm( self_attention( rms_norm(x) ) )
 //   x += geglu_mlp( rms_norm(x) )              x += rms_norm( geglu_mlp( rms_norm(x) ) )
 //
@@ -25,10 +25,10 @@ template <class W>
 struct DecoderBlockWeights {  // norms [D]
   typename W::Vector pre_attention_norm;
   SelfAttentionWeights<W> self_attention;
-  typename W::Vector post_attention_norm;  // Gemma 2 only
+  typename W::Vector post_attention_norm;  // Norms::pre_and_post only
   typename W::Vector pre_mlp_norm;
   GegluMlpWeights<W> mlp;
-  typename W::Vector post_mlp_norm;  // Gemma 2 only
+  typename W::Vector post_mlp_norm;  // Norms::pre_and_post only
 };
 
 template <class On, class W, class Tap>
@@ -37,17 +37,18 @@ void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderS
                    const Tap& tap) {
   const auto x = s.x.view().rows(0, step.T), normed = s.normed.view().rows(0, step.T),
              branch = s.branch.view().rows(0, step.T);
+  const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
 
-  rms_norm(on, x, w.pre_attention_norm, shape.norm_eps, normed);
+  rms_norm(on, x, w.pre_attention_norm, rule, normed);
   self_attention(on, w.self_attention, shape, layer, step, s, cache);
-  if (shape.is_gemma2) rms_norm(on, branch, w.post_attention_norm, shape.norm_eps, branch);
+  if (shape.norms == Norms::pre_and_post) rms_norm(on, branch, w.post_attention_norm, rule, branch);
   tap("attn", branch);
   residual_add(on, branch, x);
   tap("+attn", x);
 
-  rms_norm(on, x, w.pre_mlp_norm, shape.norm_eps, normed);
+  rms_norm(on, x, w.pre_mlp_norm, rule, normed);
   geglu_mlp(on, w.mlp, shape, step, s);
-  if (shape.is_gemma2) rms_norm(on, branch, w.post_mlp_norm, shape.norm_eps, branch);
+  if (shape.norms == Norms::pre_and_post) rms_norm(on, branch, w.post_mlp_norm, rule, branch);
   tap("mlp", branch);
   residual_add(on, branch, x);
   tap("+mlp", x);

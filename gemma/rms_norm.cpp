@@ -5,7 +5,7 @@
 namespace paligemma {
 
 template <class Weight>
-void rms_norm(Reference, View<const float, 2> x, View<const Weight, 1> scale, float eps,
+void rms_norm(Reference, View<const float, 2> x, View<const Weight, 1> scale, RmsNormRule rule,
               View<float, 2> y) {
   const Index T = x.size(0), D = x.size(1);
   PG_CHECK(scale.size(0) == D, "x " + shape_text(x) + ", scale " + shape_text(scale));
@@ -18,14 +18,16 @@ void rms_norm(Reference, View<const float, 2> x, View<const Weight, 1> scale, fl
     const float mean_sq = sum_sq / static_cast<float>(D);
 
     // Normalise, then apply the gain.
-    const float inv_rms = 1.0f / std::sqrt(mean_sq + eps);
-    for (Index d = 0; d < D; ++d) y(t, d) = x(t, d) * inv_rms * (1.0f + widen(scale(d)));
+    const float inv_rms = 1.0f / std::sqrt(mean_sq + rule.eps);
+    for (Index d = 0; d < D; ++d) y(t, d) = x(t, d) * inv_rms * (rule.offset + widen(scale(d)));
   }
 }
 
-template void rms_norm(Reference, View<const float, 2>, View<const float, 1>, float,
+template void rms_norm(Reference, View<const float, 2>, View<const float, 1>, RmsNormRule,
                        View<float, 2>);
-template void rms_norm(Reference, View<const float, 2>, View<const bf16, 1>, float, View<float, 2>);
-template void rms_norm(Reference, View<const float, 2>, View<const f16, 1>, float, View<float, 2>);
+template void rms_norm(Reference, View<const float, 2>, View<const bf16, 1>, RmsNormRule,
+                       View<float, 2>);
+template void rms_norm(Reference, View<const float, 2>, View<const f16, 1>, RmsNormRule,
+                       View<float, 2>);
 
 }  // namespace paligemma

@@ -1,7 +1,5 @@
 #include "gemma/token_embedding.h"
 
-#include <cmath>
-
 namespace paligemma {
 
 namespace {
@@ -33,13 +31,12 @@ void write_row(View<const Block, 1> row, float scale, View<float, 1> y) {
 }  // namespace
 
 template <class Table>
-void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table,
+void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table, float scale,
                      View<float, 2> y) {
   const Index T = ids.size(0), V = table.size(0), D = y.size(1);
   PG_CHECK(y.size(0) == T && table.size(1) == row_length(table, D),
            "ids " + shape_text(ids) + ", table " + shape_text(table) + ", y " + shape_text(y));
 
-  const float scale = std::sqrt(static_cast<float>(D));
   for (Index t = 0; t < T; ++t) {
     const Index id = ids(t);
     PG_CHECK(0 <= id && id < V, "id " + std::to_string(id) + " of " + std::to_string(V));
@@ -47,15 +44,15 @@ void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2>
   }
 }
 
-template void token_embedding(Reference, View<const TokenId, 1>, View<const float, 2>,
+template void token_embedding(Reference, View<const TokenId, 1>, View<const float, 2>, float,
                               View<float, 2>);
-template void token_embedding(Reference, View<const TokenId, 1>, View<const bf16, 2>,
+template void token_embedding(Reference, View<const TokenId, 1>, View<const bf16, 2>, float,
                               View<float, 2>);
-template void token_embedding(Reference, View<const TokenId, 1>, View<const f16, 2>,
+template void token_embedding(Reference, View<const TokenId, 1>, View<const f16, 2>, float,
                               View<float, 2>);
-template void token_embedding(Reference, View<const TokenId, 1>, View<const Int8Block, 2>,
+template void token_embedding(Reference, View<const TokenId, 1>, View<const Int8Block, 2>, float,
                               View<float, 2>);
-template void token_embedding(Reference, View<const TokenId, 1>, View<const Int4Block, 2>,
+template void token_embedding(Reference, View<const TokenId, 1>, View<const Int4Block, 2>, float,
                               View<float, 2>);
 
 }  // namespace paligemma

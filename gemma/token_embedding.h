@@ -1,9 +1,10 @@
-// Token embedding: look up one learned row per token, times the square root of its length.
+// Token embedding: look up one learned row per token, times a factor.
 //
-//   y[t,d] = sqrt(D) table[ids[t], d]
+//   y[t,d] = scale table[ids[t], d]
 //
 //   ids    [T]      token ids, 0 <= id < V
 //   table  [V, D]   V rows (257216 in the published checkpoints); also the output head, unscaled
+//   scale           sqrt(D) in Gemma, 1 in families that have none
 //   y      [T, D]
 //
 // Paper: Vaswani et al. 2017, "Attention is all you need", section 3.4, for the factor. It belongs
@@ -24,7 +25,7 @@ using TokenId = int;  // as in processing/tokenizer.h
 
 // Table is float, bf16, f16 or a block of quantised weights.
 template <class Table>
-void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table,
+void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table, float scale,
                      View<float, 2> y);
 
 }  // namespace paligemma

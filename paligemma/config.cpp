@@ -80,14 +80,19 @@ std::vector<Index> windows(const Fields& fields, Index layers) {
   return window;
 }
 
-// Absent fields have the defaults of GemmaConfig or Gemma2Config.
-gemma::DecoderShape text_shape(const Fields& fields) {
+// Of text_config: Gemma 2, or else Gemma 1.
+bool is_gemma2(const Fields& fields) {
   const std::string type = fields.text("model_type", "gemma");
   if (type != "gemma" && type != "gemma2") {
     fields.fail("model_type", "\"" + type + "\" is neither gemma nor gemma2");
   }
+  return type == "gemma2";
+}
+
+// Absent fields have the defaults of GemmaConfig or Gemma2Config.
+gemma::DecoderShape text_shape(const Fields& fields) {
+  const bool gemma2 = is_gemma2(fields);
   gemma::DecoderShape shape;
-  const bool gemma2 = shape.is_gemma2 = type == "gemma2";
   shape.vocabulary = fields.size("vocab_size", 256000, kMaxVocabulary);
   shape.width = fields.size("hidden_size", gemma2 ? 2304 : 3072, kMaxWidth);
   shape.mlp_width = fields.size("intermediate_size", gemma2 ? 9216 : 24576, kMaxWidth);
@@ -96,7 +101,10 @@ gemma::DecoderShape text_shape(const Fields& fields) {
   shape.kv_heads = fields.size("num_key_value_heads", gemma2 ? 4 : 16, kMaxWidth);
   shape.head_size = fields.size("head_dim", 256, kMaxWidth);
   shape.max_positions = fields.size("max_position_embeddings", 8192, 1 << 24);
+  shape.embedding_scale = std::sqrt(static_cast<float>(shape.width));
+  shape.norms = gemma2 ? gemma::Norms::pre_and_post : gemma::Norms::pre;
   shape.norm_eps = fields.number("rms_norm_eps", 1e-6f, 0, 1);
+  shape.norm_offset = 1;
   shape.rope_theta = rope_theta(fields);
   if (shape.heads % shape.kv_heads != 0) {
     fields.fail("num_key_value_heads", "does not divide num_attention_heads");
@@ -205,6 +213,7 @@ Config parse_config(std::string_view text, const std::string& where) {
     top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
   }
   config.vision = vision_shape(top.object("vision_config"));
+  config.architecture = is_gemma2(top.object("text_config")) ? "paligemma2" : "paligemma";
   config.text = text_shape(top.object("text_config"));
   config.tied_head = top.flag("tie_word_embeddings", true);
 

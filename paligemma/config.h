@@ -29,6 +29,7 @@
 namespace paligemma {
 
 struct Config {
+  std::string architecture;  // "paligemma" or "paligemma2"
   siglip::EncoderShape vision;
   gemma::DecoderShape text;
   bool tied_head = true;         // the embedding table is also the output head
@@ -37,8 +38,6 @@ struct Config {
   ResampleFilter resample = ResampleFilter::bicubic;
   PixelScale pixel_scale;
   std::string json;  // config.json as it was read, on one line
-
-  std::string architecture() const { return text.is_gemma2 ? "paligemma2" : "paligemma"; }
 };
 
 // From config.json's text alone. `where` begins the message of the ModelFileError.

@@ -81,7 +81,7 @@ void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows
   const auto x = session.scratch.x.view().rows(0, T);
   copy(model.on, image_rows, x.rows(0, L));
   token_embedding(model.on, View<const TokenId, 1>(ids.data() + L, {T - L}),
-                  model.weights.text.embedding, x.rows(L, T));
+                  model.weights.text.embedding, model.text.embedding_scale, x.rows(L, T));
 
   const gemma::Step step{session.cache.length(), T, prefix};
   gemma::decoder(model.on, model.weights.text, model.text, step, session.scratch, session.cache,

@@ -89,7 +89,7 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
 
     // Gemma 1 calls the norm before the MLP what Gemma 2 calls the norm after attention.
     block.pre_attention_norm = norm("input_layernorm");
-    if (shape.is_gemma2) {
+    if (shape.norms == gemma::Norms::pre_and_post) {
       block.post_attention_norm = norm("post_attention_layernorm");
       block.pre_mlp_norm = norm("pre_feedforward_layernorm");
       block.post_mlp_norm = norm("post_feedforward_layernorm");

@@ -17,7 +17,7 @@ void rms_norm_by(benchmark::State& state) {
   Buffer<float, 2> y({T, D});
   const On on;
   for (auto _ : state) {
-    rms_norm(on, x.view(), scale.view(), 1e-6f, y.view());
+    rms_norm(on, x.view(), scale.view(), {1e-6f, 1}, y.view());
     benchmark::ClobberMemory();
   }
   bench::count_bytes(state, 2 * T * D * 4 + D * static_cast<Index>(sizeof(Weight)));

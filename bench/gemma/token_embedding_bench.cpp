@@ -2,6 +2,8 @@
 // fewer rows than the published one: only the rows that are asked for are read.
 #include <benchmark/benchmark.h>
 
+#include <cmath>
+
 #include "bench/support/copy.h"
 #include "gemma/token_embedding.h"
 #include "tests/support/data.h"
@@ -17,7 +19,8 @@ void token_embedding_reference(benchmark::State& state) {
   for (Index t = 0; t < T; ++t) ids.view()(t) = static_cast<TokenId>(t * 1009 % V);
   Buffer<float, 2> y({T, D});
   for (auto _ : state) {
-    token_embedding(reference, ids.view(), table.view(), y.view());
+    token_embedding(reference, ids.view(), table.view(), std::sqrt(static_cast<float>(D)),
+                    y.view());
     benchmark::ClobberMemory();
   }
   bench::count_bytes(state, T * D * (4 + static_cast<Index>(sizeof(Table))));

@@ -4,7 +4,7 @@
 //     const Stream stream;
 //     ...
 //     measure(state, stream, {.read_bytes = ..., .write_bytes = ...},
-//             [&](Index) { rms_norm(stream, x.view(), scale.view(), eps, y.view(), kernel); });
+//             [&](Index) { rms_norm(stream, x.view(), scale.view(), rule, y.view(), kernel); });
 //   }
 //   void list_benchmarks() { add("rms_norm/block_per_row/f32", run, kernel)->Args({1, 2048}); }
 //

@@ -3,7 +3,7 @@
 // device views; results are there for the host after wait().
 //
 //   const cuda::Stream stream;
-//   rms_norm(stream, x, scale, eps, y);
+//   rms_norm(stream, x, scale, rule, y);
 //   stream.wait();
 //
 // Neither this nor any other header outside of kernels includes CUDA: what calls an operation is

@@ -25,12 +25,12 @@ __device__ void prefetch_row(const Weight* row, int D) {
   for (int i = lane * kLine; i < D; i += kWarpSize * kLine) prefetch_l2(row + i);
 }
 
-// row = x (1 + scale), in shared memory, by the whole block; returns 1 / rms(x). What RMSNorm divides
-// by is the same for all of x, so it can as well divide the sums that are made of row: x is read once,
-// and the only barrier, block_sum's, stands behind the sum of squares and behind the row as well.
+// row = x (offset + scale), in shared memory, by the whole block; returns 1 / rms(x). What RMSNorm
+// divides by is the same for all of x, so it can as well divide the sums that are made of row: x is
+// read once, and the only barrier, block_sum's, stands behind the sum of squares and the row alike.
 template <bool Packed, int Warps, class Weight>
-__device__ float scaled_row(const float* x, const Weight* scale, float eps, int D, float* row,
-                            float (&partial)[Warps]) {
+__device__ float scaled_row(const float* x, const Weight* scale, RmsNormRule rule, int D,
+                            float* row, float (&partial)[Warps]) {
   constexpr int kEach = Packed ? Pack<float>::kSize : 1;
   float sum_sq = 0.0f;
   for (int i = threadIdx.x; i < D / kEach; i += Warps * kWarpSize) {
@@ -38,11 +38,11 @@ __device__ float scaled_row(const float* x, const Weight* scale, float eps, int 
     const Group<Weight, kEach> gains = as_groups<kEach>(scale)[i];
     for (int k = 0; k < kEach; ++k) {
       sum_sq += numbers.at[k] * numbers.at[k];
-      numbers.at[k] *= 1.0f + widen(gains.at[k]);
+      numbers.at[k] *= rule.offset + widen(gains.at[k]);
     }
     reinterpret_cast<Group<float, kEach>*>(row)[i] = numbers;
   }
-  return rsqrtf(block_sum(sum_sq, partial) / static_cast<float>(D) + eps);
+  return rsqrtf(block_sum(sum_sq, partial) / static_cast<float>(D) + rule.eps);
 }
 
 template <class Weight>
@@ -56,7 +56,7 @@ struct Qkv {
 // nothing is stored only to be read, turned and copied. Heads are numbered q first, then k, then v.
 template <bool Packed, class Weight>
 __global__ void __launch_bounds__(kQkvThreads, kQkvBlocksEach)
-    norm_qkv_rope_append_warp_per_pair(const float* x, const Weight* scale, float eps,
+    norm_qkv_rope_append_warp_per_pair(const float* x, const Weight* scale, RmsNormRule rule,
                                        Qkv<Weight> w, float theta, const Index* position, float* q,
                                        float* keys, float* values, Index capacity, int D) {
   constexpr int kWarps = kQkvThreads / kWarpSize;
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kQkvThreads, kQkvBlocksEach)
     prefetch_row(weights_of(first) + Index{half} * D, D);
   }
   const Index p = *position;  // early: it is far away
-  const float inv_rms = scaled_row<Packed>(x, scale, eps, D, row, partial);
+  const float inv_rms = scaled_row<Packed>(x, scale, rule, D, row, partial);
 
   for (int pair = first; pair < pairs; pair += static_cast<int>(gridDim.x) * kWarps) {
     const int head = pair / half, j = pair % half;
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(kQkvThreads, kQkvBlocksEach)
 // it closes the gate: one number is stored where two were stored and read again.
 template <bool Packed, class Weight>
 __global__ void __launch_bounds__(kGateUpThreads, kGateUpBlocksEach)
-    norm_gate_up_geglu_warp_per_feature(const float* x, const Weight* scale, float eps,
+    norm_gate_up_geglu_warp_per_feature(const float* x, const Weight* scale, RmsNormRule rule,
                                         const Weight* gate, const Weight* up, GeluForm form,
                                         float* y, int F, int D) {
   constexpr int kWarps = kGateUpThreads / kWarpSize;
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kGateUpThreads, kGateUpBlocksEach)
     prefetch_row(gate + Index{first} * D, D);
     prefetch_row(up + Index{first} * D, D);
   }
-  const float inv_rms = scaled_row<Packed>(x, scale, eps, D, row, partial);
+  const float inv_rms = scaled_row<Packed>(x, scale, rule, D, row, partial);
 
   for (int f = first; f < F; f += static_cast<int>(gridDim.x) * kWarps) {
     const Weight* const rows[] = {gate + Index{f} * D, up + Index{f} * D};
@@ -164,7 +164,7 @@ void check_norm(DeviceView<const float, 2> x, DeviceView<const Weight, 1> scale)
 
 template <class Weight>
 void norm_qkv_rope_append(const Stream& stream, DeviceView<const float, 2> x,
-                          DeviceView<const Weight, 1> scale, float eps,
+                          DeviceView<const Weight, 1> scale, RmsNormRule rule,
                           DeviceView<const Weight, 2> wq, DeviceView<const Weight, 2> wk,
                           DeviceView<const Weight, 2> wv, float theta,
                           DeviceView<const Index, 1> position, DeviceView<float, 2> q,
@@ -192,14 +192,14 @@ void norm_qkv_rope_append(const Stream& stream, DeviceView<const float, 2> x,
                           ? norm_qkv_rope_append_warp_per_pair<true, Weight>
                           : norm_qkv_rope_append_warp_per_pair<false, Weight>;
   const unsigned blocks = blocks_of_warps(pairs, kQkvThreads, kQkvBlocksEach);
-  launch({blocks, kQkvThreads, shared_bytes_for(D), stream}, kernel, x.data(), scale.data(), eps,
+  launch({blocks, kQkvThreads, shared_bytes_for(D), stream}, kernel, x.data(), scale.data(), rule,
          Qkv<Weight>{wq.data(), wk.data(), wv.data(), N, K, H}, theta, position.data(), q.data(),
          keys.data(), values.data(), keys.size(0), D);
 }
 
 template <class Weight>
 void norm_gate_up_geglu(const Stream& stream, DeviceView<const float, 2> x,
-                        DeviceView<const Weight, 1> scale, float eps,
+                        DeviceView<const Weight, 1> scale, RmsNormRule rule,
                         DeviceView<const Weight, 2> gate, DeviceView<const Weight, 2> up,
                         GeluForm form, DeviceView<float, 2> y) {
   check_norm(x, scale);
@@ -214,18 +214,18 @@ void norm_gate_up_geglu(const Stream& stream, DeviceView<const float, 2> x,
                           ? norm_gate_up_geglu_warp_per_feature<true, Weight>
                           : norm_gate_up_geglu_warp_per_feature<false, Weight>;
   const unsigned blocks = blocks_of_warps(F, kGateUpThreads, kGateUpBlocksEach);
-  launch({blocks, kGateUpThreads, shared_bytes_for(D), stream}, kernel, x.data(), scale.data(), eps,
-         gate.data(), up.data(), form, y.data(), F, D);
+  launch({blocks, kGateUpThreads, shared_bytes_for(D), stream}, kernel, x.data(), scale.data(),
+         rule, gate.data(), up.data(), form, y.data(), F, D);
 }
 
 #define PG_FOR_WEIGHT(Weight)                                                                \
   template void norm_qkv_rope_append(                                                        \
-      const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 1>, float,         \
+      const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 1>, RmsNormRule,   \
       DeviceView<const Weight, 2>, DeviceView<const Weight, 2>, DeviceView<const Weight, 2>, \
       float, DeviceView<const Index, 1>, DeviceView<float, 2>, DeviceView<float, 3>,         \
       DeviceView<float, 3>);                                                                 \
   template void norm_gate_up_geglu(                                                          \
-      const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 1>, float,         \
+      const Stream&, DeviceView<const float, 2>, DeviceView<const Weight, 1>, RmsNormRule,   \
       DeviceView<const Weight, 2>, DeviceView<const Weight, 2>, GeluForm, DeviceView<float, 2>);
 PG_FOR_WEIGHT(float)
 PG_FOR_WEIGHT(bf16)

@@ -34,7 +34,7 @@ namespace paligemma::cuda {
 //   keys, values  [capacity, K, H]
 template <class Weight>
 void norm_qkv_rope_append(const Stream& stream, DeviceView<const float, 2> x,
-                          DeviceView<const Weight, 1> scale, float eps,
+                          DeviceView<const Weight, 1> scale, RmsNormRule rule,
                           DeviceView<const Weight, 2> wq, DeviceView<const Weight, 2> wk,
                           DeviceView<const Weight, 2> wv, float theta,
                           DeviceView<const Index, 1> position, DeviceView<float, 2> q,
@@ -48,7 +48,7 @@ void norm_qkv_rope_append(const Stream& stream, DeviceView<const float, 2> x,
 //   y         [1, F]
 template <class Weight>
 void norm_gate_up_geglu(const Stream& stream, DeviceView<const float, 2> x,
-                        DeviceView<const Weight, 1> scale, float eps,
+                        DeviceView<const Weight, 1> scale, RmsNormRule rule,
                         DeviceView<const Weight, 2> gate, DeviceView<const Weight, 2> up,
                         GeluForm form, DeviceView<float, 2> y);
 
@@ -69,15 +69,16 @@ void decode_block(const Stream& stream, const gemma::DecoderBlockWeights<DeviceW
     return row(buffer).template reshaped<3>({1, shape.heads, shape.head_size});
   };
   const auto x = row(s.x), branch = row(s.branch);
+  const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
   const auto add_product = [&](DeviceView<const float, 2> from, const auto& weights,
                                auto post_norm) {
-    if (!shape.is_gemma2) return linear(stream, from, weights, x, {.add = true});
+    if (shape.norms == gemma::Norms::pre) return linear(stream, from, weights, x, {.add = true});
     linear(stream, from, weights, branch);
-    rms_norm(stream, branch, post_norm, shape.norm_eps, branch);
+    rms_norm(stream, branch, post_norm, rule, branch);
     residual_add(stream, branch, x);
   };
 
-  norm_qkv_rope_append(stream, x, w.pre_attention_norm, shape.norm_eps, w.self_attention.q.weight,
+  norm_qkv_rope_append(stream, x, w.pre_attention_norm, rule, w.self_attention.q.weight,
                        w.self_attention.k.weight, w.self_attention.v.weight, shape.rope_theta,
                        step.position, row(s.q), cache.keys(layer), cache.values(layer));
   scaled_dot_product_attention(stream, heads(s.q), cache.keys(layer), cache.values(layer),
@@ -85,7 +86,7 @@ void decode_block(const Stream& stream, const gemma::DecoderBlockWeights<DeviceW
                                heads(s.mixed));
   add_product(row(s.mixed), w.self_attention.out, w.post_attention_norm);
 
-  norm_gate_up_geglu(stream, x, w.pre_mlp_norm, shape.norm_eps, w.mlp.gate.weight, w.mlp.up.weight,
+  norm_gate_up_geglu(stream, x, w.pre_mlp_norm, rule, w.mlp.gate.weight, w.mlp.up.weight,
                      shape.gelu, row(s.hidden));
   add_product(row(s.hidden), w.mlp.down, w.post_mlp_norm);
 }

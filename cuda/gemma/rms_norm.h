@@ -5,8 +5,7 @@
 #pragma once
 
 #include "cuda/core/stream.h"
-#include "tensor/numbers.h"
-#include "tensor/view.h"
+#include "gemma/rms_norm.h"
 
 namespace paligemma::cuda {
 
@@ -20,6 +19,6 @@ enum class RmsNormKernel {
 // Weight is float, bf16 or f16.
 template <class Weight>
 void rms_norm(const Stream& stream, DeviceView<const float, 2> x, DeviceView<const Weight, 1> scale,
-              float eps, DeviceView<float, 2> y, RmsNormKernel kernel = RmsNormKernel::best);
+              RmsNormRule rule, DeviceView<float, 2> y, RmsNormKernel kernel = RmsNormKernel::best);
 
 }  // namespace paligemma::cuda

@@ -44,7 +44,7 @@ __global__ void token_embedding_thread_per_pack(const TokenId* ids, const Group<
 
 template <class Table>
 void token_embedding(const Stream& stream, DeviceView<const TokenId, 1> ids,
-                     DeviceView<const Table, 2> table, DeviceView<float, 2> y,
+                     DeviceView<const Table, 2> table, float scale, DeviceView<float, 2> y,
                      TokenEmbeddingKernel kernel) {
   const Index T = ids.size(0), V = table.size(0);
   const int D = static_cast<int>(table.size(1)), packs = D / Pack<float>::kSize;
@@ -53,7 +53,6 @@ void token_embedding(const Stream& stream, DeviceView<const TokenId, 1> ids,
   PG_CHECK(ids.is_row_major() && table.is_row_major() && y.is_row_major(), "strided view");
   if (y.count() == 0) return;
 
-  const float scale = std::sqrt(static_cast<float>(D));
   const bool packable =
       D % Pack<float>::kSize == 0 && is_group_aligned<4>(table.data()) && is_aligned(y.data());
   if (kernel == TokenEmbeddingKernel::best) {
@@ -77,7 +76,7 @@ void token_embedding(const Stream& stream, DeviceView<const TokenId, 1> ids,
 
 template <class Table>
 void token_embedding(const Stream& stream, View<const TokenId, 1> ids,
-                     DeviceView<const Table, 2> table, DeviceView<float, 2> y,
+                     DeviceView<const Table, 2> table, float scale, DeviceView<float, 2> y,
                      TokenEmbeddingKernel kernel) {
   const Index V = table.size(0);
   PG_CHECK(ids.is_row_major(), "strided view");
@@ -87,23 +86,23 @@ void token_embedding(const Stream& stream, View<const TokenId, 1> ids,
   }
   const Scratch<TokenId, 1> there(stream, ids.shape());
   copy_to_device(stream, there.view().data(), ids.data(), ids.count() * sizeof(TokenId));
-  token_embedding(stream, DeviceView<const TokenId, 1>(there.view()), table, y, kernel);
+  token_embedding(stream, DeviceView<const TokenId, 1>(there.view()), table, scale, y, kernel);
 }
 
 template void token_embedding(const Stream&, DeviceView<const TokenId, 1>,
-                              DeviceView<const float, 2>, DeviceView<float, 2>,
+                              DeviceView<const float, 2>, float, DeviceView<float, 2>,
                               TokenEmbeddingKernel);
 template void token_embedding(const Stream&, DeviceView<const TokenId, 1>,
-                              DeviceView<const bf16, 2>, DeviceView<float, 2>,
+                              DeviceView<const bf16, 2>, float, DeviceView<float, 2>,
                               TokenEmbeddingKernel);
 template void token_embedding(const Stream&, DeviceView<const TokenId, 1>, DeviceView<const f16, 2>,
-                              DeviceView<float, 2>, TokenEmbeddingKernel);
+                              float, DeviceView<float, 2>, TokenEmbeddingKernel);
 
 template void token_embedding(const Stream&, View<const TokenId, 1>, DeviceView<const float, 2>,
-                              DeviceView<float, 2>, TokenEmbeddingKernel);
+                              float, DeviceView<float, 2>, TokenEmbeddingKernel);
 template void token_embedding(const Stream&, View<const TokenId, 1>, DeviceView<const bf16, 2>,
-                              DeviceView<float, 2>, TokenEmbeddingKernel);
+                              float, DeviceView<float, 2>, TokenEmbeddingKernel);
 template void token_embedding(const Stream&, View<const TokenId, 1>, DeviceView<const f16, 2>,
-                              DeviceView<float, 2>, TokenEmbeddingKernel);
+                              float, DeviceView<float, 2>, TokenEmbeddingKernel);
 
 }  // namespace paligemma::cuda

@@ -17,14 +17,14 @@ enum class TokenEmbeddingKernel {
 // Table is float, bf16 or f16.
 template <class Table>
 void token_embedding(const Stream& stream, DeviceView<const TokenId, 1> ids,
-                     DeviceView<const Table, 2> table, DeviceView<float, 2> y,
+                     DeviceView<const Table, 2> table, float scale, DeviceView<float, 2> y,
                      TokenEmbeddingKernel kernel = TokenEmbeddingKernel::best);
 
 // Ids on the host, as the tokenizer makes them: looked at, copied to the device, embedded there. The
 // caller may change them when this returns. No graph can record it.
 template <class Table>
 void token_embedding(const Stream& stream, View<const TokenId, 1> ids,
-                     DeviceView<const Table, 2> table, DeviceView<float, 2> y,
+                     DeviceView<const Table, 2> table, float scale, DeviceView<float, 2> y,
                      TokenEmbeddingKernel kernel = TokenEmbeddingKernel::best);
 
 }  // namespace paligemma::cuda

@@ -68,7 +68,7 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
   auto& state = session.decode;
   const auto x = s.x.view().rows(0, 1), normed = s.normed.view().rows(0, 1);
 
-  token_embedding(on, std::as_const(state.token).view(), w.embedding, x);
+  token_embedding(on, std::as_const(state.token).view(), w.embedding, shape.embedding_scale, x);
   const auto position = std::as_const(state.position).view();
   for (Index window : shape.window) state.visible.try_emplace(window, std::array<Index, 1>{1});
   for (auto& [window, visible] : state.visible)
@@ -78,7 +78,8 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
     const auto& visible = std::as_const(state.visible).at(shape.window[layer]);
     decode_block(on, w.blocks[layer], shape, layer, {position, visible.view()}, s, session.cache);
   }
-  rms_norm(on, DeviceView<const float, 2>(x), w.final_norm, shape.norm_eps, normed);
+  rms_norm(on, DeviceView<const float, 2>(x), w.final_norm, {shape.norm_eps, shape.norm_offset},
+           normed);
   gemma::logits(on, w, shape, 0, s);
   sample(on, s.logits.view().row(0), options, std::as_const(state.step).view(),
          state.sampled.view());

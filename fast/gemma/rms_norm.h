@@ -7,7 +7,7 @@
 namespace paligemma {
 
 template <class Weight>
-void rms_norm(const Fast&, View<const float, 2> x, View<const Weight, 1> scale, float eps,
+void rms_norm(const Fast&, View<const float, 2> x, View<const Weight, 1> scale, RmsNormRule rule,
               View<float, 2> y);
 
 }  // namespace paligemma

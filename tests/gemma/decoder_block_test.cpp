@@ -64,6 +64,13 @@ TYPED_TEST(DecoderBlockOf, MatchesTheDefinitionOfGemma2) {
   expect_the_definition<TypeParam>(small_gemma2());
 }
 
+// Gains that are stored whole, as in Llama.
+TYPED_TEST(DecoderBlockOf, MatchesTheDefinitionWithoutAnOffsetOfTheNorms) {
+  auto shape = small_gemma2();
+  shape.norm_offset = 0;
+  expect_the_definition<TypeParam>(shape);
+}
+
 // A block whose layer is not the first uses its own window and its own part of the cache.
 TEST(DecoderBlock, TakesTheWindowOfItsLayer) {
   for (Index layer : {0, 1, 2}) {
@@ -138,7 +145,7 @@ TEST(DecoderBlock, WithoutItsPostNormsGemma2RunsAndIsWrong) {
   RandomDecoder<float> decoder(small_gemma2());
   const auto x = random<float, 2>({T, decoder.shape.width}, 1);
   const auto right = taps_of(decoder, x.view());
-  decoder.shape.is_gemma2 = false;
+  decoder.shape.norms = gemma::Norms::pre;
   const auto wrong = taps_of(decoder, x.view());
   EXPECT_FALSE(close(wrong.at("+attn").view(), right.at("+attn").view(), twice(float_sum_of(T))));
 }
@@ -159,7 +166,7 @@ TEST(DecoderBlock, AddsWhatTheTapsShow) {
 
 TEST(DecoderBlock, NeedsTheNormsOfItsKind) {
   RandomDecoder<float> decoder(small_gemma1());
-  decoder.shape.is_gemma2 = true;  // the post norms are empty views
+  decoder.shape.norms = gemma::Norms::pre_and_post;  // the post norms are empty views
   EXPECT_THROW(taps_of(decoder, random<float, 2>({T, 20}, 1).view()), ContractError);
 }
 

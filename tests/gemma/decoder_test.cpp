@@ -59,6 +59,12 @@ TYPED_TEST(DecoderOf, MatchesTheDefinitionOfGemma2) {
   for (Index K : {1, 2}) expect_the_definition<TypeParam>(small_gemma2(K));
 }
 
+TYPED_TEST(DecoderOf, MatchesTheDefinitionWithoutAnOffsetOfTheNorms) {
+  auto shape = small_gemma1();
+  shape.norm_offset = 0;
+  expect_the_definition<TypeParam>(shape);
+}
+
 // With a prefix of one token there is nothing to see ahead: reading all at once, or token by token
 // through the cache, adds the same numbers in the same order.
 TEST(Decoder, TokenByTokenIsTheSameAsAllAtOnce) {

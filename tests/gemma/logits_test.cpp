@@ -95,7 +95,7 @@ TEST(Logits, ReadTheTableUnscaled) {
   const TokenId id = 7;
   Buffer<float, 2> embedded({1, shape.width});
   token_embedding(reference, View<const TokenId, 1>(&id, {1}), decoder.weights.embedding,
-                  embedded.view());
+                  shape.embedding_scale, embedded.view());
   const Buffer<float, 1> scaled = vector_of({std::sqrt(20.0) * s.logits.view()(0, id)});
   EXPECT_TRUE(close(embedded.view().row(0).rows(2, 3), View<const float, 1>(scaled.view()),
                     float_operations(2)));

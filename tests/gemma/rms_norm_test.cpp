@@ -8,14 +8,23 @@ namespace {
 
 using namespace test;
 
-constexpr float kEps = 1e-6f;
+constexpr RmsNormRule kRule{1e-6f, 1};
 
 // docs/gemma/rms_norm.md, "By hand".
 TEST(RmsNorm, WorkedExample) {
   const auto x = rows_of({{1, 7}});
   const auto scale = vector_of({0, 0.5});
   Buffer<float, 2> y({1, 2});
-  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  rms_norm(reference, x.view(), scale.view(), kRule, y.view());
+  EXPECT_TRUE(close(y.view(), rows_of({{0.2, 2.1}}).view(), float_sum_of(2)));
+}
+
+// The same row where a checkpoint stores the whole gain.
+TEST(RmsNorm, WithoutAnOffsetTheGainIsWhole) {
+  const auto x = rows_of({{1, 7}});
+  const auto scale = vector_of({1, 1.5});
+  Buffer<float, 2> y({1, 2});
+  rms_norm(reference, x.view(), scale.view(), {1e-6f, 0}, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{0.2, 2.1}}).view(), float_sum_of(2)));
 }
 
@@ -24,7 +33,7 @@ TEST(RmsNorm, MatchesGemmasOwnTest) {
   const auto x = rows_of({{0.1, 0.2}});
   const auto scale = vector_of({0, 0});
   Buffer<float, 2> y({1, 2});
-  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  rms_norm(reference, x.view(), scale.view(), kRule, y.view());
   EXPECT_TRUE(close(y.view(), rows_of({{0.6324429, 1.2648858}}).view(), float_sum_of(2)));
 }
 
@@ -32,7 +41,7 @@ TEST(RmsNorm, ZeroRowStaysZero) {
   const auto x = rows_of({{0, 0, 0}});
   const auto scale = vector_of({1, 2, 3});
   Buffer<float, 2> y({1, 3});
-  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
+  rms_norm(reference, x.view(), scale.view(), kRule, y.view());
   EXPECT_TRUE(close(y.view(), x.view(), kExact));
 }
 
@@ -41,8 +50,8 @@ TEST(RmsNorm, IgnoresTheScaleOfItsInput) {
   const auto x_times_1024 = rows_of({{1024, -2048, 3072}});
   const auto scale = vector_of({0, 0, 0});
   Buffer<float, 2> y({1, 3}), y_1024({1, 3});
-  rms_norm(reference, x.view(), scale.view(), 0, y.view());
-  rms_norm(reference, x_times_1024.view(), scale.view(), 0, y_1024.view());
+  rms_norm(reference, x.view(), scale.view(), {0, 1}, y.view());
+  rms_norm(reference, x_times_1024.view(), scale.view(), {0, 1}, y_1024.view());
   EXPECT_TRUE(close(y.view(), y_1024.view(), kExact));
 }
 
@@ -50,8 +59,8 @@ TEST(RmsNorm, MayWriteInPlace) {
   auto x = random<float, 2>({3, 64}, 1);
   const auto scale = random<float, 1>({64}, 2);
   Buffer<float, 2> y({3, 64});
-  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
-  rms_norm(reference, x.view(), scale.view(), kEps, x.view());
+  rms_norm(reference, x.view(), scale.view(), kRule, y.view());
+  rms_norm(reference, x.view(), scale.view(), kRule, x.view());
   EXPECT_TRUE(close(x.view(), y.view(), kExact));
 }
 
@@ -59,20 +68,21 @@ TEST(RmsNorm, RejectsWrongShapes) {
   const auto x = random<float, 2>({3, 64}, 1);
   const auto scale = random<float, 1>({64}, 2), short_scale = random<float, 1>({63}, 2);
   Buffer<float, 2> y({3, 64}), short_y({2, 64});
-  EXPECT_THROW(rms_norm(reference, x.view(), short_scale.view(), kEps, y.view()), ContractError);
-  EXPECT_THROW(rms_norm(reference, x.view(), scale.view(), kEps, short_y.view()), ContractError);
+  EXPECT_THROW(rms_norm(reference, x.view(), short_scale.view(), kRule, y.view()), ContractError);
+  EXPECT_THROW(rms_norm(reference, x.view(), scale.view(), kRule, short_y.view()), ContractError);
 }
 
 // The definition again, in double. It shares no code with what it judges.
 template <class Weight>
-Buffer<float, 2> oracle(View<const float, 2> x, View<const Weight, 1> scale, double eps) {
+Buffer<float, 2> oracle(View<const float, 2> x, View<const Weight, 1> scale, RmsNormRule rule) {
   Buffer<float, 2> y(x.shape());
   for (Index t = 0; t < x.size(0); ++t) {
     double sum_sq = 0;
     for (Index d = 0; d < x.size(1); ++d) sum_sq += std::pow(x(t, d), 2);
-    const double rms = std::sqrt(sum_sq / static_cast<double>(x.size(1)) + eps);
+    const double rms = std::sqrt(sum_sq / static_cast<double>(x.size(1)) + rule.eps);
     for (Index d = 0; d < x.size(1); ++d) {
-      y.view()(t, d) = static_cast<float>(x(t, d) / rms * (1.0 + widen(scale(d))));
+      y.view()(t, d) =
+          static_cast<float>(x(t, d) / rms * (rule.offset + static_cast<double>(widen(scale(d)))));
     }
   }
   return y;
@@ -88,10 +98,13 @@ TYPED_TEST(RmsNormOf, MatchesTheDefinition) {
   for (Index D : {1, 7, 255, 257, 1152, 2048}) {
     const auto x = random<float, 2>({3, D}, 1);
     const auto scale = random<TypeParam, 1>({D}, 2);
-    Buffer<float, 2> y({3, D});
-    rms_norm(reference, x.view(), scale.view(), kEps, y.view());
-    const auto expected = oracle(x.view(), scale.view(), kEps);
-    EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(D))) << "D = " << D;
+    for (const RmsNormRule rule : {kRule, {1e-6f, 0}}) {
+      Buffer<float, 2> y({3, D});
+      rms_norm(reference, x.view(), scale.view(), rule, y.view());
+      const auto expected = oracle(x.view(), scale.view(), rule);
+      EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(D)))
+          << "D = " << D << ", offset " << rule.offset;
+    }
   }
 }
 
@@ -100,8 +113,8 @@ TEST(RmsNorm, AddsEpsInsideTheRoot) {
   const auto x = rows_of({{1e-3, -1e-3, 2e-3}});
   const auto scale = vector_of({0, 0, 0});
   Buffer<float, 2> y({1, 3});
-  rms_norm(reference, x.view(), scale.view(), kEps, y.view());
-  const auto expected = oracle(x.view(), scale.view(), kEps);
+  rms_norm(reference, x.view(), scale.view(), kRule, y.view());
+  const auto expected = oracle(x.view(), scale.view(), kRule);
   EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(3)));
 }
 

@@ -99,7 +99,7 @@ json smallest(const std::string& model_type) {
 // docs/paligemma/config.md, "One file, read".
 TEST(Config, WorkedExample) {
   const Config config = parsed(published_paligemma1());
-  EXPECT_EQ(config.architecture(), "paligemma");
+  EXPECT_EQ(config.architecture, "paligemma");
   EXPECT_EQ(config.image_token, 257152);
   EXPECT_EQ(config.end_tokens, std::set<TokenId>{1});
   EXPECT_TRUE(config.tied_head);
@@ -117,17 +117,19 @@ TEST(Config, WorkedExample) {
   EXPECT_EQ(vision.gelu, GeluForm::tanh);  // left out
 
   const auto& text = config.text;
-  EXPECT_FALSE(text.is_gemma2);
   EXPECT_EQ(text.vocabulary, 257216);
   EXPECT_EQ(text.width, 2048);
   EXPECT_EQ(text.mlp_width, 16384);
   EXPECT_EQ(text.layers, 18);
   EXPECT_EQ(text.heads, 8);
   EXPECT_EQ(text.kv_heads, 1);
-  EXPECT_EQ(text.head_size, 256);  // left out
+  EXPECT_EQ(text.head_size, 256);               // left out
+  EXPECT_EQ(text.embedding_scale, 45.254834f);  // sqrt(2048), not rounded to bf16
   EXPECT_EQ(text.query_scale, 1.0f / 16);
   EXPECT_EQ(text.rope_theta, 10000.0f);  // left out
-  EXPECT_EQ(text.norm_eps, 1e-6f);       // left out
+  EXPECT_EQ(text.norms, gemma::Norms::pre);
+  EXPECT_EQ(text.norm_eps, 1e-6f);  // left out
+  EXPECT_EQ(text.norm_offset, 1.0f);
   EXPECT_EQ(text.max_positions, 8192);   // left out
   EXPECT_EQ(text.gelu, GeluForm::tanh);  // left out
   EXPECT_EQ(text.attention_soft_cap, kNoSoftCap);
@@ -137,10 +139,12 @@ TEST(Config, WorkedExample) {
 
 TEST(Config, ReadsThePublishedPaliGemma2WithoutItsHeads) {
   const Config config = parsed(published_paligemma2_3b());
-  EXPECT_EQ(config.architecture(), "paligemma2");
+  EXPECT_EQ(config.architecture, "paligemma2");
   EXPECT_EQ(config.end_tokens, (std::set<TokenId>{1, 107}));
   const auto& text = config.text;
-  EXPECT_TRUE(text.is_gemma2);
+  EXPECT_EQ(text.norms, gemma::Norms::pre_and_post);
+  EXPECT_EQ(text.norm_offset, 1.0f);
+  EXPECT_EQ(text.embedding_scale, 48.0f);
   EXPECT_EQ(text.width, 2304);
   EXPECT_EQ(text.layers, 26);
   EXPECT_EQ(text.heads, 8);  // left out
@@ -210,7 +214,7 @@ TEST(Config, FillsInTheDefaultsOfGemma) {
   EXPECT_TRUE(config.end_tokens.empty());
   json without_type = smallest("gemma");
   without_type["text_config"].erase("model_type");
-  EXPECT_EQ(parsed(without_type).architecture(), "paligemma");
+  EXPECT_EQ(parsed(without_type).architecture, "paligemma");
 }
 
 TEST(Config, FillsInTheDefaultsOfGemma2) {

@@ -55,6 +55,20 @@ TEST_P(ModelOf, WordsEnterTheDecoderTimesTheRootOfTheWidth) {
   }
 }
 
+// A family without the factor says so by its shape.
+TEST_P(ModelOf, WordsEnterTheDecoderAsTheyAreWhereTheScaleIsOne) {
+  GoldenModel plain(GetParam());
+  plain.model.text.embedding_scale = 1;
+  const RecordedTaps taps = plain.run(plain.golden.prompt_ids, prefix_);
+  const auto& table = plain.model.weights.text.embedding;
+  for (Index t = plain.image_tokens(); t < prefix_; ++t) {
+    const auto row = taps.at("llm/embedded").row(t);
+    for (std::size_t d = 0; d < row.size(); ++d) {
+      EXPECT_EQ(row[d], table(plain.golden.prompt_ids[t], d));
+    }
+  }
+}
+
 TEST_P(ModelOf, TheLastWordOfThePromptChangesEveryRowOfThePrefix) {
   std::vector<TokenId> changed = m_.golden.prompt_ids;
   changed[prefix_ - 2] += 1;  // the one before "\n"

@@ -52,13 +52,13 @@ Table<Real> projected(const Table<Real>& x, View<const Weight, 2> weight) {
 }
 
 template <class Real, class Weight>
-Table<Real> normed(Table<Real> x, View<const Weight, 1> scale, float eps) {
+Table<Real> normed(Table<Real> x, View<const Weight, 1> scale, const gemma::DecoderShape& shape) {
   for (auto& row : x) {
     Real sum_sq = 0;
     for (Real value : row) sum_sq += value * value;
-    const Real rms = std::sqrt(sum_sq / static_cast<Real>(row.size()) + Real(eps));
+    const Real rms = std::sqrt(sum_sq / static_cast<Real>(row.size()) + Real(shape.norm_eps));
     for (std::size_t d = 0; d < row.size(); ++d) {
-      row[d] = row[d] / rms * (Real(1) + Real(widen(scale(static_cast<Index>(d)))));
+      row[d] = row[d] / rms * (Real(shape.norm_offset) + Real(widen(scale(static_cast<Index>(d)))));
     }
   }
   return x;
@@ -163,13 +163,14 @@ BlockAgain<Real> decoder_block_again(const gemma::DecoderBlockWeights<W>& w,
                                      const gemma::DecoderShape& shape, Index layer, Index prefix,
                                      const Table<Real>& x) {
   BlockAgain<Real> block;
-  const float eps = shape.norm_eps;
   block.attn = self_attention_again(w.self_attention, shape, layer, prefix,
-                                    normed(x, w.pre_attention_norm, eps));
-  if (shape.is_gemma2) block.attn = normed(block.attn, w.post_attention_norm, eps);
+                                    normed(x, w.pre_attention_norm, shape));
+  if (shape.norms == gemma::Norms::pre_and_post)
+    block.attn = normed(block.attn, w.post_attention_norm, shape);
   block.plus_attn = sum(x, block.attn);
-  block.mlp = geglu_mlp_again(w.mlp, shape, normed(block.plus_attn, w.pre_mlp_norm, eps));
-  if (shape.is_gemma2) block.mlp = normed(block.mlp, w.post_mlp_norm, eps);
+  block.mlp = geglu_mlp_again(w.mlp, shape, normed(block.plus_attn, w.pre_mlp_norm, shape));
+  if (shape.norms == gemma::Norms::pre_and_post)
+    block.mlp = normed(block.mlp, w.post_mlp_norm, shape);
   block.plus_mlp = sum(block.plus_attn, block.mlp);
   return block;
 }
@@ -180,7 +181,7 @@ Table<Real> decoder_again(const gemma::DecoderWeights<W>& w, const gemma::Decode
   for (Index i = 0; i < shape.layers; ++i) {
     x = decoder_block_again(w.blocks[i], shape, i, prefix, x).plus_mlp;
   }
-  return normed(x, w.final_norm, shape.norm_eps);
+  return normed(x, w.final_norm, shape);
 }
 
 // Eight times the largest difference between the definition in float and in double, and at least
@@ -210,7 +211,9 @@ inline gemma::DecoderShape small_gemma1(Index kv_heads = 1) {
   shape.heads = 4;
   shape.kv_heads = kv_heads;
   shape.head_size = 6;
-  shape.norm_eps = 0.01f;           // large enough to be seen
+  shape.embedding_scale = std::sqrt(20.0f);
+  shape.norm_eps = 0.01f;  // large enough to be seen
+  shape.norm_offset = 1;
   shape.query_scale = 0.40824829f;  // 1 / sqrt(6)
   shape.window = {kNoWindow, kNoWindow, kNoWindow};
   return shape;
@@ -218,7 +221,7 @@ inline gemma::DecoderShape small_gemma1(Index kv_heads = 1) {
 
 inline gemma::DecoderShape small_gemma2(Index kv_heads = 2) {
   gemma::DecoderShape shape = small_gemma1(kv_heads);
-  shape.is_gemma2 = true;
+  shape.norms = gemma::Norms::pre_and_post;
   shape.query_scale = 0.3f;  // not 1 / sqrt(H), as in the largest Gemma 2
   shape.attention_soft_cap = 2;
   shape.final_soft_cap = 3;
@@ -245,7 +248,7 @@ class RandomDecoder {
       block.self_attention = {linear(NH, D), linear(KH, D), linear(KH, D), linear(D, NH)};
       block.pre_mlp_norm = vector(D);
       block.mlp = {linear(F, D), linear(F, D), linear(D, F)};
-      if (shape.is_gemma2) {  // Gemma 1 has none, and must not look
+      if (shape.norms == gemma::Norms::pre_and_post) {  // else there are none to look at
         block.post_attention_norm = vector(D);
         block.post_mlp_norm = vector(D);
       }

@@ -611,7 +611,8 @@ TYPED_TEST(QuantizedLinearOf, IsATableOfTokensToo) {
     Buffer<TokenId, 1> ids({3});
     for (Index t = 0; t < 3; ++t) ids.view()(t) = static_cast<TokenId>(4 - 2 * t);
     Buffer<float, 2> y({3, D}), expected({3, D});
-    token_embedding(reference, std::as_const(ids).view(), table.view(), y.view());
+    const float scale = std::sqrt(static_cast<float>(D));
+    token_embedding(reference, std::as_const(ids).view(), table.view(), scale, y.view());
     for (Index t = 0; t < 3; ++t) {
       for (Index d = 0; d < D; ++d) {
         expected.view()(t, d) =
@@ -622,8 +623,9 @@ TYPED_TEST(QuantizedLinearOf, IsATableOfTokensToo) {
     EXPECT_TRUE(close(y.view(), expected.view(), float_operations(3))) << "D = " << D;
 
     Buffer<float, 2> wide({3, D + 256});
-    EXPECT_THROW(token_embedding(reference, std::as_const(ids).view(), table.view(), wide.view()),
-                 ContractError);
+    EXPECT_THROW(
+        token_embedding(reference, std::as_const(ids).view(), table.view(), scale, wide.view()),
+        ContractError);
   }
 }
 

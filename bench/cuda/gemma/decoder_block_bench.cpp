@@ -24,9 +24,9 @@ void run_qkv(benchmark::State& state) {
                   .read_bytes = D * 4,
                   .write_bytes = (kHeads + 2) * kHeadSize * 4},
                  [&](Index i) {
-                   norm_qkv_rope_append(stream, x.view(), scale.view(), 1e-6f, wq.at(i), wk.at(i),
-                                        wv.at(i), 10000, position.view(), q.view(), keys.view(),
-                                        values.view());
+                   norm_qkv_rope_append(stream, x.view(), scale.view(), {1e-6f, 1}, wq.at(i),
+                                        wk.at(i), wv.at(i), 10000, position.view(), q.view(),
+                                        keys.view(), values.view());
                  });
 }
 
@@ -43,8 +43,8 @@ void run_gate_up(benchmark::State& state) {
                   .read_bytes = D * 4,
                   .write_bytes = F * 4},
                  [&](Index i) {
-                   norm_gate_up_geglu(stream, x.view(), scale.view(), 1e-6f, gate.at(i), up.at(i),
-                                      GeluForm::tanh, y.view());
+                   norm_gate_up_geglu(stream, x.view(), scale.view(), {1e-6f, 1}, gate.at(i),
+                                      up.at(i), GeluForm::tanh, y.view());
                  });
 }
 

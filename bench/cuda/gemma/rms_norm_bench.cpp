@@ -16,7 +16,9 @@ void run(benchmark::State& state, RmsNormKernel kernel) {
   cuda::DeviceBuffer<float, 2> y({T, D});
   bench::measure(state, stream,
                  {.read_bytes = T * D * 4 + D * Index{sizeof(Weight)}, .write_bytes = T * D * 4},
-                 [&](Index) { rms_norm(stream, x.view(), scale.view(), 1e-6f, y.view(), kernel); });
+                 [&](Index) {
+                   rms_norm(stream, x.view(), scale.view(), {1e-6f, 1}, y.view(), kernel);
+                 });
 }
 
 void shapes(benchmark::internal::Benchmark* b) {

@@ -1,5 +1,7 @@
 // Token embedding on the GPU. One token is decoding; 20 are the words of a prompt. Each launch asks
 // for other rows of the whole table, so that they come from device memory.
+#include <cmath>
+
 #include "bench/support/cuda_bench.h"
 #include "cuda/gemma/token_embedding.h"
 
@@ -27,7 +29,8 @@ void run(benchmark::State& state, TokenEmbeddingKernel kernel) {
                   .write_bytes = T * D * 4},
                  [&](Index i) {
                    const DeviceView<const TokenId, 1> some = ids_there.view().row(i % kSets);
-                   token_embedding<Table>(stream, some, table.view(), y.view(), kernel);
+                   token_embedding<Table>(stream, some, table.view(),
+                                          std::sqrt(static_cast<float>(D)), y.view(), kernel);
                  });
 }
 

@@ -17,7 +17,8 @@ namespace {
 using namespace test;
 using cuda::Math;
 
-constexpr float kEps = 0.01f, kTheta = 10000;  // an eps large enough to be seen
+constexpr RmsNormRule kRule{0.01f, 1};  // an eps large enough to be seen
+constexpr float kTheta = 10000;
 constexpr Index kCapacity = 264;
 
 // The largest sum of magnitudes in a product of x and the rows of `weight`: what the error of such a
@@ -84,7 +85,7 @@ struct QkvCase {
         keys_after(random<float, 3>({capacity, s.K, s.H}, 6)),
         values_after(random<float, 3>({capacity, s.K, s.H}, 7)) {
     Buffer<float, 2> normed({1, s.D}), k({1, s.K * s.H}), v({1, s.K * s.H});
-    rms_norm(reference, x.view(), scale.view(), kEps, normed.view());
+    rms_norm(reference, x.view(), scale.view(), kRule, normed.view());
     linear(reference, normed.view(), Linear{wq.view()}, q.view());
     linear(reference, normed.view(), Linear{wk.view()}, k.view());
     linear(reference, normed.view(), Linear{wv.view()}, v.view());
@@ -126,7 +127,7 @@ class CudaDecoderBlockOf : public CudaTest {
     const auto there = position_there(stream, position);
     cuda::DeviceBuffer<float, 2> q({1, s.N * s.H});
     auto keys = to_device(stream, c.keys.view()), values = to_device(stream, c.values.view());
-    norm_qkv_rope_append(stream, x.view(), scale.view(), kEps, wq.view(), wk.view(), wv.view(),
+    norm_qkv_rope_append(stream, x.view(), scale.view(), kRule, wq.view(), wk.view(), wv.view(),
                          kTheta, there.view(), q.view(), keys.view(), values.view());
     EXPECT_TRUE(close(to_host(stream, q.view()).view(), c.q.view(), c.tolerance));
     EXPECT_TRUE(close(to_host(stream, keys.view()).view(), c.keys_after.view(), c.tolerance));
@@ -139,7 +140,7 @@ class CudaDecoderBlockOf : public CudaTest {
     const auto scale = random<Weight, 1>({D}, 2);
     const auto gate = random<Weight, 2>({F, D}, 3), up = random<Weight, 2>({F, D}, 4);
     Buffer<float, 2> normed({1, D}), g({1, F}), u({1, F});
-    rms_norm(reference, x.view(), scale.view(), kEps, normed.view());
+    rms_norm(reference, x.view(), scale.view(), kRule, normed.view());
     linear(reference, normed.view(), Linear{gate.view()}, g.view());
     linear(reference, normed.view(), Linear{up.view()}, u.view());
     geglu(reference, form, g.view(), u.view(), g.view());
@@ -156,7 +157,7 @@ class CudaDecoderBlockOf : public CudaTest {
     const Skipped<Weight, 2> gate_there(stream, gate.view(), skip.q),
         up_there(stream, up.view(), skip.k);
     cuda::DeviceBuffer<float, 2> y({1, F});
-    norm_gate_up_geglu(stream, x_there.view(), scale_there.view(), kEps, gate_there.view(),
+    norm_gate_up_geglu(stream, x_there.view(), scale_there.view(), kRule, gate_there.view(),
                        up_there.view(), form, y.view());
     EXPECT_TRUE(close(to_host(stream, y.view()).view(), g.view(), tolerance));
   }
@@ -335,6 +336,12 @@ TYPED_TEST(CudaDecoderBlockOf, DecodesGemma2AsTheReferenceDoes) {
   expect_decodes_in_all_layers<TypeParam>(small_gemma2());
 }
 
+TYPED_TEST(CudaDecoderBlockOf, DecodesWithoutAnOffsetOfTheNorms) {
+  auto shape = small_gemma2();
+  shape.norm_offset = 0;
+  expect_decodes<TypeParam>(shape, 0, Math::bf16, Way::each_time);
+}
+
 TYPED_TEST(CudaDecoderBlockOf, IsRecordedOnceForAllTokens) {
   expect_decodes<TypeParam>(small_gemma1(), 0, Math::float32, Way::recorded);
   expect_decodes<TypeParam>(small_gemma2(), 0, Math::float32, Way::recorded);
@@ -370,7 +377,7 @@ TEST_F(CudaDecoderBlock, RejectsShapesThatDoNotFit) {
     const cuda::DeviceBuffer<Index, 1> position({s.positions});
     cuda::DeviceBuffer<float, 2> q(s.q);
     cuda::DeviceBuffer<float, 3> keys(s.keys), values(s.values);
-    norm_qkv_rope_append(stream, x.view(), scale.view(), kEps, wq.view(), wk.view(), wv.view(),
+    norm_qkv_rope_append(stream, x.view(), scale.view(), kRule, wq.view(), wk.view(), wv.view(),
                          kTheta, position.view(), q.view(), keys.view(), values.view());
   };
   EXPECT_THROW(try_it({.x = {2, 8}}), ContractError);
@@ -399,8 +406,8 @@ TEST_F(CudaDecoderBlock, RejectsGatesThatDoNotFit) {
     const cuda::DeviceBuffer<float, 2> x(x_shape), gate(gate_shape), up(up_shape);
     const cuda::DeviceBuffer<float, 1> scale({gains});
     cuda::DeviceBuffer<float, 2> y(y_shape);
-    norm_gate_up_geglu(stream, x.view(), scale.view(), kEps, gate.view(), up.view(), GeluForm::tanh,
-                       y.view());
+    norm_gate_up_geglu(stream, x.view(), scale.view(), kRule, gate.view(), up.view(),
+                       GeluForm::tanh, y.view());
   };
   EXPECT_THROW(try_it({2, 8}, 8, {3, 8}, {3, 8}, {1, 3}), ContractError);
   EXPECT_THROW(try_it({1, 8}, 7, {3, 8}, {3, 8}, {1, 3}), ContractError);

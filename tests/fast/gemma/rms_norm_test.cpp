@@ -13,7 +13,7 @@ using namespace test;
 
 const Fast fast({.threads = 2});
 
-constexpr float kEps = 1e-6f;
+constexpr RmsNormRule kRule{1e-6f, 1};
 
 template <class Weight>
 class FastRmsNormOf : public ::testing::Test {};
@@ -26,11 +26,13 @@ TYPED_TEST(FastRmsNormOf, MatchesReference) {
     for (Index D : {1, 3, 72, 255, 1152, 4304}) {
       const auto x = random<float, 2>({T, D}, 1);
       const auto scale = random<TypeParam, 1>({D}, 2);
-      Buffer<float, 2> expected({T, D}), y({T, D});
-      rms_norm(reference, x.view(), scale.view(), kEps, expected.view());
-      rms_norm(fast, x.view(), scale.view(), kEps, y.view());
-      EXPECT_TRUE(close(y.view(), expected.view(), twice(float_sum_of(D))))
-          << "T = " << T << ", D = " << D;
+      for (const RmsNormRule rule : {kRule, {1e-6f, 0}}) {
+        Buffer<float, 2> expected({T, D}), y({T, D});
+        rms_norm(reference, x.view(), scale.view(), rule, expected.view());
+        rms_norm(fast, x.view(), scale.view(), rule, y.view());
+        EXPECT_TRUE(close(y.view(), expected.view(), twice(float_sum_of(D))))
+            << "T = " << T << ", D = " << D << ", offset " << rule.offset;
+      }
     }
   }
 }
@@ -44,9 +46,9 @@ TEST(FastRmsNorm, TakesEachRowByItself) {
   }
   const auto scale = random<float, 1>({D}, 2);
   Buffer<float, 2> together({T, D}), alone({1, D});
-  rms_norm(fast, std::as_const(x).view(), scale.view(), kEps, together.view());
+  rms_norm(fast, std::as_const(x).view(), scale.view(), kRule, together.view());
   for (Index t = 0; t < T; ++t) {
-    rms_norm(fast, std::as_const(x).view().rows(t, t + 1), scale.view(), kEps, alone.view());
+    rms_norm(fast, std::as_const(x).view().rows(t, t + 1), scale.view(), kRule, alone.view());
     EXPECT_TRUE(close(alone.view(), together.view().rows(t, t + 1), kExact)) << "t = " << t;
   }
 }
@@ -57,9 +59,9 @@ TEST(FastRmsNorm, AddsEpsInsideTheRoot) {
   for (Index i = 0; i < x.view().count(); ++i) x.view().data()[i] *= 1e-3f;
   const auto scale = random<float, 1>({72}, 2);
   Buffer<float, 2> expected({2, 72}), y({2, 72});
-  for (float eps : {0.0f, kEps, 1e-5f}) {
-    rms_norm(reference, std::as_const(x).view(), scale.view(), eps, expected.view());
-    rms_norm(fast, std::as_const(x).view(), scale.view(), eps, y.view());
+  for (float eps : {0.0f, 1e-6f, 1e-5f}) {
+    rms_norm(reference, std::as_const(x).view(), scale.view(), {eps, 1}, expected.view());
+    rms_norm(fast, std::as_const(x).view(), scale.view(), {eps, 1}, y.view());
     EXPECT_TRUE(close(y.view(), expected.view(), twice(float_sum_of(72)))) << "eps = " << eps;
   }
 }
@@ -68,7 +70,7 @@ TEST(FastRmsNorm, ZeroRowStaysZero) {
   const Buffer<float, 2> x({2, 72});
   const auto scale = random<float, 1>({72}, 2);
   auto y = random<float, 2>({2, 72}, 3);
-  rms_norm(fast, x.view(), scale.view(), kEps, y.view());
+  rms_norm(fast, x.view(), scale.view(), kRule, y.view());
   EXPECT_TRUE(close(y.view(), x.view(), kExact));
 }
 
@@ -77,8 +79,8 @@ TEST(FastRmsNorm, MayWriteInPlace) {
     auto x = random<float, 2>({13, D}, 1);
     const auto scale = random<float, 1>({D}, 2);
     Buffer<float, 2> y({13, D});
-    rms_norm(fast, std::as_const(x).view(), scale.view(), kEps, y.view());
-    rms_norm(fast, std::as_const(x).view(), scale.view(), kEps, x.view());
+    rms_norm(fast, std::as_const(x).view(), scale.view(), kRule, y.view());
+    rms_norm(fast, std::as_const(x).view(), scale.view(), kRule, x.view());
     EXPECT_TRUE(close(x.view(), y.view(), kExact)) << "D = " << D;
   }
 }
@@ -92,8 +94,8 @@ TEST(FastRmsNorm, TakesWindows) {
     const View<const float, 2> x(&wide_x.view()(0, 1), {5, D}, {D + 2, 1});
     const View<const float, 1> gain(&scale.view()(1), {D});
     const View<float, 2> expected(&wide_expected.view()(0, 1), {5, D}, {D + 3, 1});
-    rms_norm(reference, x, gain, kEps, expected);
-    rms_norm(fast, x, gain, kEps, View<float, 2>(&wide_y.view()(0, 1), {5, D}, {D + 3, 1}));
+    rms_norm(reference, x, gain, kRule, expected);
+    rms_norm(fast, x, gain, kRule, View<float, 2>(&wide_y.view()(0, 1), {5, D}, {D + 3, 1}));
     EXPECT_TRUE(close(wide_y.view(), wide_expected.view(), twice(float_sum_of(D)))) << "D = " << D;
   }
 }
@@ -102,7 +104,7 @@ TEST(FastRmsNorm, TakesNoTokens) {
   const Buffer<float, 2> x({0, 7});
   const Buffer<float, 1> scale({7});
   Buffer<float, 2> y({0, 7});
-  EXPECT_NO_THROW(rms_norm(fast, x.view(), scale.view(), kEps, y.view()));
+  EXPECT_NO_THROW(rms_norm(fast, x.view(), scale.view(), kRule, y.view()));
 }
 
 TEST(FastRmsNorm, RejectsWrongShapes) {
@@ -110,9 +112,9 @@ TEST(FastRmsNorm, RejectsWrongShapes) {
   const Buffer<float, 1> scale({64}), short_scale({63});
   Buffer<float, 2> y({3, 64}), short_y({2, 64});
   const View<const float, 2> every_second(wide.view().data(), {3, 64}, {128, 2});
-  EXPECT_THROW(rms_norm(fast, x.view(), short_scale.view(), kEps, y.view()), ContractError);
-  EXPECT_THROW(rms_norm(fast, x.view(), scale.view(), kEps, short_y.view()), ContractError);
-  EXPECT_THROW(rms_norm(fast, every_second, scale.view(), kEps, y.view()), ContractError);
+  EXPECT_THROW(rms_norm(fast, x.view(), short_scale.view(), kRule, y.view()), ContractError);
+  EXPECT_THROW(rms_norm(fast, x.view(), scale.view(), kRule, short_y.view()), ContractError);
+  EXPECT_THROW(rms_norm(fast, every_second, scale.view(), kRule, y.view()), ContractError);
 }
 
 }  // namespace
