@@ -26,9 +26,10 @@ int run_bench(const Options& options) {
   if (options.device != "auto" && options.device != "cpu") {
     throw UsageError("bench measures the CPU, not --device " + options.device);
   }
-  const Fast fast({.threads = threads_of(options)});
   const ModelFolder found = find_model(options);
-  print_notes(options, {found.note});
+  const ProvenKernels kernels = kernels_of(options);
+  print_notes(options, {found.note, kernels.note});
+  const Fast fast({.kernels = kernels.kernels, .threads = threads_of(options)});
   const auto dtype = options.pipeline().dtype;
   const int rounds = static_cast<int>(options.rounds);
   const Measurement m = options.reference ? measure(reference, fast, found.path, dtype, rounds)

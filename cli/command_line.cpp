@@ -17,7 +17,7 @@ std::string flags_of(Command command) {
   const std::string model = all + "--model --hf-repo --revision ";
   const std::string pipeline = model +
                                "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
-                               "--resize --reference --device --threads --json ";
+                               "--resize --reference --device --kernels --threads --json ";
   const std::string ask = pipeline +
                           "--image --max-tokens --temperature --top-p --top-k --do-sample --seed "
                           "--output --skip-special-tokens --perf --dump --trace ";
@@ -36,7 +36,7 @@ std::string flags_of(Command command) {
     case Command::eval:
       return pipeline;
     case Command::bench:
-      return model + "--dtype --reference --device --threads --json ";
+      return model + "--dtype --reference --device --kernels --threads --json ";
     case Command::quantize:
       return model + "--dtype --threads --output ";
     case Command::inspect:
@@ -84,6 +84,7 @@ void Parser::add_flags(Options& o) {
   app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)");
   app.add_option("-t,--threads", o.threads, "Threads (default: all cores)");
   app.add_option("--device", o.device, "auto, cpu, cuda[:N] or emulated");
+  app.add_option("--kernels", o.kernels, "auto, or the CPU's kernels by name: portable, avx2, ...");
   app.add_flag("--list-devices", o.list_devices, "List the devices");
   app.add_flag("--version", o.version, "Show version, commit and executors");
   app.add_flag("--help-all", o.help_all, "Show this help and every alias");

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "fast/core/kernels.h"
+#include "cli/model_folder.h"
 #include "fast/core/processors.h"
 
 namespace paligemma::cli {
@@ -37,6 +37,19 @@ Found find_cuda(int number) {
               tenths(kOldestCapability)};
 }
 
+Device cpu_for(const Options& options) {
+  Device cpu{"cpu", "cpu"};
+  cpu.threads = threads_of(options);
+  cpu.executor = "reference";
+  if (options.reference) return cpu;
+  const auto [kernels, note] = kernels_of(options);
+  cpu.kernels = kernels;
+  cpu.note = note;
+  cpu.executor =
+      "fast (" + std::string(kernels->name) + ": " + std::string(kernels->products) + ")";
+  return cpu;
+}
+
 }  // namespace
 
 int threads_of(const Options& options) {
@@ -45,17 +58,19 @@ int threads_of(const Options& options) {
   return options.threads ? threads : std::min(threads, usable_processors());
 }
 
+ProvenKernels kernels_of(const Options& options) {
+  for (const Kernels* kernels : available_kernels()) {
+    if (kernels->name == options.kernels) return {kernels, ""};
+  }
+  return proven_kernels(find_model(options).path);
+}
+
 Device choose_device(const Options& options) {
-  Device cpu{"cpu", "cpu"};
-  cpu.threads = threads_of(options);
-  cpu.executor = options.reference ? "reference"
-                                   : "fast (" + std::string(best_kernels().name) + ": " +
-                                         std::string(best_kernels().products) + ")";
   if (options.reference || options.device == "cpu") {
     if (options.reference && options.device != "cpu" && options.device != "auto") {
       throw UsageError("--reference runs on the CPU, not on --device " + options.device);
     }
-    return cpu;
+    return cpu_for(options);
   }
   if (options.device == "emulated") {
     if (!cuda::is_emulated()) {
@@ -65,9 +80,9 @@ Device choose_device(const Options& options) {
     return {"emulated", "emulated (kernels on the CPU)", 0};
   }
   if (options.device == "auto") {
-    if (cuda::is_emulated()) return cpu;
+    if (cuda::is_emulated() || options.kernels != "auto") return cpu_for(options);
     Found found = find_cuda(0);
-    if (!found.problem.empty()) return cpu;
+    if (!found.problem.empty()) return cpu_for(options);
     found.device.note = "running on " + found.device.text;
     return found.device;
   }

@@ -113,14 +113,15 @@ Scores examine(const Pipeline<On>& pipeline, const Examination& examination,
 
 // One pipeline for each thread that examines: a scene is too little work to share.
 template <class On>
-auto for_each_thread(Pipeline<On> pipeline, int threads) {
+auto for_each_thread(Pipeline<On> pipeline, const Device& device) {
   std::vector<Pipeline<On>> all;
   all.push_back(std::move(pipeline));
   if constexpr (std::copyable<On>) {
-    for (int i = 1; i < threads; ++i) all.push_back(all.front());
+    for (int i = 1; i < device.threads; ++i) all.push_back(all.front());
   }
   if constexpr (std::same_as<On, Fast>) {
-    for (auto& each : all) each = each.with(Fast({.threads = 1}));
+    const Fast::Options alone{.kernels = device.kernels, .threads = 1};
+    for (auto& each : all) each = each.with(Fast(alone));
   }
   return all;
 }
@@ -217,7 +218,7 @@ int run_eval(const Options& options) {
   return with_executor(options, [&](auto on, const Device& device) {
     print_notes(options, {device.note, found.note});
     Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
-    const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
+    const auto pipelines = for_each_thread(std::move(pipeline), device);
     const Scores scores = examine_all(pipelines, all);
     if (options.json) {
       std::cout << as_json(options.split, scores).text() << "\n";

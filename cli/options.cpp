@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "fast/core/kernels.h"
 #include "paligemma/pipeline.h"
 
 namespace paligemma::cli {
@@ -18,6 +19,21 @@ void refuse(bool given, const char* flag) {
 
 void require(bool fits, const std::string& rule) {
   if (!fits) throw UsageError(rule);
+}
+
+void check_kernels(const Options& o) {
+  if (o.kernels == "auto") return;
+  std::string all = "auto";
+  bool is_there = false;
+  for (const Kernels* kernels : available_kernels()) {
+    all += ", " + std::string(kernels->name);
+    is_there |= kernels->name == o.kernels;
+  }
+  const std::string given = "--kernels " + o.kernels;
+  require(is_there, given + ": must be one of " + all + " on this processor");
+  require(!o.reference, given + ": --reference has no kernels");
+  require(o.device == "auto" || o.device == "cpu",
+          given + ": these are the CPU's, not those of --device " + o.device);
 }
 
 }  // namespace
@@ -62,6 +78,7 @@ void check(const Options& o) {
   const bool numbered = o.device.starts_with("cuda:") && !number.empty() &&
                         number.find_first_not_of("0123456789") == number.npos;
   if (!numbered) one_of("--device", o.device, {"auto", "cpu", "cuda", "cuda:N", "emulated"});
+  check_kernels(o);
 }
 
 PipelineOptions Options::pipeline() const {

@@ -53,7 +53,7 @@ struct Options {
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
   float top_p = 1;
   std::int64_t top_k = 0, seed = 0;
-  std::string device = "auto", resize = "config";
+  std::string device = "auto", kernels = "auto", resize = "config";
   bool reference = false;
   // Scenes of the tiny world, to draw or to be scored on.
   std::optional<std::string> description;

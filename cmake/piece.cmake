@@ -66,8 +66,10 @@ function(pg_fast_kernels)
     list(APPEND sets avx2 avx512 avx512_bf16)
   endif()
   set(objects)
+  set(proven $<TARGET_OBJECTS:fast_core_kernel_check>)
   foreach(set IN LISTS sets)
     pg_objects(fast_kernels_${set} fast/kernels/${set}.cpp)
+    list(APPEND proven $<TARGET_OBJECTS:fast_kernels_${set}>)
     set(targets fast_kernels_${set})
     if(PG_TESTS)  # once more without inlining, so that nothing is hidden by it
       list(APPEND targets fast_kernels_${set}_apart)
@@ -88,6 +90,13 @@ function(pg_fast_kernels)
       list(APPEND objects $<TARGET_OBJECTS:${target}>)
     endforeach()
   endforeach()
+  # What has been proven of these objects says nothing of others.
+  set(build ${PROJECT_BINARY_DIR}/generated/kernel_build.cpp)
+  add_custom_command(OUTPUT ${build} VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${build} "-DOBJECTS=${proven}"
+            -P ${PROJECT_SOURCE_DIR}/cmake/kernel_build.cmake
+    DEPENDS ${proven} ${PROJECT_SOURCE_DIR}/cmake/kernel_build.cmake)
+  pg_objects(fast_kernel_build ${build})
   if(PG_TESTS)
     find_package(Python3 REQUIRED COMPONENTS Interpreter)
     add_test(NAME fast/weak_symbols COMMAND Python3::Interpreter

@@ -35,6 +35,7 @@ const std::vector<Flag> kFlags{
     {{"--dtype", "int8"}, kAsk + Commands{"eval", "bench", "quantize"}},
     {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize"}},
     {{"--device", "cpu"}, kAsk + Commands{"eval", "bench"}},
+    {{"--kernels", "portable"}, kAsk + Commands{"eval", "bench"}},
     {{"--reference"}, kAsk + Commands{"eval", "bench"}},
     {{"--tokenizer", "x"}, kAsk + Commands{"eval", "tokenize"}},
     {{"--mask-decoder", "x"}, kAsk + Commands{"eval"}},

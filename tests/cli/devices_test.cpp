@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "fast/core/kernels.h"
 #include "tests/support/run_program.h"
 #include "tests/support/source_dir.h"
 
@@ -56,6 +58,70 @@ TEST(Devices, OnTheCpuVNamesTheKernels) {
   EXPECT_EQ(reference.exit_code, 0) << reference;
   EXPECT_NE(reference.err.find("device: cpu, executor: reference, "), std::string::npos)
       << reference;
+}
+
+TEST(Kernels, CanBeNamed) {
+  const std::string answer = run_program(kQuestion).out;
+  for (const Kernels* kernels : available_kernels()) {
+    const std::string name(kernels->name);
+    const Ran ran = run_program(with(kQuestion, {"--kernels", name, "-v"}));
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    EXPECT_EQ(ran.out, answer);
+    EXPECT_NE(ran.err.find("executor: fast (" + name + ": "), std::string::npos) << ran;
+  }
+  EXPECT_EQ(run_program(with(kQuestion, {"--kernels", "auto"})).out, answer);
+  EXPECT_EQ(run_program({"eval", "--scenes", "1", "--kernels", "portable"}).exit_code, 0);
+  const Ran bench = run_program({"bench", "--rounds", "1", "--kernels", "portable", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(bench.out)["kernels"], "portable");
+}
+
+TEST(Kernels, ThatTheProcessorLacksAreRefused) {
+  std::set<std::string> lacking{"avx2", "avx512", "avx512_bf16", "sse9", "", "Portable"};
+  for (const Kernels* kernels : available_kernels()) lacking.erase(std::string(kernels->name));
+  for (const std::string& name : lacking) {
+    for (const auto& command : {kQuestion, {"eval"}, {"bench"}}) {
+      EXPECT_TRUE(refuses(run_program(with(command, {"--kernels", name})), 2,
+                          {"--kernels " + name, "auto, ", "portable"}));
+    }
+  }
+}
+
+TEST(Kernels, AreOfTheFastExecutor) {
+  for (const std::vector<std::string>& other :
+       std::vector<std::vector<std::string>>{{"--reference"}, {"--device", "cuda"}}) {
+    EXPECT_TRUE(refuses(run_program(with(kQuestion, with(other, {"--kernels", "portable"}))), 2,
+                        {"--kernels portable", other[0]}));
+  }
+  const Ran ran = run_emulated(with(kQuestion, {"--device", "emulated", "--kernels", "portable"}));
+  EXPECT_TRUE(refuses(ran, 2, {"--kernels portable", "emulated"}));
+}
+
+// What was proven is kept, and nothing is said of it; where it cannot be kept nothing is said either.
+TEST(Kernels, AreProvenRightOnce) {
+  TemporaryFolder home;
+  const auto file = home / "paligemma/proven-kernels";
+  const auto ask_with = [&](const std::string& cache, const std::vector<std::string>& more) {
+    const Ran ran =
+        run_program(with(kQuestion, more), {.environment = {{"XDG_CACHE_HOME", cache}}});
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    EXPECT_EQ(ran.err, "");
+  };
+  for (const auto& more : {std::vector<std::string>{"--reference"}, {"--kernels", "portable"}}) {
+    ask_with(home.path(), more);
+    EXPECT_FALSE(std::filesystem::exists(file));
+  }
+  ask_with(home.path(), {});
+  const std::string kept = read_bytes(file);
+  const bool is_checked = available_kernels().size() > 1;
+  EXPECT_EQ(count_lines(kept), is_checked ? 1u : 0u);
+  EXPECT_TRUE(kept.starts_with(is_checked ? best_kernels().name : ""));
+  const auto written = [&] { return std::filesystem::last_write_time(file); };
+  if (is_checked) {
+    const auto before = written();
+    ask_with(home.path(), {});
+    EXPECT_EQ(written(), before);
+  }
+  for (const char* nowhere : {"/dev/null", "/proc/self", "relative", ""}) ask_with(nowhere, {});
 }
 
 TEST(Devices, QuantizedWeightsAreForTheCpu) {

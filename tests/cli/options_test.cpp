@@ -42,6 +42,8 @@ TEST(Ranges, AreCheckedBeforeAnythingIsRead) {
                                                       {"--device", "cudax"},
                                                       {"--device", "cuda:"},
                                                       {"--device", "cuda:x"},
+                                                      {"--kernels", "sse9"},
+                                                      {"--kernels", ""},
                                                       {"--softcap", "30"},
                                                       {"--resize", "lanczos"},
                                                       {"--sliding-window", "4"},

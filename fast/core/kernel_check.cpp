@@ -1,0 +1,236 @@
+#include "fast/core/kernel_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <vector>
+
+#include "fast/core/child_process.h"
+
+namespace paligemma {
+namespace {
+
+using Numbers = std::vector<float>;
+
+struct Check {
+  std::string name;
+  std::function<Numbers(const Fast&)> run;
+  float tolerance;  // of the largest number that the portable kernels give
+};
+
+// Whole numbers from -127 to 127, by chance, the same at every run.
+class Steps {
+ public:
+  explicit Steps(std::uint32_t seed) : state_(seed) {}
+  int next() {
+    state_ = state_ * 1664525u + 1013904223u;
+    return static_cast<int>((state_ >> 16) % 255) - 127;
+  }
+
+ private:
+  std::uint32_t state_;
+};
+
+// Numbers in [-1, 1] that need all digits of a float.
+Numbers uniform(Index count, std::uint32_t seed) {
+  Steps steps(seed);
+  Numbers numbers(static_cast<std::size_t>(count));
+  for (float& x : numbers) x = static_cast<float>(steps.next() * 255 + steps.next()) / 32512.0f;
+  return numbers;
+}
+
+// ---- products --------------------------------------------------------------------------------------
+
+// x, weights and bias are whole steps of 2^-7, and the largest x of a block of 256 is 127 of them. So neither
+// bf16 nor 8 bits with a scale round them; products are multiples of 2^-14, and floats sum those exactly up
+// to 2^10, which no sum here comes near. Every order gives the same bits.
+constexpr float kStep = 0x1p-7f;
+constexpr float kNoRounding = 0;
+// An exponential within 2 ulp, whose argument three roundings put off, where GELU bends: |x| < 4.
+constexpr float kGeluRounding = 0x1p-20f;
+
+template <class Number>
+Number next_weight(Steps& steps) {
+  if constexpr (std::is_same_v<Number, Int8Block>) {
+    Int8Block block{.scale = kStep, .q = {}};
+    for (auto& q : block.q) q = static_cast<std::int8_t>(steps.next());
+    return block;
+  } else if constexpr (std::is_same_v<Number, Int4Block>) {
+    Int4Block block{.scale = kStep, .factor = {}, .pair = {}};
+    for (auto& factor : block.factor) factor = static_cast<std::int8_t>(steps.next() % 16);
+    for (auto& pair : block.pair) pair = static_cast<std::uint8_t>(steps.next() + 128);
+    return block;
+  } else {
+    return narrow<Number>(static_cast<float>(steps.next()) * kStep);
+  }
+}
+
+template <class Number>
+std::vector<Number> weights(Index count, std::uint32_t seed) {
+  Steps steps(seed);
+  std::vector<Number> numbers(static_cast<std::size_t>(count));
+  for (Number& number : numbers) number = next_weight<Number>(steps);
+  return numbers;
+}
+
+struct Sizes {
+  Index T, O, I;
+};
+
+// What a layer writes, and what stood beside it.
+template <class Weight>
+Numbers products(const Fast& on, void (*kernel)(const Fast&, const LinearWork<Weight>&), Sizes z,
+                 bool gated, bool gelu) {
+  constexpr bool kBlocks = !std::is_same_v<Weight, float> && sizeof(Weight) > 2;
+  const Index row = kBlocks ? blocks_of(z.I) : z.I, stride = z.O + 3;
+  auto x = weights<float>(z.T * z.I, 1);
+  for (Index t = 0; t < z.T; ++t) {
+    for (Index i = 0; i < z.I; i += kBlock) x[static_cast<std::size_t>(t * z.I + i)] = 127 * kStep;
+  }
+  const auto weight = weights<Weight>(z.O * row, 2), gate = weights<Weight>(z.O * row, 3);
+  const auto bias = weights<float>(z.O, 4), gate_bias = weights<float>(z.O, 5);
+  Numbers y(static_cast<std::size_t>(z.T * stride), 7.0f);
+  kernel(on, {x.data(), weight.data(), bias.data(), gated ? gate.data() : nullptr,
+              gated ? gate_bias.data() : nullptr, gelu, y.data(), z.T, z.O, z.I, stride});
+  return y;
+}
+
+constexpr Index kManyFeatures = 8400;  // more than a panel has, and than the first cache
+
+template <class Weight>
+void add_products(std::vector<Check>& checks, const std::string& type,
+                  void (*LinearKernels::*kernel)(const Fast&, const LinearWork<Weight>&)) {
+  const auto add = [&](const std::string& what, Sizes sizes, bool gated, bool gelu) {
+    checks.push_back({type + " weights, " + what,
+                      [=](const Fast& on) {
+                        return products(on, on.kernels().linear.*kernel, sizes, gated, gelu);
+                      },
+                      gelu ? kGeluRounding : kNoRounding});
+  };
+  for (const Index T : {2, 9}) {
+    const std::string rows = T == 2 ? "few rows" : "many rows";
+    add(rows, {T, 53, 300}, false, false);
+    add(rows + ", a gate", {T, 53, 300}, true, false);
+    add(rows + ", GELU", {T, 53, 70}, false, true);
+    add(rows + ", a gate and GELU", {T, 53, 70}, true, true);
+    add(rows + " of many features", {T, 5, kManyFeatures}, false, false);
+  }
+}
+
+// ---- attention -------------------------------------------------------------------------------------
+
+constexpr Index kKeys = 37;
+
+// Sums of H products and of kKeys values, and an exponential: some hundred roundings of either sign.
+constexpr float kAttentionRounding = 0x1p-18f;
+
+struct Attention {
+  Index T, N, K, H;
+  bool masked;
+  float soft_cap;
+};
+
+Numbers attention(const Fast& on, const Attention& a) {
+  const auto q = uniform(a.T * a.N * a.H, 1), k = uniform(kKeys * a.K * a.H, 2),
+             v = uniform(kKeys * a.K * a.H, 3);
+  std::vector<KeyRange> visible;
+  for (Index t = 0; t < a.T; ++t) visible.push_back({t % 5, kKeys - (a.T - 1 - t) % 19});
+  Numbers out(q.size());
+  on.kernels().attention(
+      on, {q.data(), k.data(), v.data(), out.data(), a.masked ? visible.data() : nullptr,
+           AttentionRule{1 / std::sqrt(static_cast<float>(a.H)), a.soft_cap}, a.T, a.N, a.H, kKeys,
+           a.K, a.N * a.H, a.H, a.K * a.H, a.H, a.K * a.H, a.H, a.N * a.H, a.H});
+  return out;
+}
+
+void add_attention(std::vector<Check>& checks) {
+  const auto add = [&](const std::string& name, const Attention& a) {
+    checks.push_back({name, [=](const Fast& on) { return attention(on, a); }, kAttentionRounding});
+  };
+  for (const Index H : {20, 72}) {
+    add("attention, one query", {1, 4, 2, H, false, kNoSoftCap});
+    add("attention, few queries", {3, 4, 1, H, true, kNoSoftCap});
+    add("attention, many queries", {23, 4, 2, H, false, kNoSoftCap});
+    add("attention, many queries, a mask and a cap", {23, 4, 2, H, true, 0.5f});
+  }
+}
+
+// ---- logits ----------------------------------------------------------------------------------------
+
+constexpr Index kLogits = 2099;
+
+// Exponentials within 2 ulp, of which a lane adds up to 256 in floats; tanh as a quotient of two such.
+constexpr float kLogitRounding = 0x1p-19f;
+
+Numbers maxima(const Fast& on) {
+  const auto max_with = [&](Index at, float x) {
+    Numbers logits = uniform(kLogits, 1);
+    logits[static_cast<std::size_t>(at)] = x;
+    return on.kernels().logits.max(logits.data(), kLogits);
+  };
+  Numbers found;
+  for (const Index at : {Index{0}, Index{700}, kLogits - 1}) {
+    for (const float x : {0.0f, 2.0f, -INFINITY, INFINITY, NAN}) found.push_back(max_with(at, x));
+  }
+  return found;
+}
+
+Numbers sum_of_exponentials(const Fast& on) {
+  Numbers logits = uniform(kLogits, 2);
+  for (float& x : logits) x *= 30;
+  return {static_cast<float>(on.kernels().logits.sum_exp(logits.data(), kLogits, 30))};
+}
+
+Numbers capped(const Fast& on) {
+  Numbers logits = uniform(kLogits, 3);
+  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] *= i % 2 == 0 ? 90.0f : 3.0f;
+  on.kernels().logits.soft_cap(30, logits.data(), kLogits);
+  return logits;
+}
+
+// ----------------------------------------------------------------------------------------------------
+
+std::vector<Check> all_checks() {
+  std::vector<Check> checks;
+  add_products(checks, "f32", &LinearKernels::f32);
+  add_products(checks, "bf16", &LinearKernels::bf16);
+  add_products(checks, "f16", &LinearKernels::f16);
+  add_products(checks, "int8", &LinearKernels::int8);
+  add_products(checks, "int4", &LinearKernels::int4);
+  add_attention(checks);
+  checks.push_back({"the largest logit", maxima, kNoRounding});
+  checks.push_back({"the sum of exponentials", sum_of_exponentials, kLogitRounding});
+  checks.push_back({"capped logits", capped, kLogitRounding});
+  return checks;
+}
+
+bool agree(const Numbers& actual, const Numbers& expected, float tolerance) {
+  float largest = 0;
+  for (const float x : expected) largest = std::max(largest, std::abs(x));
+  return std::equal(actual.begin(), actual.end(), expected.begin(), [&](float a, float e) {
+    return a == e || std::abs(a - e) <= tolerance * largest;  // not taken by a NaN
+  });
+}
+
+}  // namespace
+
+std::string failed_check(const Kernels& kernels, const CheckListener& before) {
+  const Fast checked({.kernels = &kernels, .threads = 1}),
+      portable({.kernels = available_kernels().back(), .threads = 1});
+  for (const Check& check : all_checks()) {
+    if (before) before(check.name);
+    if (!agree(check.run(checked), check.run(portable), check.tolerance)) return check.name;
+  }
+  return "";
+}
+
+std::string failed_check_apart(const Kernels& kernels) {
+  const std::string passed = "passed";
+  const std::string last = last_words([&](const Say& say) {
+    say("the beginning");
+    if (failed_check(kernels, say).empty()) say(passed);
+  });
+  return last == passed ? "" : last;
+}
+
+}  // namespace paligemma
