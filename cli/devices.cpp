@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/model_folder.h"
+#include "cuda/core/measured.h"
 #include "fast/core/processors.h"
 
 namespace paligemma::cli {
@@ -21,6 +22,7 @@ std::string tenths(int capability) {
 struct Found {
   Device device;
   std::string problem;  // empty if it can
+  int capability = 0;
 };
 Found find_cuda(int number) {
   if (std::string problem = cuda::device_problem(); !problem.empty()) return {{}, problem};
@@ -31,7 +33,7 @@ Found find_cuda(int number) {
   }
   const auto& [name, bytes, capability] = devices[static_cast<std::size_t>(number)];
   const std::string text = id + " (" + name + ")";
-  if (capability >= kOldestCapability) return {{id, text, number}, ""};
+  if (capability >= kOldestCapability) return {{id, text, number}, "", capability};
   return {{},
           text + " has compute capability " + tenths(capability) + "; the kernels need " +
               tenths(kOldestCapability)};
@@ -83,6 +85,13 @@ Device choose_device(const Options& options) {
     if (cuda::is_emulated() || options.kernels != "auto") return cpu_for(options);
     Found found = find_cuda(0);
     if (!found.problem.empty()) return cpu_for(options);
+    if (!cuda::is_measured(found.capability)) {
+      Device cpu = cpu_for(options);
+      cpu.note += (cpu.note.empty() ? "" : "; ") +
+                  ("running on the CPU, since compute capability " + tenths(found.capability)) +
+                  " has not been measured; --device cuda takes " + found.device.text;
+      return cpu;
+    }
     found.device.note = "running on " + found.device.text;
     return found.device;
   }

@@ -16,7 +16,7 @@ struct Device {
   std::string text;                  // "cuda:0 (NVIDIA H200)"
   int cuda = -1;                     // its number; -1 if it is the CPU
   std::string executor = "cuda";     // on the CPU "reference", or "fast" and its kernels
-  std::string note = "";             // that it was chosen unasked, or which kernels failed
+  std::string note = "";             // that it was chosen unasked, or why another was not
   int threads = 1;                   // of the CPU
   const Kernels* kernels = nullptr;  // of the fast executor
 };

@@ -14,6 +14,7 @@
 - The old text of every deliberate fault stands once, in the piece that has the fault.
 - No file of code is longer than 300 lines; nothing calls exit, asks the file system so that it may throw, or
   uses -ffast-math.
+- The GPUs of cuda/core/measured.h are those of docs/cuda/results.
 - A piece that has one file under cuda/ has its header, kernels and test there, and kernels are started by
   launch alone and do not ask for whom they are compiled.
 """
@@ -219,6 +220,13 @@ def check_code():
             problem(name, "uses -ffast-math")
 
 
+def check_measured():
+    listed = re.search(r"kMeasured\{(.*?)\}", text_of("cuda/core/measured.h"), re.S)[1]
+    pages = re.findall(r"/sm_(\d+)\.md", " ".join(tracked("docs/cuda/results/*")))
+    if sorted(re.findall(r"\d+", listed)) != sorted(pages):
+        problem("cuda/core/measured.h", f"lists {{{listed}}}, docs/cuda/results has {{{', '.join(pages)}}}")
+
+
 check_pieces()
 check_includes()
 check_pages()
@@ -226,6 +234,7 @@ check_versions()
 check_names()
 check_numbers()
 check_code()
+check_measured()
 problems += lists.problems()
 print("\n".join(problems) or "the repository keeps its rules")
 sys.exit(1 if problems else 0)
