@@ -32,7 +32,7 @@ void write_stdout(std::string_view text) {
 }
 
 // "<loc0051> cat" without its location and segmentation tokens.
-std::string without_special(const Tokenizer& tokenizer, const Answer& answer) {
+std::string without_special(const Tokenizer& tokenizer, const Reply& answer) {
   std::vector<TokenId> words;
   for (const GeneratedToken& token : answer.tokens) {
     if (!tokenizer.loc(token.id) && !tokenizer.seg(token.id)) words.push_back(token.id);
@@ -90,7 +90,7 @@ class Asker {
       std::fprintf(stderr, "prompt: %s\n", prompt_text(pipeline_.tokenizer(), made.ids).c_str());
     }
 
-    AnswerOptions how;
+    ReplyOptions how;
     if (options_.max_tokens) how.max_tokens = *options_.max_tokens;
     how.sampler = options_.sampler();
     const bool streams = !options_.json && !options_.skip_special_tokens;
@@ -99,7 +99,7 @@ class Asker {
       if (streams) write_stdout(text);
     };
     if (trace_) trace_->begin();
-    const Answer answer = pipeline_.generate(*picture_, prompt, how, listener());
+    const Reply answer = pipeline_.generate(*picture_, prompt, how, listener());
     if (trace_) trace_->answered(prompt, answer.tokens, pipeline_.tokenizer());
     progress_.clear();
     dump_.finish();
@@ -173,7 +173,7 @@ class Asker {
                     image_->view().size(0));
   }
 
-  Json answer_json(const std::string& prompt, const Answer& answer, const std::string& text,
+  Json answer_json(const std::string& prompt, const Reply& answer, const std::string& text,
                    const Json& objects) const {
     const Config& config = pipeline_.config();
     const Index width = image_->view().size(1), height = image_->view().size(0);
@@ -212,7 +212,7 @@ class Asker {
                    {"seed", options_.seed}});
   }
 
-  void print_perf(const Answer& answer) const {
+  void print_perf(const Reply& answer) const {
     double decode_ms = 0;
     for (const GeneratedToken& token : answer.tokens) decode_ms += token.milliseconds;
     const double prefill_ms = answer.tokens.front().milliseconds;

@@ -47,7 +47,7 @@ struct PipelineOptions {
 using TapListener = std::function<void(const std::string& name, std::span<const float> numbers,
                                        std::span<const Index> shape)>;
 
-struct Answer {
+struct Reply {
   std::string text;
   std::vector<TokenId> prompt;
   std::string note;                    // what was typed in vain, processing/prompt.h
@@ -55,7 +55,7 @@ struct Answer {
   bool ended = false;                  // by an end token, not by max_tokens
 };
 
-struct AnswerOptions {
+struct ReplyOptions {
   std::optional<Index> max_tokens = {};  // default: 100, or what the positions leave room for
   SamplerOptions sampler = {};
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
@@ -81,8 +81,8 @@ class Pipeline {
 
   // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the
   // prompt is not UTF-8 or too long.
-  Answer generate(const Picture& picture, std::string_view prompt, const AnswerOptions& options,
-                  const TapListener& listener = {}) const;
+  Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
+                 const TapListener& listener = {}) const;
 
   const Config& config() const { return files_->config; }
   const Tokenizer& tokenizer() const { return files_->tokenizer; }

@@ -116,15 +116,15 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
 }
 
 template <class On>
-Answer Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
-                              const AnswerOptions& options, const TapListener& listener) const {
+Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
+                             const ReplyOptions& options, const TapListener& listener) const {
   const auto rows = picture.rows.view();
   PG_CHECK(rows.size(0) == config().vision.patches() && rows.size(1) == config().text.width,
            "image rows " + shape_text(rows) + " of another model, here [" +
                std::to_string(config().vision.patches()) + ", " +
                std::to_string(config().text.width) + "]");
   Prompt made = make_prompt(tokenizer(), prompt, static_cast<int>(config().vision.patches()));
-  Answer answer{{}, std::move(made.ids), std::move(made.note), {}, false};
+  Reply answer{{}, std::move(made.ids), std::move(made.note), {}, false};
 
   const auto T = static_cast<Index>(answer.prompt.size());
   const Index room = config().text.max_positions - T;

@@ -8,7 +8,7 @@ int main(int argc, char** argv) try {
   if (argc != 3) return 2;
   const Pipeline<Reference> pipeline(reference, {.model = argv[1]});
   const auto picture = pipeline.encode(read_image(argv[2]).view());
-  const Answer answer = pipeline.generate(picture, "caption en", {});
+  const Reply answer = pipeline.generate(picture, "caption en", {});
   std::cout << answer.text << "\n";
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";

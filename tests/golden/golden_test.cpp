@@ -36,7 +36,7 @@ struct RecordedRun {
   Golden golden;
   Pipeline<Reference> pipeline;
   Recorder recorder;
-  Answer answer;
+  Reply answer;
 
   explicit RecordedRun(int version)
       : golden(version), pipeline(reference, {.model = golden.folder}) {

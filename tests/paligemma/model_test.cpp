@@ -187,7 +187,7 @@ TEST_P(ModelOf, TheTapsOfThePictureAreThoseOfTheTable) {
 
 struct SwitchedRun {
   Recorder recorder;
-  Answer answer;
+  Reply answer;
 };
 SwitchedRun run_with(int version, bool soft_cap, bool sliding_window) {
   const Golden golden(version);

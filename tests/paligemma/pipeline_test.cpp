@@ -12,7 +12,7 @@ namespace {
 
 using namespace test;
 
-std::vector<TokenId> ids_of(const Answer& answer) {
+std::vector<TokenId> ids_of(const Reply& answer) {
   std::vector<TokenId> ids;
   for (const GeneratedToken& token : answer.tokens) ids.push_back(token.id);
   return ids;
@@ -44,7 +44,7 @@ TEST_F(PipelineFolder, WorkedExample) {
   write_scripted_model(path_, "<loc0100><loc0200><loc0300><loc0400> red circle");
   const auto pipeline = open();
   const auto picture = pipeline.encode(read_image(kPicture).view());
-  const Answer answer = pipeline.generate(picture, "detect red circle", {});
+  const Reply answer = pipeline.generate(picture, "detect red circle", {});
   EXPECT_EQ(answer.text, "<loc0100><loc0200><loc0300><loc0400> red circle");
   EXPECT_TRUE(answer.ended);
   EXPECT_EQ(answer.tokens.back().id, pipeline.tokenizer().eos());
@@ -55,10 +55,10 @@ TEST_F(PipelineFolder, AnAnswerThatIsCutOffHasNotEnded) {
   write_scripted_model(path_, "red circle");
   const auto pipeline = open();
   const auto picture = pipeline.encode(read_image(kPicture).view());
-  const Answer answer = pipeline.generate(picture, "", {.max_tokens = 1});
+  const Reply answer = pipeline.generate(picture, "", {.max_tokens = 1});
   EXPECT_FALSE(answer.ended);
   EXPECT_EQ(answer.tokens.size(), 1u);
-  const Answer none = pipeline.generate(picture, "", {.max_tokens = 0});
+  const Reply none = pipeline.generate(picture, "", {.max_tokens = 0});
   EXPECT_FALSE(none.ended);
   EXPECT_TRUE(none.tokens.empty());
   EXPECT_EQ(none.text, "");
@@ -71,13 +71,13 @@ TEST_F(PipelineFolder, EveryEndTokenEnds) {
     return pipeline.encode(read_image(kPicture).view());
   };
   const auto before = open();
-  const Answer whole = before.generate(picture_of(before), "", {});
+  const Reply whole = before.generate(picture_of(before), "", {});
   ASSERT_GE(whole.tokens.size(), 2u);
   write_text(path_ / "generation_config.json",
              nlohmann::json{{"eos_token_id", whole.tokens[1].id}}.dump());
   const auto after = open();
   EXPECT_EQ(after.config().end_tokens.count(after.tokenizer().eos()), 1u);
-  const Answer cut = after.generate(picture_of(after), "", {});
+  const Reply cut = after.generate(picture_of(after), "", {});
   EXPECT_TRUE(cut.ended);
   EXPECT_EQ(cut.tokens.size(), 2u);
   EXPECT_EQ(cut.text, after.tokenizer().decode(std::vector{whole.tokens[0].id}));
@@ -87,9 +87,9 @@ TEST_F(PipelineFolder, TextAppearsAsItsTokensDo) {
   for (int version : {1, 2}) {
     const Asked asked(version);
     std::vector<std::string> stretches;
-    AnswerOptions options{.max_tokens = 32};
+    ReplyOptions options{.max_tokens = 32};
     options.on_text = [&](std::string_view text) { stretches.emplace_back(text); };
-    const Answer answer = asked.pipeline.generate(asked.picture, asked.golden.prompt, options);
+    const Reply answer = asked.pipeline.generate(asked.picture, asked.golden.prompt, options);
     std::string joined;
     for (const std::string& stretch : stretches) joined += stretch;
     EXPECT_EQ(joined, answer.text);
@@ -103,7 +103,7 @@ TEST_F(PipelineFolder, CharactersAppearWhole) {
   const auto pipeline = open();
   const auto picture = pipeline.encode(read_image(kPicture).view());
   std::vector<std::string> stretches;
-  AnswerOptions options;
+  ReplyOptions options;
   options.on_text = [&](std::string_view text) { stretches.emplace_back(text); };
   EXPECT_EQ(pipeline.generate(picture, "", options).text, "a\xc3\xa9z");
   EXPECT_EQ(stretches, (std::vector<std::string>{"a", "\xc3\xa9", "z"}));
@@ -124,7 +124,7 @@ TEST_F(PipelineFolder, TakesTheMaskDecoderBesideIt) {
 
 TEST_F(PipelineFolder, APictureMayBeAskedManyThings) {
   const Asked asked(1);
-  const AnswerOptions options{.max_tokens = 4};
+  const ReplyOptions options{.max_tokens = 4};
   const auto ask = [&](std::string_view prompt) {
     return ids_of(asked.pipeline.generate(asked.picture, prompt, options));
   };
@@ -154,7 +154,7 @@ TEST_F(PipelineFolder, WhatIsTypedInVainIsNoted) {
   const auto ask = [&](std::string_view prompt) {
     return asked.pipeline.generate(asked.picture, prompt, {.max_tokens = 1});
   };
-  const Answer plain = ask("ocr"), typed = ask("<image><bos>ocr");
+  const Reply plain = ask("ocr"), typed = ask("<image><bos>ocr");
   EXPECT_EQ(plain.note, "");
   EXPECT_NE(typed.note, "");
   EXPECT_EQ(typed.prompt, plain.prompt);
@@ -250,7 +250,7 @@ TEST_F(PipelineFolder, WiderTypesInMemoryGiveTheSameAnswer) {
     const TapListener listener = std::ref(recorder);
     const auto picture =
         pipeline.encode(read_image(golden.folder / "picture.png").view(), listener);
-    const Answer answer = pipeline.generate(picture, golden.prompt, {.max_tokens = 32}, listener);
+    const Reply answer = pipeline.generate(picture, golden.prompt, {.max_tokens = 32}, listener);
     EXPECT_EQ(ids_of(answer), golden.generated_ids) << name_of(dtype);
     taps.push_back(std::move(recorder.taps));
   }

@@ -34,7 +34,7 @@ TEST_P(QuantizeTo, WorkedExample) {
   EXPECT_EQ(on_the_way.dtype(), GetParam());
   const auto image = scene_picture(3);
   const auto here = written.encode(image.view()), there = on_the_way.encode(image.view());
-  const Answer answer = written.generate(here, "caption en", {});
+  const Reply answer = written.generate(here, "caption en", {});
   EXPECT_EQ(ids_of(answer), ids_of(on_the_way.generate(there, "caption en", {})));
   EXPECT_FALSE(answer.text.empty());
 }

@@ -42,7 +42,7 @@ inline RgbImage scene_picture(int scene) {
   return world::render(world::random_scene(world::Split::test, static_cast<std::uint64_t>(scene)));
 }
 
-inline std::vector<TokenId> ids_of(const Answer& answer) {
+inline std::vector<TokenId> ids_of(const Reply& answer) {
   std::vector<TokenId> ids;
   for (const GeneratedToken& token : answer.tokens) ids.push_back(token.id);
   return ids;
@@ -52,7 +52,7 @@ template <class On>
 void says_what_transformers_says(const Pipeline<On>& pipeline, int scene) {
   const auto picture = pipeline.encode(scene_picture(scene).view());
   for (const Exchange& exchange : exchanges().at(scene)) {
-    const Answer answer = pipeline.generate(picture, exchange.prompt, {});
+    const Reply answer = pipeline.generate(picture, exchange.prompt, {});
     EXPECT_EQ(ids_of(answer), exchange.ids) << exchange.prompt << " -> " << answer.text;
   }
 }

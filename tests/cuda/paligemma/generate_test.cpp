@@ -133,7 +133,7 @@ TEST_P(CudaGenerateOf, DrawsTheTokensThatTheReferenceDraws) {
   const auto there = expected.encode(image.view());
   const auto here = pipeline.encode(image.view());
   for (std::uint64_t seed : {1, 2}) {
-    const AnswerOptions draw{
+    const ReplyOptions draw{
         .max_tokens = 4,
         .sampler = {.temperature = 0.8f, .top_k = 20, .top_p = 0.95f, .seed = seed}};
     EXPECT_EQ(ids_of(pipeline.generate(here, golden.prompt, draw)),

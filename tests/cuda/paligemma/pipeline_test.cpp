@@ -15,7 +15,7 @@ using namespace test;
 
 struct GoldenRun {
   Recorder recorder;
-  Answer answer;
+  Reply answer;
 };
 
 template <class On>

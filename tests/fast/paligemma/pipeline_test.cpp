@@ -26,7 +26,7 @@ TEST_P(FastPipeline, EveryTapIsWithinItsTolerance) {
     Recorder recorder;
     const auto picture =
         pipeline.encode(read_image(golden.folder / "picture.png").view(), std::ref(recorder));
-    const Answer answer =
+    const Reply answer =
         pipeline.generate(picture, golden.prompt, {.max_tokens = 32}, std::ref(recorder));
     for (const auto& [name, expected] : golden.taps) {
       ASSERT_EQ(recorder.taps.at(name).shape, expected.shape) << name;
