@@ -6,14 +6,12 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "cli/devices.h"
 #include "cli/line_by_line.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
 #include "cli/objects.h"
 #include "cli/trace.h"
-#include "cuda/paligemma/pipeline.h"
-#include "fast/paligemma/pipeline.h"
+#include "engine/devices.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
 
@@ -41,24 +39,23 @@ std::string without_special(const Tokenizer& tokenizer, const Reply& answer) {
 }
 
 // A model, a picture, and everything that is said about them.
-template <class On>
 class Asker {
  public:
-  Asker(On on, const Options& options, Device device)
+  explicit Asker(const Options& options)
       : options_(options),
-        device_(std::move(device)),
         found_(find_model(options)),
+        device_(choose_device(options.executor(found_.path))),
         progress_(options.verbosity >= 1),
         trace_(options.trace.empty() ? std::nullopt : std::optional<Trace>(options.trace)),
         start_(Clock::now()),
-        pipeline_(std::move(on), with_model(options.pipeline(), found_.path)),
+        pipeline_(open_pipeline(device_, with_model(options.pipeline(), found_.path))),
         load_ms_(milliseconds_since(start_)),
         dump_(options.dump) {
     if (trace_) trace_->add("load", "host");
     progress_.clear();
-    progress_.expect(pipeline_.config().vision.layers, pipeline_.config().text.layers);
+    progress_.expect(pipeline_->config().vision.layers, pipeline_->config().text.layers);
     notes_ = {device_.note, found_.note};
-    if (!pipeline_.trained()) {
+    if (!pipeline_->trained()) {
       notes_.push_back("the model " + found_.id +
                        " is untrained: its weights are random, and so is what it says");
     }
@@ -70,13 +67,13 @@ class Asker {
     image_path_ = path;
     if (trace_) trace_->add("read", "host", object({{"image", path}}));
     if (trace_) trace_->begin();
-    picture_.emplace(pipeline_.encode(image_->view(), listener()));
+    picture_ = pipeline_->encode(image_->view(), listener());
     if (trace_) trace_->began_with("preprocess", picture_->preprocess_ms);
     progress_.clear();
     if (options_.verbosity >= 2) {
       std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
                    device_.text.c_str(), device_.executor.c_str(),
-                   std::string(name_of(pipeline_.dtype())).c_str(), device_.threads,
+                   std::string(name_of(pipeline_->dtype())).c_str(), device_.threads,
                    std::intmax_t{options_.seed});
     }
   }
@@ -85,9 +82,9 @@ class Asker {
 
   void ask(const std::string& prompt) {
     if (options_.verbosity >= 2) {
-      const Prompt made = make_prompt(pipeline_.tokenizer(), prompt,
-                                      static_cast<int>(pipeline_.config().vision.patches()));
-      std::fprintf(stderr, "prompt: %s\n", prompt_text(pipeline_.tokenizer(), made.ids).c_str());
+      const Prompt made = make_prompt(pipeline_->tokenizer(), prompt,
+                                      static_cast<int>(pipeline_->config().vision.patches()));
+      std::fprintf(stderr, "prompt: %s\n", prompt_text(pipeline_->tokenizer(), made.ids).c_str());
     }
 
     ReplyOptions how;
@@ -99,13 +96,14 @@ class Asker {
       if (streams) write_stdout(text);
     };
     if (trace_) trace_->begin();
-    const Reply answer = pipeline_.generate(*picture_, prompt, how, listener());
-    if (trace_) trace_->answered(prompt, answer.tokens, pipeline_.tokenizer());
+    const Reply answer = pipeline_->generate(*picture_, prompt, how, listener());
+    if (trace_) trace_->answered(prompt, answer.tokens, pipeline_->tokenizer());
     progress_.clear();
     dump_.finish();
 
-    const std::string text =
-        options_.skip_special_tokens ? without_special(pipeline_.tokenizer(), answer) : answer.text;
+    const std::string text = options_.skip_special_tokens
+                                 ? without_special(pipeline_->tokenizer(), answer)
+                                 : answer.text;
     const auto detections = parse_detections(answer.text);
     const auto masks = masks_for(detections);
     if (options_.json) {
@@ -130,7 +128,7 @@ class Asker {
                           {"model", found_.id},
                           {"device", device_.id},
                           {"executor", device_.executor},
-                          {"dtype", name_of(pipeline_.dtype())},
+                          {"dtype", name_of(pipeline_->dtype())},
                           {"threads", device_.threads}}));
   }
 
@@ -140,8 +138,6 @@ class Asker {
   }
 
  private:
-  static constexpr bool kOnHost = OnHost<On>;
-
   PipelineOptions with_model(PipelineOptions options, std::filesystem::path model) {
     options.model = std::move(model);
     options.on_load = [this](std::size_t done, std::size_t all) { progress_.loaded(done, all); };
@@ -150,7 +146,7 @@ class Asker {
 
   // A GPU has to wait and copy for each tap, so there they are for --dump and --trace alone.
   TapListener listener() {
-    if (!kOnHost && options_.dump.empty() && !trace_) return {};
+    if (device_.cuda >= 0 && options_.dump.empty() && !trace_) return {};
     return [this](const std::string& name, std::span<const float> numbers,
                   std::span<const Index> shape) {
       if (trace_) trace_->tap(name, shape);
@@ -164,24 +160,24 @@ class Asker {
 
   // Nothing if there is no decoder, or nobody to look at them.
   std::vector<std::optional<Mask>> masks_for(const std::vector<Detection>& detections) {
-    if (!pipeline_.mask_decoder()) {
+    if (!pipeline_->mask_decoder()) {
       notes_.push_back(mask_decoder_note(detections));
       return {};
     }
     if (!options_.json && options_.output.empty()) return {};
-    return masks_of(*pipeline_.mask_decoder(), detections, image_->view().size(1),
+    return masks_of(*pipeline_->mask_decoder(), detections, image_->view().size(1),
                     image_->view().size(0));
   }
 
   Json answer_json(const std::string& prompt, const Reply& answer, const std::string& text,
                    const Json& objects) const {
-    const Config& config = pipeline_.config();
+    const Config& config = pipeline_->config();
     const Index width = image_->view().size(1), height = image_->view().size(0);
     std::vector<Json> tokens, per_token;
     double decode_ms = 0;
     for (const GeneratedToken& token : answer.tokens) {
       tokens.push_back(object({{"id", token.id},
-                               {"piece", pipeline_.tokenizer().piece(token.id)},
+                               {"piece", pipeline_->tokenizer().piece(token.id)},
                                {"logprob", std::round(token.log_probability * 1e6) / 1e6}}));
       per_token.push_back(token.milliseconds);
       decode_ms += token.milliseconds;
@@ -192,8 +188,8 @@ class Asker {
                                      {"arch", config.architecture},
                                      {"image_size", config.vision.image_size},
                                      {"params", parameter_count(config)},
-                                     {"dtype", name_of(pipeline_.dtype())},
-                                     {"trained", pipeline_.trained()}})},
+                                     {"dtype", name_of(pipeline_->dtype())},
+                                     {"trained", pipeline_->trained()}})},
                    {"device", device_.id},
                    {"image", object({{"path", image_path_}, {"width", width}, {"height", height}})},
                    {"prompt", prompt},
@@ -222,18 +218,18 @@ class Asker {
     };
     const std::size_t decoded = answer.tokens.size() - 1;
     line("vit", picture_->encode_ms - projector_ms_,
-         static_cast<std::size_t>(pipeline_.config().vision.patches()));
+         static_cast<std::size_t>(pipeline_->config().vision.patches()));
     line("pp" + std::to_string(answer.prompt.size()), prefill_ms, answer.prompt.size());
     line("tg" + std::to_string(decoded), decode_ms - prefill_ms, decoded);
   }
 
   const Options& options_;
-  Device device_;
   ModelFolder found_;
+  Device device_;
   Progress progress_;
   std::optional<Trace> trace_;
   Clock::time_point start_;
-  Pipeline<On> pipeline_;
+  std::unique_ptr<const AnyPipeline> pipeline_;
   double load_ms_;
   Clock::time_point encoded_;
   double projector_ms_ = 0;
@@ -241,7 +237,7 @@ class Asker {
   std::vector<std::string> notes_;
   std::optional<RgbImage> image_;
   std::string image_path_;
-  std::optional<typename Pipeline<On>::Picture> picture_;
+  std::optional<AnyPipeline::Picture> picture_;
 };
 
 }  // namespace
@@ -255,19 +251,17 @@ int run_answer(const Options& options) {
     if (!file.empty()) check_writable(file);
   }
 
-  return with_executor(options, [&](auto on, const Device& device) {
-    Asker asker(std::move(on), options, device);
-    asker.look_at(options.images[0]);
-    if (options.prompt) {
-      asker.ask(*options.prompt);
-    } else {
-      asker.print_notes();
-      line_by_line([&](const std::string& path) { asker.look_at(path); },
-                   [&](const std::string& prompt) { asker.ask(prompt); });
-    }
-    asker.write_trace();
-    return 0;
-  });
+  Asker asker(options);
+  asker.look_at(options.images[0]);
+  if (options.prompt) {
+    asker.ask(*options.prompt);
+  } else {
+    asker.print_notes();
+    line_by_line([&](const std::string& path) { asker.look_at(path); },
+                 [&](const std::string& prompt) { asker.ask(prompt); });
+  }
+  asker.write_trace();
+  return 0;
 }
 
 }  // namespace paligemma::cli

@@ -3,9 +3,9 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "cli/devices.h"
 #include "cli/json.h"
 #include "cli/model_folder.h"
+#include "engine/devices.h"
 #include "fast/paligemma/measure.h"
 #include "paligemma/pipeline.h"
 
@@ -27,9 +27,10 @@ int run_bench(const Options& options) {
     throw UsageError("bench measures the CPU, not --device " + options.device);
   }
   const ModelFolder found = find_model(options);
-  const ProvenKernels kernels = kernels_of(options);
+  const ExecutorOptions executor = options.executor(found.path);
+  const ProvenKernels kernels = kernels_for(executor);
   print_notes(options, {found.note, kernels.note});
-  const Fast fast({.kernels = kernels.kernels, .threads = threads_of(options)});
+  const Fast fast({.kernels = kernels.kernels, .threads = threads_for(executor.threads)});
   const auto dtype = options.pipeline().dtype;
   const int rounds = static_cast<int>(options.rounds);
   const Measurement m = options.reference ? measure(reference, fast, found.path, dtype, rounds)

@@ -2,7 +2,6 @@
 #include <omp.h>
 
 #include <cmath>
-#include <concepts>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -10,11 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/devices.h"
 #include "cli/json.h"
 #include "cli/model_folder.h"
-#include "cuda/paligemma/pipeline.h"
-#include "fast/paligemma/pipeline.h"
+#include "engine/devices.h"
 #include "processing/segmentation.h"
 #include "tensor/errors.h"
 #include "world/render.h"
@@ -93,16 +90,15 @@ void add_masks(const MaskDecoder& decoder, const Examination& examination, const
   }
 }
 
-template <class On>
-Scores examine(const Pipeline<On>& pipeline, const Examination& examination,
+Scores examine(const AnyPipeline& pipeline, const Examination& examination,
                const Baseline& baseline) {
   Scores scores;
   scores.scenes = 1;
   const RgbImage image =
       examination.scene ? render(*examination.scene) : read_image(examination.file);
-  const auto picture = pipeline.encode(image.view());
+  const auto picture = pipeline.encode(image.view(), {});
   for (const Question& question : examination.questions) {
-    const std::string answer = pipeline.generate(picture, question.prompt, {}).text;
+    const std::string answer = pipeline.generate(picture, question.prompt, {}, {}).text;
     scores.add(examination.truth, question, answer, baseline);
     if (question.family == Family::segment && pipeline.mask_decoder()) {
       add_masks(*pipeline.mask_decoder(), examination, question, answer, scores);
@@ -111,24 +107,18 @@ Scores examine(const Pipeline<On>& pipeline, const Examination& examination,
   return scores;
 }
 
-// One pipeline for each thread that examines: a scene is too little work to share.
-template <class On>
-auto for_each_thread(Pipeline<On> pipeline, const Device& device) {
-  std::vector<Pipeline<On>> all;
-  all.push_back(std::move(pipeline));
-  if constexpr (std::copyable<On>) {
-    for (int i = 1; i < device.threads; ++i) all.push_back(all.front());
+// One pipeline for each thread that examines: a scene is too little work to share. On a GPU there is one.
+using Pipelines = std::vector<std::unique_ptr<const AnyPipeline>>;
+Pipelines for_each_thread(std::unique_ptr<const AnyPipeline> pipeline, int threads) {
+  Pipelines all;
+  for (int i = 0; i < threads; ++i) {
+    if (auto one = pipeline->for_one_thread()) all.push_back(std::move(one));
   }
-  if constexpr (std::same_as<On, Fast>) {
-    const Fast::Options alone{.kernels = device.kernels, .threads = 1};
-    for (auto& each : all) each = each.with(Fast(alone));
-  }
+  if (all.empty()) all.push_back(std::move(pipeline));
   return all;
 }
 
-template <class On>
-Scores examine_all(const std::vector<Pipeline<On>>& pipelines,
-                   const std::vector<Examination>& all) {
+Scores examine_all(const Pipelines& pipelines, const std::vector<Examination>& all) {
   const Baseline baseline(kBaselineScenes);
   std::vector<Scores> scores(all.size());
   std::exception_ptr failure;
@@ -136,7 +126,7 @@ Scores examine_all(const std::vector<Pipeline<On>>& pipelines,
   for (std::size_t i = 0; i < all.size(); ++i) {
     try {
       const auto thread = static_cast<std::size_t>(omp_get_thread_num());
-      scores[i] = examine(pipelines[thread], all[i], baseline);
+      scores[i] = examine(*pipelines[thread], all[i], baseline);
     } catch (...) {
 #pragma omp critical
       failure = std::current_exception();
@@ -213,20 +203,18 @@ int run_eval(const Options& options) {
                                       : drawn_here(split_named(options.split), count);
   if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
   const ModelFolder found = find_model(options);
+  const Device device = choose_device(options.executor(found.path));
+  print_notes(options, {device.note, found.note});
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = found.path;
-  return with_executor(options, [&](auto on, const Device& device) {
-    print_notes(options, {device.note, found.note});
-    Pipeline<decltype(on)> pipeline(std::move(on), pipeline_options);
-    const auto pipelines = for_each_thread(std::move(pipeline), device);
-    const Scores scores = examine_all(pipelines, all);
-    if (options.json) {
-      std::cout << as_json(options.split, scores).text() << "\n";
-    } else {
-      print(options.split, scores);
-    }
-    return 0;
-  });
+  const auto pipelines = for_each_thread(open_pipeline(device, pipeline_options), device.threads);
+  const Scores scores = examine_all(pipelines, all);
+  if (options.json) {
+    std::cout << as_json(options.split, scores).text() << "\n";
+  } else {
+    print(options.split, scores);
+  }
+  return 0;
 }
 
 }  // namespace paligemma::cli

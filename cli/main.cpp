@@ -4,6 +4,7 @@
 //   0 ok    1 something went wrong    2 usage: a flag, an argument or a prompt
 //   3 model or tokenizer not found    4 a model's file is corrupt or not supported
 //   5 the picture cannot be read      130 interrupted
+#include <omp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +17,9 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/devices.h"
 #include "cli/spelling.h"
 #include "commit.h"
+#include "engine/devices.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
 
@@ -115,6 +116,8 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   check(options);
+  // The reference and the loader use OpenMP.
+  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
   fill_in_prompt(options);
   switch (options.command) {
     case Command::scene:

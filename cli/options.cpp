@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "engine/devices.h"
 #include "fast/core/kernels.h"
-#include "paligemma/pipeline.h"
 
 namespace paligemma::cli {
 namespace {
@@ -78,18 +78,20 @@ void check(const Options& o) {
   const bool numbered = o.device.starts_with("cuda:") && !number.empty() &&
                         number.find_first_not_of("0123456789") == number.npos;
   if (!numbered) one_of("--device", o.device, {"auto", "cpu", "cuda", "cuda:N", "emulated"});
+  require(!o.reference || o.device == "auto" || o.device == "cpu",
+          "--reference runs on the CPU, not on --device " + o.device);
   check_kernels(o);
+}
+
+ExecutorOptions Options::executor(std::filesystem::path model_path) const {
+  return {device, kernels, reference, static_cast<int>(threads.value_or(0)), std::move(model_path)};
 }
 
 PipelineOptions Options::pipeline() const {
   PipelineOptions p;
   if (!tokenizer.empty()) p.tokenizer = tokenizer;
   if (!mask_decoder.empty()) p.mask_decoder = mask_decoder;
-  if (dtype == "f32") p.dtype = WeightFormat::f32;
-  if (dtype == "bf16") p.dtype = WeightFormat::bf16;
-  if (dtype == "f16") p.dtype = WeightFormat::f16;
-  if (dtype == "int8") p.dtype = WeightFormat::int8_blocks;
-  if (dtype == "int4") p.dtype = WeightFormat::int4_blocks;
+  p.dtype = weight_format_named(dtype);  // nothing for "auto"
   if (resize == "bilinear") p.resample = ResampleFilter::bilinear;
   if (resize == "bicubic") p.resample = ResampleFilter::bicubic;
   p.soft_cap = softcap == "config";

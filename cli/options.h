@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace paligemma {
+struct ExecutorOptions;
 struct PipelineOptions;
 struct SamplerOptions;
 }  // namespace paligemma
@@ -69,6 +71,7 @@ struct Options {
   bool jsonl = false;
   std::string report;
 
+  ExecutorOptions executor(std::filesystem::path model_path) const;
   PipelineOptions pipeline() const;  // all but the model's folder
   SamplerOptions sampler() const;
 };

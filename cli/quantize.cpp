@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "cli/commands.h"
-#include "cli/devices.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
 #include "paligemma/pipeline.h"
@@ -17,7 +16,6 @@ int run_quantize(const Options& options) {
   }
   if (options.output.empty())
     throw UsageError("say which model and where to: quantize MODEL FOLDER");
-  threads_of(options);
   const ModelFolder found = find_model(options);
   print_notes(options, {found.note});
   Progress progress(options.verbosity >= 1);

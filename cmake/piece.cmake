@@ -8,7 +8,7 @@
 #   fast/gemma/rms_norm.{h,cpp}        its fast version        tests/fast/gemma/rms_norm_test.cpp
 #   cuda/gemma/rms_norm.{h,cu}         its kernels             cmake/cuda.cmake
 #
-# The objects of all pieces together are the library `paligemma`, which the tests link.
+# The objects of all pieces together are one archive, which the tests link.
 function(pg_piece kind path)
   pg_must_exist(${path} ${path}.h docs/${path}.md tests/${path}_test.cpp)
   string(REPLACE "/" "_" target ${path})
@@ -162,34 +162,17 @@ function(pg_compile_test target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
-# The library: all objects in one archive, installed with its headers, found by find_package.
+# The objects of all pieces, in one archive.
 function(pg_library)
   get_property(objects GLOBAL PROPERTY PG_OBJECTS)
   add_library(paligemma_library STATIC)
-  add_library(paligemma::paligemma ALIAS paligemma_library)
-  set_target_properties(paligemma_library PROPERTIES OUTPUT_NAME paligemma EXPORT_NAME paligemma)
+  set_target_properties(paligemma_library PROPERTIES OUTPUT_NAME paligemma_pieces)
   foreach(target IN LISTS objects)
     target_sources(paligemma_library PRIVATE $<TARGET_OBJECTS:${target}>)
   endforeach()
-  target_include_directories(paligemma_library PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/paligemma>)
-  target_compile_features(paligemma_library PUBLIC cxx_std_20)
+  target_include_directories(paligemma_library PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(paligemma_library PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
     PRIVATE PkgConfig::sentencepiece PkgConfig::libzip)
-
-  install(TARGETS paligemma_library EXPORT paligemma-targets)
-  install(EXPORT paligemma-targets NAMESPACE paligemma::
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
-  write_basic_package_version_file(${PROJECT_BINARY_DIR}/paligemma-config-version.cmake
-    COMPATIBILITY SameMinorVersion)
-  install(FILES cmake/paligemma-config.cmake ${PROJECT_BINARY_DIR}/paligemma-config-version.cmake
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/paligemma)
-  foreach(folder tensor siglip gemma paligemma processing world)
-    install(DIRECTORY ${folder} DESTINATION include/paligemma FILES_MATCHING PATTERN "*.h"
-      PATTERN world/other EXCLUDE)
-  endforeach()
-  install(DIRECTORY models DESTINATION share/paligemma)
-  install(DIRECTORY world/other DESTINATION share/paligemma/world)
 endfunction()
 
 # The cases of a gtest program, named `prefix`:case. Each has `seconds` of processor time, and ten times

@@ -2,6 +2,7 @@
 // numbers is a DType (tensor/safetensors.h): it knows integers, and no blocks.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "tensor/numbers.h"
@@ -25,6 +26,15 @@ constexpr std::string_view name_of(WeightFormat format) {
       break;
   }
   return "int4";
+}
+
+// Nothing if no format has this name.
+constexpr std::optional<WeightFormat> weight_format_named(std::string_view name) {
+  for (const WeightFormat format : {WeightFormat::f32, WeightFormat::bf16, WeightFormat::f16,
+                                    WeightFormat::int8_blocks, WeightFormat::int4_blocks}) {
+    if (name_of(format) == name) return format;
+  }
+  return std::nullopt;
 }
 
 constexpr bool is_quantized(WeightFormat format) {

@@ -5,7 +5,7 @@
 
 - Every piece in CMakeLists.txt has its files at the same path in every tree, and every such file has
   its piece.
-- Includes point one way (docs/decisions/0001-layout.md).
+- Includes point one way (docs/decisions/0001-layout.md). Headers that are installed include nothing of ours.
 - Links in pages resolve. What pages and comments call by name is there: files, what to read next, tests,
   benchmarks.
 - A page links every version of its piece, and does not say of one that there is none.
@@ -36,8 +36,10 @@ ALLOWED = {  # a folder and what it may include
     "world": {"tensor", "processing", "world"},
     "fast": {"tensor", "siglip", "gemma", "processing", "paligemma", "fast"},
     "cuda": {"tensor", "siglip", "gemma", "processing", "paligemma", "cuda"},
-    "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "world", "fast", "cuda", "cli", "commit.h"},
+    "engine": {"tensor", "siglip", "gemma", "processing", "paligemma", "fast", "cuda", "engine"},
+    "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "world", "fast", "engine", "cli", "commit.h"},
 }
+INSTALLED = ["engine/engine.h", "tensor/errors.h"]  # headers
 MAX_LINES = 300
 problems = []
 
@@ -94,7 +96,7 @@ def check_pieces():
     for name in tracked("bench/cuda/*_bench.cpp"):
         if not (ROOT / f"{name[len('bench/'):-len('_bench.cpp')]}.h").is_file():
             problem(name, "belongs to no piece that has kernels")
-    folders = "|".join(folder for folder in ALLOWED if folder not in ("cli", "cuda", "fast"))
+    folders = "|".join(folder for folder in ALLOWED if folder not in ("cli", "engine", "cuda", "fast"))
     for name in tracked("bench/*_bench.cpp", "docs/*.md", "diagrams/*.svg", "tests/mutations/*.txt"):
         match = re.match(rf"(?:bench|docs|diagrams|tests/mutations)/((?:{folders})/\w+?)"
                          r"(?:_bench\.cpp|\.md|\.svg|\.txt)$", name)
@@ -111,6 +113,11 @@ def check_includes():
                     problem(name, f"must not include {include}")
                 elif "/" in include and not (ROOT / include).is_file():
                     problem(name, f"includes {include}, which is not there")
+
+
+    for name in INSTALLED:
+        if re.search(r'#include "|\btemplate\b', text_of(name)):
+            problem(name, "is installed, so it includes nothing of ours and has no templates")
 
 
 def check_pages():

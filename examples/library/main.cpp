@@ -1,15 +1,13 @@
 // Captions a picture: caption MODEL_FOLDER PICTURE
+#include <paligemma/engine.h>
+
+#include <exception>
 #include <iostream>
 
-#include "paligemma/pipeline.h"
-
 int main(int argc, char** argv) try {
-  using namespace paligemma;
   if (argc != 3) return 2;
-  const Pipeline<Reference> pipeline(reference, {.model = argv[1]});
-  const auto picture = pipeline.encode(read_image(argv[2]).view());
-  const Reply answer = pipeline.generate(picture, "caption en", {});
-  std::cout << answer.text << "\n";
+  auto engine = paligemma::Engine::open(argv[1]);
+  std::cout << engine.answer(argv[2], "caption en").text << "\n";
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";
   return 1;

@@ -31,7 +31,7 @@ EMULATION = BUILD / "cuda/emulation/CMakeFiles"
 EMULATED_AVX512 = BUILD / "CMakeFiles/fast_emulated_avx512.dir/tests/fast/emulated_avx512.cpp.o"
 SOURCE_TREE = BUILD / "CMakeFiles/pg_source_tree.dir/generated/source_tree.cpp.o"
 LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), *map(str, BUILD.glob("tests/libpg_rounded.a")),
-        str(BUILD / "libpaligemma.a"), str(SOURCE_TREE), "-lgtest", "-lgtest_main",
+        str(BUILD / "libpaligemma_pieces.a"), str(SOURCE_TREE), "-lgtest", "-lgtest_main",
         *flags("--libs", "sentencepiece", "libzip")]
 
 
@@ -59,7 +59,7 @@ def cuda_test_target(piece):
 
 def is_stale(pieces):
     """Whether anything in build/cpu that faults are linked with is older than its sources."""
-    targets = ["libpaligemma.a", "pg_source_tree"]
+    targets = ["libpaligemma_pieces.a", "pg_source_tree"]
     if any(map(is_fast, pieces)):
         targets.append("fast_emulated_avx512")
     if any(map(is_cuda, pieces)):

@@ -1,15 +1,16 @@
-#include "cli/devices.h"
+#include "engine/devices.h"
 
 #include <omp.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <stdexcept>
 
-#include "cli/model_folder.h"
+#include "cuda/core/device.h"
 #include "cuda/core/measured.h"
 #include "fast/core/processors.h"
 
-namespace paligemma::cli {
+namespace paligemma {
 namespace {
 
 constexpr int kOldestCapability = 80;  // Ampere: bf16 in tensor cores, cp.async
@@ -39,12 +40,12 @@ Found find_cuda(int number) {
               tenths(kOldestCapability)};
 }
 
-Device cpu_for(const Options& options) {
+Device cpu_for(const ExecutorOptions& options) {
   Device cpu{"cpu", "cpu"};
-  cpu.threads = threads_of(options);
+  cpu.threads = threads_for(options.threads);
   cpu.executor = "reference";
   if (options.reference) return cpu;
-  const auto [kernels, note] = kernels_of(options);
+  const auto [kernels, note] = kernels_for(options);
   cpu.kernels = kernels;
   cpu.note = note;
   cpu.executor =
@@ -52,36 +53,36 @@ Device cpu_for(const Options& options) {
   return cpu;
 }
 
-}  // namespace
-
-int threads_of(const Options& options) {
-  if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
-  const int threads = omp_get_max_threads();  // or as OMP_NUM_THREADS says
-  return options.threads ? threads : std::min(threads, usable_processors());
+// 1 from "cuda:1", 0 from "cuda"; nothing from what names no GPU.
+std::optional<int> cuda_number(const std::string& name) {
+  if (name == "cuda") return 0;
+  if (!name.starts_with("cuda:")) return std::nullopt;
+  const std::string digits = name.substr(5);
+  if (digits.empty() || digits.find_first_not_of("0123456789") != digits.npos) return std::nullopt;
+  return digits.size() > 4 ? 9999 : std::stoi(digits);  // nobody has so many
 }
 
-ProvenKernels kernels_of(const Options& options) {
+}  // namespace
+
+int threads_for(int asked) {
+  return asked > 0 ? asked : std::min(omp_get_max_threads(), usable_processors());
+}
+
+ProvenKernels kernels_for(const ExecutorOptions& options) {
   for (const Kernels* kernels : available_kernels()) {
     if (kernels->name == options.kernels) return {kernels, ""};
   }
-  return proven_kernels(find_model(options).path);
+  return proven_kernels(options.model);
 }
 
-Device choose_device(const Options& options) {
-  if (options.reference || options.device == "cpu") {
-    if (options.reference && options.device != "cpu" && options.device != "auto") {
-      throw UsageError("--reference runs on the CPU, not on --device " + options.device);
-    }
-    return cpu_for(options);
+Device choose_device(const ExecutorOptions& options) {
+  const std::string& name = options.device;
+  if (options.reference || name == "cpu") return cpu_for(options);
+  if (name == "emulated") {
+    if (cuda::is_emulated()) return {"emulated", "emulated (kernels on the CPU)", 0};
+    throw std::runtime_error("there are no emulated kernels here; paligemma_emulated has them");
   }
-  if (options.device == "emulated") {
-    if (!cuda::is_emulated()) {
-      throw std::runtime_error(
-          "this program's kernels are a GPU's; paligemma_emulated has the others");
-    }
-    return {"emulated", "emulated (kernels on the CPU)", 0};
-  }
-  if (options.device == "auto") {
+  if (name == "auto") {
     if (cuda::is_emulated() || options.kernels != "auto") return cpu_for(options);
     Found found = find_cuda(0);
     if (!found.problem.empty()) return cpu_for(options);
@@ -95,15 +96,16 @@ Device choose_device(const Options& options) {
     found.device.note = "running on " + found.device.text;
     return found.device;
   }
+  const std::optional<int> number = cuda_number(name);
+  if (!number) {
+    throw std::invalid_argument("device " + name + ": must be auto, cpu, cuda, cuda:N or emulated");
+  }
   if (cuda::is_emulated()) {
     throw std::runtime_error(
         "no CUDA device: this program was built without nvcc; "
         "--device emulated runs the kernels on the CPU");
   }
-  const auto colon = options.device.find(':');
-  const std::string digits = colon == std::string::npos ? "0" : options.device.substr(colon + 1);
-  const int number = digits.size() > 4 ? 9999 : std::stoi(digits);  // nobody has so many
-  Found found = find_cuda(number);
+  Found found = find_cuda(*number);
   if (!found.problem.empty()) throw std::runtime_error(found.problem);
   return found.device;
 }
@@ -125,4 +127,11 @@ std::string device_list() {
   return list;
 }
 
-}  // namespace paligemma::cli
+std::unique_ptr<const AnyPipeline> open_pipeline(const Device& device,
+                                                 const PipelineOptions& options) {
+  if (device.cuda >= 0) return open_cuda(device.cuda, options);
+  if (device.executor == "reference") return open_reference(options);
+  return open_fast(device.kernels, device.threads, options);
+}
+
+}  // namespace paligemma

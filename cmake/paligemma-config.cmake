@@ -1,7 +1,0 @@
-include(CMakeFindDependencyMacro)
-find_dependency(OpenMP COMPONENTS CXX)
-find_dependency(nlohmann_json)
-find_dependency(PkgConfig)
-pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
-pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
-include(${CMAKE_CURRENT_LIST_DIR}/paligemma-targets.cmake)

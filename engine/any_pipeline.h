@@ -1,0 +1,48 @@
+// AnyPipeline: a Pipeline (paligemma/pipeline.h), whoever executes it.
+//
+// What calls it is compiled once, and sees no executor. As a Pipeline, it serves one caller at a time.
+#pragma once
+
+#include <any>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "paligemma/pipeline.h"
+
+namespace paligemma {
+
+struct Kernels;
+
+class AnyPipeline {
+ public:
+  virtual ~AnyPipeline() = default;
+
+  struct Picture {
+    std::any encoded;  // what the executor's own encode() gave
+    double preprocess_ms, encode_ms;
+  };
+  virtual Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener) const = 0;
+
+  // The picture is one that this pipeline, or one for a single thread, has encoded. Throws PromptError.
+  virtual Reply generate(const Picture& picture, std::string_view prompt,
+                         const ReplyOptions& options, const TapListener& listener) const = 0;
+
+  // The same model for a thread that shares no work; null if the executor cannot be copied.
+  virtual std::unique_ptr<const AnyPipeline> for_one_thread() const = 0;
+
+  virtual const Config& config() const = 0;
+  virtual const Tokenizer& tokenizer() const = 0;
+  virtual WeightFormat dtype() const = 0;
+  virtual bool trained() const = 0;
+  virtual const std::optional<MaskDecoder>& mask_decoder() const = 0;
+};
+
+// One for each executor. Throw as Pipeline does.
+std::unique_ptr<const AnyPipeline> open_reference(const PipelineOptions& options);
+std::unique_ptr<const AnyPipeline> open_fast(const Kernels* kernels, int threads,
+                                             const PipelineOptions& options);
+std::unique_ptr<const AnyPipeline> open_cuda(int device, const PipelineOptions& options);
+
+}  // namespace paligemma

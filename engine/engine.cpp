@@ -1,0 +1,149 @@
+#include "engine/engine.h"
+
+#include <omp.h>
+
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "engine/devices.h"
+#include "processing/detections.h"
+#include "processing/segmentation.h"
+#include "tensor/errors.h"
+
+namespace paligemma {
+namespace {
+
+// The loader and the mask decoder use OpenMP, of which the calling thread has so many threads meanwhile.
+class OpenMpThreads {
+ public:
+  explicit OpenMpThreads(int threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(threads);
+  }
+  ~OpenMpThreads() { omp_set_num_threads(before_); }
+  OpenMpThreads(const OpenMpThreads&) = delete;
+  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+
+ private:
+  int before_;
+};
+
+void require(bool fits, const std::string& rule) {
+  if (!fits) throw std::invalid_argument(rule);
+}
+
+std::optional<WeightFormat> format_of(const std::string& dtype) {
+  const auto format = weight_format_named(dtype);
+  require(format || dtype == "auto",
+          "dtype " + dtype + ": must be auto, f32, bf16, f16, int8 or int4");
+  return format;
+}
+
+ReplyOptions reply_options(const AnswerOptions& options) {
+  require(options.max_tokens.value_or(1) >= 1, "max_tokens must be at least 1");
+  require(options.temperature >= 0 && std::isfinite(options.temperature),
+          "temperature must be 0 or more");
+  require(options.top_k >= 0, "top_k must be 0 or more");
+  require(options.top_p >= 0 && options.top_p <= 1, "top_p must be from 0 to 1");
+  return {options.max_tokens,
+          {options.temperature, options.top_k, options.top_p, options.seed},
+          options.on_text};
+}
+
+// Of a picture of width x height.
+std::vector<Object> objects_of(const std::string& text, const std::optional<MaskDecoder>& decoder,
+                               int width, int height) {
+  const auto detections = parse_detections(text);
+  std::vector<std::optional<Mask>> masks(detections.size());
+  if (decoder) masks = masks_of(*decoder, detections, width, height);
+  std::vector<Object> objects;
+  for (std::size_t i = 0; i < detections.size(); ++i) {
+    const Box box = pixel_box(detections[i], width, height);
+    objects.push_back({detections[i].label, box.x_min, box.y_min, box.x_max, box.y_max, {}});
+    if (!masks[i]) continue;
+    const auto mask = std::as_const(*masks[i]).view();
+    objects.back().mask.assign(mask.data(), mask.data() + mask.count());
+  }
+  return objects;
+}
+
+}  // namespace
+
+struct Engine::State {
+  Device device;
+  int threads;
+  std::shared_ptr<const AnyPipeline> pipeline;
+};
+
+struct Picture::State {
+  std::shared_ptr<const AnyPipeline> pipeline;  // outlives what it has encoded
+  AnyPipeline::Picture encoded;
+  int width, height;
+};
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Engine Engine::open(const std::filesystem::path& model, const EngineOptions& options) {
+  require(options.threads >= 0 && options.threads <= 1024, "threads must be from 0 to 1024");
+  const int threads = threads_for(options.threads);
+  const OpenMpThreads use(threads);
+  Device device = choose_device({.device = options.device, .threads = threads, .model = model});
+  auto pipeline = open_pipeline(device, {.model = model, .dtype = format_of(options.dtype)});
+  return Engine(std::make_unique<State>(State{std::move(device), threads, std::move(pipeline)}));
+}
+
+const std::string& Engine::device() const { return state_->device.id; }
+
+Picture Engine::look_at(const std::filesystem::path& file) {
+  const RgbImage image = read_image(file);
+  const auto pixels = image.view();  // [H, W, 3]
+  return look_at(Image{static_cast<int>(pixels.size(1)),
+                       static_cast<int>(pixels.size(0)),
+                       {pixels.data(), static_cast<std::size_t>(pixels.count())}});
+}
+
+Picture Engine::look_at(const Image& image) {
+  const std::size_t bytes = image.pixels.size();
+  const auto row = static_cast<std::size_t>(image.width) * 3;
+  if (image.width < 1 || image.height < 1 || bytes % row != 0 ||
+      bytes / row != static_cast<std::size_t>(image.height)) {
+    throw ImageError("an image of " + std::to_string(image.width) + " x " +
+                     std::to_string(image.height) + " pixels has not " + std::to_string(bytes) +
+                     " bytes");
+  }
+  const OpenMpThreads use(state_->threads);
+  const View<const std::uint8_t, 3> pixels(image.pixels.data(), {image.height, image.width, 3});
+  return Picture(std::make_shared<Picture::State>(Picture::State{
+      state_->pipeline, state_->pipeline->encode(pixels, {}), image.width, image.height}));
+}
+
+Answer Engine::answer(const Picture& picture, std::string_view prompt,
+                      const AnswerOptions& options) {
+  const Picture::State* seen = picture.state_.get();
+  require(seen && seen->pipeline == state_->pipeline, "the picture is another engine's");
+  const AnyPipeline& pipeline = *state_->pipeline;
+  const OpenMpThreads use(state_->threads);
+  const Reply reply = pipeline.generate(seen->encoded, prompt, reply_options(options), {});
+
+  Answer answer{reply.text, {}, {}, reply.ended ? FinishReason::eos : FinishReason::length};
+  for (const GeneratedToken& token : reply.tokens) {
+    answer.tokens.push_back(
+        {token.id, pipeline.tokenizer().piece(token.id), token.log_probability});
+  }
+  answer.objects = objects_of(reply.text, pipeline.mask_decoder(), seen->width, seen->height);
+  return answer;
+}
+
+Answer Engine::answer(const std::filesystem::path& picture, std::string_view prompt,
+                      const AnswerOptions& options) {
+  return answer(look_at(picture), prompt, options);
+}
+
+Answer Engine::answer(const Image& picture, std::string_view prompt, const AnswerOptions& options) {
+  return answer(look_at(picture), prompt, options);
+}
+
+}  // namespace paligemma

@@ -1,0 +1,29 @@
+#include "engine/pipeline_on.h"
+#include "fast/paligemma/pipeline.h"
+
+namespace paligemma {
+namespace {
+
+class FastPipeline final : public PipelineOn<Fast> {
+ public:
+  FastPipeline(Pipeline<Fast> pipeline, const Kernels* kernels)
+      : PipelineOn(std::move(pipeline)), kernels_(kernels) {}
+
+  std::unique_ptr<const AnyPipeline> for_one_thread() const override {
+    return std::make_unique<const FastPipeline>(
+        pipeline().with(Fast({.kernels = kernels_, .threads = 1})), kernels_);
+  }
+
+ private:
+  const Kernels* kernels_;
+};
+
+}  // namespace
+
+std::unique_ptr<const AnyPipeline> open_fast(const Kernels* kernels, int threads,
+                                             const PipelineOptions& options) {
+  const Fast fast({.kernels = kernels, .threads = threads});
+  return std::make_unique<const FastPipeline>(Pipeline<Fast>(fast, options), kernels);
+}
+
+}  // namespace paligemma

@@ -1,0 +1,20 @@
+// In the place of cuda.cpp and of all kernels, where the library was built without them.
+#include <stdexcept>
+
+#include "cuda/core/device.h"
+#include "engine/any_pipeline.h"
+
+namespace paligemma {
+namespace cuda {
+
+std::string device_problem() { return "no CUDA device: paligemma was built without CUDA"; }
+std::vector<DeviceInfo> devices() { return {}; }
+bool is_emulated() { return false; }
+
+}  // namespace cuda
+
+std::unique_ptr<const AnyPipeline> open_cuda(int, const PipelineOptions&) {
+  throw std::runtime_error(cuda::device_problem());
+}
+
+}  // namespace paligemma

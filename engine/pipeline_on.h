@@ -1,0 +1,45 @@
+// PipelineOn<On>: a Pipeline<On> as an AnyPipeline.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "engine/any_pipeline.h"
+
+namespace paligemma {
+
+template <class On>
+class PipelineOn : public AnyPipeline {
+ public:
+  explicit PipelineOn(Pipeline<On> pipeline) : pipeline_(std::move(pipeline)) {}
+
+  Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener) const override {
+    auto encoded = std::make_shared<const Encoded>(pipeline_.encode(image, listener));
+    const double preprocess_ms = encoded->preprocess_ms, encode_ms = encoded->encode_ms;
+    return {std::move(encoded), preprocess_ms, encode_ms};
+  }
+
+  Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
+                 const TapListener& listener) const override {
+    const auto& encoded = *std::any_cast<const std::shared_ptr<const Encoded>&>(picture.encoded);
+    return pipeline_.generate(encoded, prompt, options, listener);
+  }
+
+  const Config& config() const override { return pipeline_.config(); }
+  const Tokenizer& tokenizer() const override { return pipeline_.tokenizer(); }
+  WeightFormat dtype() const override { return pipeline_.dtype(); }
+  bool trained() const override { return pipeline_.trained(); }
+  const std::optional<MaskDecoder>& mask_decoder() const override {
+    return pipeline_.mask_decoder();
+  }
+
+ protected:
+  const Pipeline<On>& pipeline() const { return pipeline_; }
+
+ private:
+  using Encoded = typename Pipeline<On>::Picture;
+
+  Pipeline<On> pipeline_;
+};
+
+}  // namespace paligemma

@@ -1,0 +1,21 @@
+#include "engine/pipeline_on.h"
+
+namespace paligemma {
+namespace {
+
+class ReferencePipeline final : public PipelineOn<Reference> {
+ public:
+  using PipelineOn::PipelineOn;
+
+  std::unique_ptr<const AnyPipeline> for_one_thread() const override {
+    return std::make_unique<const ReferencePipeline>(pipeline());
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const AnyPipeline> open_reference(const PipelineOptions& options) {
+  return std::make_unique<const ReferencePipeline>(Pipeline<Reference>(reference, options));
+}
+
+}  // namespace paligemma

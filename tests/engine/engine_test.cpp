@@ -1,0 +1,227 @@
+// The installed library, as a program outside sees it: of ours, this includes its two headers and what starts
+// the program `paligemma`, whose answers are compared.
+#include <gtest/gtest.h>
+#include <paligemma/engine.h>
+#include <paligemma/errors.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_ONLY_PNG
+#include <stb_image.h>
+
+#include "tests/support/run_program.h"
+#include "tests/support/source_dir.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+using nlohmann::json;
+
+const std::string kModel = source_dir() + "/models/tiny";
+const std::string kScene = source_dir() + "/examples/pictures/scene.png";
+
+// As the program has it in tests.
+Engine open_tiny() { return Engine::open(kModel, {.device = "cpu", .threads = 1}); }
+
+std::vector<int> ids_of(const Answer& answer) {
+  std::vector<int> ids;
+  for (const Token& token : answer.tokens) ids.push_back(token.id);
+  return ids;
+}
+
+json program_says(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--image", kScene, "--json"});
+  const Ran ran = run_program(arguments);
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  return json::parse(ran.out);
+}
+
+std::vector<std::uint8_t> grey_pixels(const std::string& png_base64) {
+  std::string png;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : png_base64) {
+    const auto digit =
+        std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+            .find(c);
+    if (digit == std::string_view::npos) break;
+    bits = bits << 6 | static_cast<std::uint32_t>(digit);
+    count += 6;
+    if (count >= 8) png += static_cast<char>(bits >> (count -= 8) & 255);
+  }
+  int width = 0, height = 0, channels = 0;
+  const std::unique_ptr<stbi_uc, decltype(&std::free)> pixels(
+      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(png.data()),
+                            static_cast<int>(png.size()), &width, &height, &channels, 1),
+      &std::free);
+  return {pixels.get(), pixels.get() + width * height};
+}
+
+void expect_same(const Answer& answer, const json& program) {
+  EXPECT_EQ(answer.text, program["text"]);
+  EXPECT_EQ(answer.finish_reason == FinishReason::eos ? "eos" : "length", program["finish_reason"]);
+  ASSERT_EQ(answer.tokens.size(), program["tokens"].size());
+  for (std::size_t i = 0; i < answer.tokens.size(); ++i) {
+    const json& token = program["tokens"][i];
+    EXPECT_EQ(answer.tokens[i].id, token["id"]);
+    EXPECT_EQ(answer.tokens[i].piece, token["piece"]);
+    EXPECT_NEAR(answer.tokens[i].log_probability, token["logprob"], 1e-6);  // its last digit
+  }
+  ASSERT_EQ(answer.objects.size(), program["objects"].size());
+  for (std::size_t i = 0; i < answer.objects.size(); ++i) {
+    const Object& object = answer.objects[i];
+    const json& wanted = program["objects"][i];
+    EXPECT_EQ(object.name, wanted["label"]);
+    EXPECT_EQ(json({object.x_min, object.y_min, object.x_max, object.y_max}),
+              wanted["box_xyxy_px"]);
+    EXPECT_EQ(object.mask.empty(), wanted["mask_png_base64"].is_null());
+    if (object.mask.empty()) continue;
+    EXPECT_EQ(object.mask, grey_pixels(wanted["mask_png_base64"]));
+  }
+}
+
+TEST(Engine, AnswersAsTheProgramDoes) {
+  Engine engine = open_tiny();
+  EXPECT_EQ(engine.device(), "cpu");
+  const Picture scene = engine.look_at(kScene);
+  std::size_t objects = 0, masks = 0;
+  for (const char* prompt : {"caption en", "answer en what color is the square?",
+                             "detect red circle ; blue square", "segment red circle", "ocr"}) {
+    SCOPED_TRACE(prompt);
+    const Answer answer = engine.answer(scene, prompt);
+    expect_same(answer, program_says({"-p", prompt}));
+    for (const Object& object : answer.objects) ++objects, masks += !object.mask.empty();
+  }
+  EXPECT_EQ(objects, 3u);
+  EXPECT_EQ(masks, 1u);
+}
+
+TEST(Engine, OptionsMeanWhatTheProgramsFlagsMean) {
+  Engine engine = Engine::open(kModel, {.device = "cpu", .threads = 1, .dtype = "int8"});
+  const AnswerOptions options{
+      .max_tokens = 9, .temperature = 1.5f, .top_k = 50, .top_p = 0.98f, .seed = 7};
+  const Answer answer = engine.answer(kScene, "caption en", options);
+  expect_same(answer, program_says({"-p", "caption en", "--dtype", "int8", "-n", "9", "-s", "7",
+                                    "--temperature", "1.5", "--top-k", "50", "--top-p", "0.98"}));
+  const Answer other = engine.answer(kScene, "caption en", {.temperature = 1.5f, .seed = 8});
+  EXPECT_NE(ids_of(other), ids_of(answer));
+  EXPECT_EQ(engine.answer(kScene, "caption en", {.max_tokens = 1}).finish_reason,
+            FinishReason::length);
+}
+
+TEST(Engine, TextComesAsItIsMade) {
+  Engine engine = open_tiny();
+  std::vector<std::string> stretches;
+  const auto listen = [&](std::string_view text) { stretches.emplace_back(text); };
+  const Answer answer = engine.answer(kScene, "caption en", {.on_text = listen});
+  std::string text;
+  for (const std::string& stretch : stretches) text += stretch;
+  EXPECT_EQ(text, answer.text);
+  EXPECT_GT(stretches.size(), 5u);
+
+  const auto stop = [](std::string_view) { throw std::domain_error("enough"); };
+  EXPECT_THROW(engine.answer(kScene, "caption en", {.on_text = stop}), std::domain_error);
+  EXPECT_EQ(engine.answer(kScene, "caption en").text, text);
+}
+
+TEST(Engine, APictureMayLieInTheCallersMemory) {
+  TemporaryFolder folder;
+  std::vector<std::uint8_t> pixels(3 * 45 * 37);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * i / 7);
+  std::ofstream(folder / "picture.ppm", std::ios::binary)
+      << "P6 45 37 255\n"
+      << std::string(pixels.begin(), pixels.end());
+  Engine engine = open_tiny();
+  const Answer there = engine.answer(folder / "picture.ppm", "caption en");
+  const Answer here = engine.answer(Image{45, 37, pixels}, "caption en");
+  EXPECT_EQ(here.text, there.text);
+  EXPECT_EQ(here.tokens[0].log_probability, there.tokens[0].log_probability);
+  for (const Image& image : {Image{}, Image{45, 36, pixels}, Image{37, 45, {}},
+                             Image{-45, -37, pixels}, Image{0x7fffffff, 0x7fffffff, pixels}}) {
+    EXPECT_THROW(engine.look_at(image), ImageError);
+  }
+}
+
+TEST(Engine, MayBeMovedAndItsPicturesStay) {
+  std::optional<Engine> engine(open_tiny());
+  const Picture scene = engine->look_at(kScene);
+  Engine moved = std::move(*engine);
+  engine.reset();
+  EXPECT_EQ(moved.answer(scene, "answer en what color is the square?").text, "blue");
+  moved = open_tiny();  // the picture keeps what it needs
+  EXPECT_THROW(moved.answer(scene, "ocr"), std::invalid_argument);
+}
+
+TEST(Engine, RefusesWhatMakesNoSense) {
+  for (const EngineOptions& options :
+       {EngineOptions{.device = "tpu"}, EngineOptions{.device = "cuda:"},
+        EngineOptions{.device = "cuda:x"}, EngineOptions{.dtype = "int3"},
+        EngineOptions{.threads = -1}, EngineOptions{.threads = 1025}}) {
+    EXPECT_THROW(Engine::open(kModel, options), std::invalid_argument)
+        << options.device << options.dtype << options.threads;
+  }
+  Engine engine = open_tiny();
+  const Picture scene = engine.look_at(kScene);
+  const float nan = std::nanf("");
+  for (const AnswerOptions& options :
+       {AnswerOptions{.max_tokens = 0}, AnswerOptions{.temperature = -1},
+        AnswerOptions{.temperature = nan}, AnswerOptions{.top_k = -1}, AnswerOptions{.top_p = 1.5f},
+        AnswerOptions{.top_p = nan}}) {
+    EXPECT_THROW(engine.answer(scene, "ocr", options), std::invalid_argument);
+  }
+  EXPECT_EQ(engine.answer(scene, "ocr").finish_reason, FinishReason::eos);
+}
+
+TEST(Engine, ErrorsAreOfTheirKind) {
+  TemporaryFolder folder;
+  EXPECT_THROW(Engine::open(folder / "nowhere"), NotFoundError);
+  std::ofstream(folder / "config.json") << "{";
+  EXPECT_THROW(Engine::open(folder.path()), ModelFileError);
+  Engine engine = open_tiny();
+  EXPECT_THROW(engine.look_at(folder / "nowhere.png"), ImageError);
+  EXPECT_THROW(engine.answer(kScene, "\xff"), PromptError);
+  EXPECT_THROW(engine.answer(kScene, "ocr", {.max_tokens = 1 << 30}), PromptError);
+}
+
+TEST(Engine, SaysThatThereIsNoGpu) {
+  ::setenv("CUDA_VISIBLE_DEVICES", "", 1);
+  EXPECT_EQ(Engine::open(kModel).device(), "cpu");
+  for (const char* device : {"cuda", "cuda:1", "emulated"}) {
+    try {
+      Engine::open(kModel, {.device = device});
+      ADD_FAILURE() << device;
+    } catch (const std::runtime_error& error) {
+      const std::string_view message = error.what();
+      EXPECT_NE(message.find(device == std::string("emulated") ? "emulated" : "no CUDA device"),
+                message.npos)
+          << message;
+    }
+  }
+}
+
+TEST(Engine, SeveralRunSideBySide) {
+  std::vector<std::vector<std::string>> texts(3);
+  std::vector<std::thread> threads;
+  for (auto& mine : texts) {
+    threads.emplace_back([&mine] {
+      Engine engine = Engine::open(kModel, {.device = "cpu", .threads = 2});
+      for (const char* prompt :
+           {"answer en what color is the square?", "segment red circle", "caption en"}) {
+        mine.push_back(engine.answer(kScene, prompt).text);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(texts[0][0], "blue");
+  EXPECT_EQ(texts[1], texts[0]);
+  EXPECT_EQ(texts[2], texts[0]);
+}
+
+}  // namespace
+}  // namespace paligemma
