@@ -62,7 +62,7 @@ struct Asked {
 // Every number of an answer, and of the picture that it is about.
 struct Taken {
   Recorder recorder;
-  Answer answer;
+  Reply answer;
 
   Taken(const Pipeline<Reference>& pipeline, const RgbImage& image, const Asking& asking) {
     const TapListener listener = std::ref(recorder);
@@ -100,7 +100,7 @@ TEST(AnswerMemory, AnAnswerMayBeAskedForWithinAnother) {
   const Asked asked(1);
   const Pipeline<Reference> other = asked.pipeline.with(reference);
   const auto said = [&](const Asking& asking, const Pipeline<Reference>* within) {
-    AnswerOptions options{.max_tokens = asking.max_tokens};
+    ReplyOptions options{.max_tokens = asking.max_tokens};
     if (within) {
       options.on_text = [&](std::string_view) {
         within->generate(asked.picture, "ocr", {.max_tokens = 2});

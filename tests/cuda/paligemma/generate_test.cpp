@@ -171,17 +171,17 @@ TEST_F(CudaGenerate, AnotherPrefixOrOtherOptionsAreRecordedAnew) {
 TEST_F(CudaGenerate, ASecondAnswerStartsAnew) {
   const PipelineOptions options{.model = kTinyModel};
   const Pipeline<cuda::Stream> pipeline(cuda::Stream(), options);
-  const auto image = scene_picture(0);
+  const auto picture = pipeline.encode(scene_picture(0).view());
   const auto ask = [&](const Pipeline<cuda::Stream>& asked, const std::string& prompt,
-                       const AnswerOptions& how) {
-    const auto answer = asked.generate(asked.encode(image.view()), prompt, how);
+                       const ReplyOptions& how) {
+    const auto answer = asked.generate(picture, prompt, how);
     std::vector<std::pair<TokenId, float>> said;
     for (const auto& token : answer.tokens) said.emplace_back(token.id, token.log_probability);
     return said;
   };
-  const AnswerOptions greedy{.max_tokens = 4};
-  const AnswerOptions draw{.max_tokens = 5, .sampler = {.temperature = 2, .seed = 1}};
-  for (const auto& [prompt, how] : std::vector<std::pair<std::string, AnswerOptions>>{
+  const ReplyOptions greedy{.max_tokens = 4};
+  const ReplyOptions draw{.max_tokens = 5, .sampler = {.temperature = 2, .seed = 1}};
+  for (const auto& [prompt, how] : std::vector<std::pair<std::string, ReplyOptions>>{
            {"ocr", greedy}, {"detect red circle", draw}, {"ocr", draw}, {"ocr", greedy}}) {
     const Pipeline<cuda::Stream> fresh(cuda::Stream(), options);
     EXPECT_EQ(ask(pipeline, prompt, how), ask(fresh, prompt, how)) << prompt;
