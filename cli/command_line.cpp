@@ -12,15 +12,15 @@ namespace {
 // The flags that a command takes, besides its own. What is printed instead of an answer and how much
 // is said beside it is for all.
 std::string flags_of(Command command) {
-  const std::string all =
+  std::string all =
       " --help --help-all --version --list-devices --verbosity -v -q --jsonl --report ";
   const std::string model = all + "--model --hf-repo --revision ";
-  const std::string pipeline = model +
-                               "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
-                               "--resize --reference --device --kernels --threads --json ";
-  const std::string ask = pipeline +
-                          "--image --max-tokens --temperature --top-p --top-k --do-sample --seed "
-                          "--output --skip-special-tokens --perf --dump --trace ";
+  std::string pipeline = model +
+                         "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
+                         "--resize --reference --device --kernels --threads --json ";
+  std::string ask = pipeline +
+                    "--image --max-tokens --temperature --top-p --top-k --do-sample --seed "
+                    "--output --skip-special-tokens --perf --dump --trace ";
   switch (command) {
     case Command::none:
       return ask + "--prompt --file ";

@@ -18,6 +18,7 @@ namespace paligemma::cli {
 class Json {
  public:
   Json() : text_("null") {}
+  // NOLINTBEGIN(google-explicit-constructor): whatever can be printed stands for itself
   Json(bool value) : text_(value ? "true" : "false") {}
   template <std::integral Number>
   Json(Number number) : text_(std::to_string(number)) {}
@@ -25,6 +26,7 @@ class Json {
   Json(std::string_view text);  // a file's name, say, need not be UTF-8: U+FFFD where it is not
   Json(const std::string& text) : Json(std::string_view(text)) {}
   Json(const char* text) : Json(std::string_view(text)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   // What is JSON already.
   static Json of_text(std::string text) {

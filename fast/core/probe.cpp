@@ -30,8 +30,8 @@ double rate(const Fast& on, std::size_t parts, const Part& part) {
 
 double peak(const Fast& on, double (*operations)(Index)) {
   constexpr Index kRounds = 100'000;  // some 0.1 ms
-  constexpr int kParts = 16;          // of each thread
-  return rate(on, static_cast<std::size_t>(kParts * on.threads()),
+  constexpr std::size_t kParts = 16;  // of each thread
+  return rate(on, kParts * static_cast<std::size_t>(on.threads()),
               [=](std::size_t) { return operations(kRounds); });
 }
 
