@@ -34,7 +34,7 @@ struct DecodeState<cuda::Stream> {
   cuda::DeviceBuffer<cuda::Sampled, 1> sampled{{1}};
   std::map<Index, cuda::DeviceBuffer<KeyRange, 1>> visible = {};  // by window, of one query
 
-  // What a graph keeps as it was recorded, besides the addresses of this session.
+  // What a graph keeps as it was recorded, besides where the buffers lie.
   struct Kept {
     const void* model;
     Index prefix;
