@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# g++-12 12.2.0-14+deb12u1, clang-14 1:14.0.6-12 (Debian 12). Measured 2026-11. Needs no AMX: nothing is run.
+# g++-12 12.2.0-14+deb12u1, clang-14 1:14.0.6-12 (Debian 12). Measured 2026-11. Needs a C library's headers
+# and fresh apt lists; packages are only unpacked. Needs no AMX: what is compiled is not run.
 #
 # _tile_loadconfig takes a pointer to 64 bytes, the sizes of eight tiles; _tile_loadd a pointer to the rows of one.
 # The intrinsics of g++ 12 are asm statements that tell the compiler of 8 bytes of the first and of none of the
@@ -12,10 +13,16 @@
 #   _tile_loadd: g++ 0, with a clobber 1, clang++ 1
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
-version=$(dpkg-query -W -f '${Version}' g++-12 clang-14 2>/dev/null || true)
-if [ "$version" != "12.2.0-14+deb12u11:14.0.6-12" ]; then
-  apt-get -qq install -y --no-install-recommends g++-12=12.2.0-14+deb12u1 clang-14=1:14.0.6-12 >/dev/null
-fi
+(
+  cd "$dir"
+  apt-get -qq download g++-12=12.2.0-14+deb12u1 cpp-12=12.2.0-14+deb12u1 gcc-12=12.2.0-14+deb12u1 \
+    libgcc-12-dev=12.2.0-14+deb12u1 clang-14=1:14.0.6-12 libclang-common-14-dev=1:14.0.6-12 \
+    libclang-cpp14=1:14.0.6-12 libllvm14=1:14.0.6-12
+  for package in *.deb; do dpkg -x "$package" root; done
+)
+gcc=$dir/root/usr/bin/g++-12
+clang=$dir/root/usr/lib/llvm-14/bin/clang++
+export LD_LIBRARY_PATH=$dir/root/usr/lib/x86_64-linux-gnu:$dir/root/usr/lib/llvm-14/lib
 cat >"$dir/tiles.cpp" <<'C'
 #include <immintrin.h>
 #ifdef CLOBBER
@@ -55,9 +62,9 @@ read_by() {
 }
 ok=1
 for function in configure fill; do
-  plain=$(read_by "$function" g++-12)
-  clobbered=$(read_by "$function" g++-12 -DCLOBBER)
-  other=$(read_by "$function" clang++-14)
+  plain=$(read_by "$function" "$gcc")
+  clobbered=$(read_by "$function" "$gcc" -DCLOBBER)
+  other=$(read_by "$function" "$clang")
   name=_tile_loadconfig wanted=2
   [ "$function" = configure ] || name=_tile_loadd wanted=1
   echo "$name: g++ $plain, with a clobber $clobbered, clang++ $other"
