@@ -9,6 +9,9 @@
 // Threads: an engine serves one caller at a time. Several engines run side by side; each has the model's
 // weights, of which those that are used as stored are shared by all processes, and threads of its own.
 //
+// Opening proves the processor's kernels right, in a child process, the first time that they are met, and
+// keeps that in the user's cache ($XDG_CACHE_HOME/paligemma).
+//
 // Errors: what <paligemma/errors.h> lists, for models, pictures and prompts; std::invalid_argument for an
 // option out of its range; std::runtime_error for a device that is not there. A call that throws leaves the
 // engine as it was.
@@ -28,7 +31,7 @@
 namespace paligemma {
 
 struct EngineOptions {
-  std::string device = "auto";  // "cpu"; "cuda" or "cuda:N", a GPU; "auto", a GPU if there is one
+  std::string device = "auto";  // "cpu"; "cuda" or "cuda:N", a GPU; "auto", one that was measured
   int threads = 0;              // of the processor; 0: all
   std::string dtype =
       "auto";  // weights in memory: as stored, or "f32", "bf16", "f16", "int8", "int4"
