@@ -1,11 +1,9 @@
-// Everything that a model asks of a Stream: the kernels of the leaves, and the fused versions of
-// composites, which overload resolution prefers to the composites themselves. The towers are the templates
-// of siglip/ and gemma/; whoever instantiates paligemma/model.h for a Stream includes this.
+// Everything that a model asks of a Stream: the kernels of the leaves, and one decoded token as a graph. The
+// towers are the templates of siglip/ and gemma/; whoever instantiates paligemma/model.h for a Stream
+// includes this.
 #pragma once
 
 #include "cuda/gemma/decoder_block.h"
-#include "cuda/gemma/geglu.h"
-#include "cuda/gemma/geglu_mlp.h"
 #include "cuda/gemma/kv_cache.h"
 #include "cuda/gemma/prefix_lm_mask.h"
 #include "cuda/gemma/rms_norm.h"
@@ -18,7 +16,6 @@
 #include "cuda/siglip/layer_norm.h"
 #include "cuda/siglip/patch_embedding.h"
 #include "cuda/siglip/position_embedding.h"
-#include "cuda/tensor/gelu.h"
 #include "cuda/tensor/linear.h"
 #include "cuda/tensor/residual_add.h"
 #include "cuda/tensor/scaled_dot_product_attention.h"
