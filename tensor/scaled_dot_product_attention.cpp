@@ -9,6 +9,17 @@
 #include "tensor/softmax.h"
 
 namespace paligemma {
+namespace {
+
+float log_sum_exp(View<const float, 1> scores) {
+  const float *const begin = scores.data(), *const end = begin + scores.size(0);
+  const float max = *std::max_element(begin, end);
+  float sum = 0;
+  for (const float* score = begin; score < end; ++score) sum += std::exp(*score - max);
+  return max + std::log(sum);
+}
+
+}  // namespace
 
 void check_attention(View<const float, 3> q, View<const float, 3> k, View<const float, 3> v,
                      View<const KeyRange, 1> visible, View<const float, 3> out) {
@@ -30,11 +41,37 @@ void check_attention(View<const float, 3> q, View<const float, 3> k, View<const 
   PG_CHECK(T == 0 || S > 0, shapes + ": there must be a key to see");
 }
 
+template <Space S>
+void check_attention(const DistanceBias<S>& bias, const AttentionMaps<S>& maps, Index T, Index N,
+                     Index keys) {
+  const auto& [slope, table, first_query, first_distance] = bias;
+  const std::string heads = std::to_string(N) + " heads, ";
+  PG_CHECK(slope.data() == nullptr || (slope.size(0) == N && slope.is_row_major()),
+           heads + "slope " + shape_text(slope));
+  PG_CHECK(
+      table.data() == nullptr || (table.size(0) == N && table.size(1) > 0 && table.is_row_major()),
+      heads + "table " + shape_text(table));
+  const auto& [weights, log_sum_exp] = maps;
+  PG_CHECK(weights.data() == nullptr ||
+               (weights.shape() == std::array{T, N, keys} && weights.is_row_major()),
+           "weights " + shape_text(weights) + " of " + std::to_string(keys) + " keys");
+  PG_CHECK(log_sum_exp.data() == nullptr ||
+               (log_sum_exp.shape() == std::array{T, N} && log_sum_exp.is_row_major()),
+           "log_sum_exp " + shape_text(log_sum_exp));
+}
+template void check_attention(const DistanceBias<Space::host>&, const AttentionMaps<Space::host>&,
+                              Index, Index, Index);
+template void check_attention(const DistanceBias<Space::device>&,
+                              const AttentionMaps<Space::device>&, Index, Index, Index);
+
 void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const float, 3> k,
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
-                                  AttentionRule rule, View<float, 3> out) {
-  check_attention(q, k, v, visible, out);
+                                  AttentionRule rule, View<float, 3> out,
+                                  const DistanceBias<>& bias, AttentionMaps<> maps) {
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
+  check_attention(q, k, v, visible, out);
+  check_attention(bias, maps, T, N, S);
+  const DistanceBiasOfKernel distance_bias(bias);
   const auto keys_of = [=](Index t) { return visible.size(0) > 0 ? visible(t) : KeyRange{0, S}; };
 
   // One for each thread, as in linear.cpp.
@@ -50,10 +87,16 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
       for (Index s = keys.begin; s < keys.end; ++s) {
         float score = rule.scale * dot(&q(t, n, 0), &k(s, g, 0), H);
         if (rule.soft_cap != kNoSoftCap) score = soft_capped(score, rule.soft_cap);
-        row[s] = score;
+        row[s] = score + distance_bias.at(t, n, s);
       }
       const View<float, 2> scores(&row[keys.begin], {1, keys.end - keys.begin});
+      if (maps.log_sum_exp.data() != nullptr) maps.log_sum_exp(t, n) = log_sum_exp(scores.row(0));
       softmax(reference, scores, scores);
+      if (maps.weights.data() != nullptr) {
+        float* const weights = &maps.weights(t, n, 0);
+        std::fill_n(weights, S, 0.0f);
+        std::copy(row + keys.begin, row + keys.end, weights + keys.begin);
+      }
 
       // The mean of the values, weighted by them.
       std::fill_n(&out(t, n, 0), H, 0.0f);

@@ -1,16 +1,21 @@
 // Scaled dot-product attention: every query takes a weighted mean of the values, weighted by how
 // well it matches their keys.
 //
-//   score[t,n,s] = cap( scale * sum_h q[t,n,h] k[s,g,h] )       g = kv_head_of(n)
-//   out[t,n,h]   = sum_s softmax_s(score[t,n,s]) v[s,g,h]       s over the keys that t may see
+//   score[t,n,s]  = cap( scale * sum_h q[t,n,h] k[s,g,h] ) + bias[t,n,s]    g = kv_head_of(n)
+//   weight[t,n,s] = softmax_s( score[t,n,s] )         s over the keys that t may see
+//   out[t,n,h]    = sum_s weight[t,n,s] v[s,g,h]
 //
 //   q        [T, N, H]   T queries, N heads of size H
 //   k, v     [S, K, H]   S keys; K heads, each shared by N / K query heads
 //   visible  [T]         the keys that each query may see: begin <= s < end, at least one;
 //                        an empty view if every query sees every key, as in SigLIP
 //   out      [T, N, H]   must not overlap q, k or v
+//   bias                 by the distance of query and key; none in PaliGemma (tensor/distance_bias.h)
+//   maps                 for whoever asks to see the weights, and log sum_s exp(score[t,n,s])
 //
-// The H numbers of a head must be contiguous; heads and rows may lie anywhere.
+// The H numbers of a head must be contiguous; heads and rows may lie anywhere. Keys and values are a
+// sequence's own, from a cache that grows (gemma/kv_cache.h), or those of something else, computed
+// once: cross-attention.
 //
 // Paper: Vaswani et al. 2017, "Attention is all you need", eq. 1; Ainslie et al. 2023, "GQA",
 // section 2.2, for the shared heads, which are read where they are and never copied. cap(s) is
@@ -24,6 +29,7 @@
 
 #include <cmath>
 
+#include "tensor/distance_bias.h"
 #include "tensor/execution.h"
 #include "tensor/host_device.h"
 #include "tensor/view.h"
@@ -43,6 +49,13 @@ struct AttentionRule {
   float soft_cap = kNoSoftCap;  // Gemma 2: 50
 };
 
+// What attention shows of itself. A view that is left out costs nothing; the others are row-major.
+template <Space S = Space::host>
+struct AttentionMaps {
+  View<float, 3, S> weights = {};      // [T, N, S]   0 for the keys that a query does not see
+  View<float, 2, S> log_sum_exp = {};  // [T, N]
+};
+
 // Which of K shared heads query head n of N uses: neighbours share.
 PG_HOST_DEVICE constexpr Index kv_head_of(Index n, Index N, Index K) { return n / (N / K); }
 
@@ -52,9 +65,13 @@ PG_HOST_DEVICE inline float soft_capped(float x, float cap) { return cap * std::
 // Throws ContractError if the shapes or ranges do not fit together, as above.
 void check_attention(View<const float, 3> q, View<const float, 3> k, View<const float, 3> v,
                      View<const KeyRange, 1> visible, View<const float, 3> out);
+template <Space S>
+void check_attention(const DistanceBias<S>& bias, const AttentionMaps<S>& maps, Index T, Index N,
+                     Index keys);
 
 void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const float, 3> k,
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
-                                  AttentionRule rule, View<float, 3> out);
+                                  AttentionRule rule, View<float, 3> out,
+                                  const DistanceBias<>& bias = {}, AttentionMaps<> maps = {});
 
 }  // namespace paligemma

@@ -28,7 +28,7 @@ __global__ void attention_block_per_query(Attention a) {
     const float* k = a.k.at(keys.begin + i, g);
     float dot = 0.0f;
     for (int h = lane; h < a.H; h += kWarpSize) dot += q[h] * k[h];
-    const float score = a.score(warp_sum(dot));
+    const float score = a.score(warp_sum(dot)) + a.bias.at(t, n, keys.begin + i);
     if (lane == 0) weight[i] = score;
     max = fmaxf(max, score);
   }
@@ -40,6 +40,11 @@ __global__ void attention_block_per_query(Attention a) {
     sum += weight[i];
   }
   sum = block_sum(sum, partial_sum);  // its barrier is also for the weights
+  if (threadIdx.x == 0) a.show_log_sum_exp(t, n, max, sum);
+  if (a.weights != nullptr) {
+    float* const row = a.weights + (Index{t} * a.N + n) * a.S + keys.begin;
+    for (int i = threadIdx.x; i < count; i += kThreads) row[i] = weight[i] / sum;
+  }
 
   float* out = a.out.at(t, n);
   for (int h = threadIdx.x; h < a.H; h += kThreads) {
@@ -50,9 +55,10 @@ __global__ void attention_block_per_query(Attention a) {
 }
 
 AttentionKernel best_for(const Stream& stream, const Attention& a) {
+  if (a.weights != nullptr) return AttentionKernel::block_per_query;
   constexpr int kFewQueries = 4;  // from here tiles of them are worth more than spread keys
   if (a.T <= kFewQueries) return AttentionKernel::split_keys;
-  if (stream.math() == Math::bf16 && a.H <= kMostTensorCoreHeadSize) {
+  if (stream.math() == Math::bf16 && a.H <= kMostTensorCoreHeadSize && !a.bias.any()) {
     return AttentionKernel::tensor_core;
   }
   const bool fits = a.H <= kMostOnlineHeadSize && online_shared_bytes(a.H) <= most_shared_bytes();
@@ -64,7 +70,9 @@ AttentionKernel best_for(const Stream& stream, const Attention& a) {
 void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 3> q,
                                   DeviceView<const float, 3> k, DeviceView<const float, 3> v,
                                   DeviceView<const KeyRange, 1> visible, AttentionRule rule,
-                                  DeviceView<float, 3> out, AttentionKernel kernel) {
+                                  DeviceView<float, 3> out, AttentionKernel kernel,
+                                  const DistanceBias<Space::device>& bias,
+                                  AttentionMaps<Space::device> maps) {
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
   const std::string shapes = "q " + shape_text(q) + ", k " + shape_text(k) + ", v " + shape_text(v);
   PG_CHECK(k.size(2) == H && v.shape() == k.shape(), shapes);
@@ -75,6 +83,7 @@ void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 
   PG_CHECK(visible.size(0) == 0 || visible.size(0) == T,
            shapes + ", visible " + shape_text(visible));
   PG_CHECK(visible.stride()[0] == 1 || visible.size(0) == 0, "strided ranges");
+  check_attention(bias, maps, T, N, S);
   if (out.count() == 0) return;
   PG_CHECK(S > 0, shapes + ": no keys");
 
@@ -88,8 +97,17 @@ void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 
                     static_cast<int>(S),
                     static_cast<int>(N),
                     static_cast<int>(K),
-                    static_cast<int>(H)};
-  switch (kernel == AttentionKernel::best ? best_for(stream, a) : kernel) {
+                    static_cast<int>(H),
+                    DistanceBiasOfKernel(bias),
+                    maps.weights.data(),
+                    maps.log_sum_exp.data()};
+  if (kernel == AttentionKernel::best) kernel = best_for(stream, a);
+  PG_CHECK(a.weights == nullptr || kernel == AttentionKernel::block_per_query,
+           "this kernel keeps no weights");
+  if (a.weights != nullptr) {
+    fill_bytes(stream, a.weights, 0, static_cast<std::size_t>(T * N * S) * sizeof(float));
+  }
+  switch (kernel) {
     case AttentionKernel::block_per_query:
       return launch({blocks_for(T * N), kThreads, S * sizeof(float), stream},
                     attention_block_per_query, a);
@@ -98,6 +116,7 @@ void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 
       return run_online(stream, a);
     case AttentionKernel::tensor_core:
       PG_CHECK(H <= kMostTensorCoreHeadSize, shapes + ": heads too large for tensor cores");
+      PG_CHECK(!a.bias.any(), "tensor cores know no bias");
       return run_tensor_core(stream, a);
     case AttentionKernel::split_keys:
       return run_split_keys(stream, a);

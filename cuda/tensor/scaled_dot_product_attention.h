@@ -3,6 +3,9 @@
 // change from one launch of a graph to the next. They are not looked at by the host: a range that is
 // empty or outside of the keys is undefined behaviour here, not an error.
 //
+// A bias keeps `best` from tensor cores, and weights are shown by block_per_query alone: a kernel that is
+// asked by name for what it does not do throws.
+//
 // Rows of k and v that no query sees are never read. A row that some queries see must be finite, as
 // their neighbours take it too, with a weight of 0.
 #pragma once
@@ -24,6 +27,8 @@ void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 
                                   DeviceView<const float, 3> k, DeviceView<const float, 3> v,
                                   DeviceView<const KeyRange, 1> visible, AttentionRule rule,
                                   DeviceView<float, 3> out,
-                                  AttentionKernel kernel = AttentionKernel::best);
+                                  AttentionKernel kernel = AttentionKernel::best,
+                                  const DistanceBias<Space::device>& bias = {},
+                                  AttentionMaps<Space::device> maps = {});
 
 }  // namespace paligemma::cuda

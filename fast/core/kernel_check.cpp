@@ -128,6 +128,7 @@ struct Attention {
   Index T, N, K, H;
   bool masked;
   float soft_cap;
+  bool slope = false, table = false;
 };
 
 Numbers attention(const Fast& on, const Attention& a) {
@@ -135,11 +136,18 @@ Numbers attention(const Fast& on, const Attention& a) {
              v = uniform(kKeys * a.K * a.H, 3);
   std::vector<KeyRange> visible;
   for (Index t = 0; t < a.T; ++t) visible.push_back({t % 5, kKeys - (a.T - 1 - t) % 19});
+  const auto slope = uniform(a.N, 4), table = uniform(a.N * kKeys, 5);
+  DistanceBias<> bias{.first_query = kKeys - a.T, .first_distance = -9};
+  if (a.slope) bias.slope = {slope.data(), {a.N}};
+  if (a.table) bias.table = {table.data(), {a.N, kKeys}};
   Numbers out(q.size());
-  on.kernels().attention(
-      on, {q.data(), k.data(), v.data(), out.data(), a.masked ? visible.data() : nullptr,
-           AttentionRule{1 / std::sqrt(static_cast<float>(a.H)), a.soft_cap}, a.T, a.N, a.H, kKeys,
-           a.K, a.N * a.H, a.H, a.K * a.H, a.H, a.K * a.H, a.H, a.N * a.H, a.H});
+  const AttentionRule rule{1 / std::sqrt(static_cast<float>(a.H)), a.soft_cap};
+  const KeyRange* const ranges = a.masked ? visible.data() : nullptr;
+  on.kernels().attention(on,
+                         {q.data(),  k.data(),  v.data(),  out.data(), ranges,
+                          rule,      a.T,       a.N,       a.H,        kKeys,
+                          a.K,       a.N * a.H, a.H,       a.K * a.H,  a.H,
+                          a.K * a.H, a.H,       a.N * a.H, a.H,        DistanceBiasOfKernel(bias)});
   return out;
 }
 
@@ -152,6 +160,9 @@ void add_attention(std::vector<Check>& checks) {
     add("attention, few queries", {3, 4, 1, H, true, kNoSoftCap});
     add("attention, many queries", {23, 4, 2, H, false, kNoSoftCap});
     add("attention, many queries, a mask and a cap", {23, 4, 2, H, true, 0.5f});
+    add("attention, few queries, a bias", {3, 4, 1, H, true, kNoSoftCap, true, true});
+    add("attention, many queries, slopes", {23, 4, 2, H, true, kNoSoftCap, true});
+    add("attention, many queries, a table", {23, 4, 2, H, true, kNoSoftCap, false, true});
   }
 }
 

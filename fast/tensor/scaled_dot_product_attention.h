@@ -13,6 +13,7 @@ namespace paligemma {
 
 void scaled_dot_product_attention(const Fast& on, View<const float, 3> q, View<const float, 3> k,
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
-                                  AttentionRule rule, View<float, 3> out);
+                                  AttentionRule rule, View<float, 3> out,
+                                  const DistanceBias<>& bias = {}, AttentionMaps<> maps = {});
 
 }  // namespace paligemma

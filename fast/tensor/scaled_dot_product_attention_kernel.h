@@ -4,42 +4,12 @@
 #include "fast/core/math.h"
 #include "fast/core/parallel.h"
 #include "fast/core/tiles.h"
-#include "fast/tensor/scaled_dot_product_attention_work.h"
+#include "fast/tensor/shared_head.h"
 
 namespace paligemma {
 namespace {
 
-// The queries that share a head g of keys and values: all tokens of N / K heads, token by token.
-struct SharedHead {
-  const AttentionWork& w;
-  Index g;
-
-  Index heads() const { return w.N / w.K; }
-  Index count() const { return w.T * heads(); }
-  Index token(Index query) const { return query / heads(); }
-  Index head(Index query) const { return g * heads() + query % heads(); }
-  const float* q(Index query) const {
-    return w.q + token(query) * w.q_token + head(query) * w.q_head;
-  }
-  float* out(Index query) const {
-    return w.out + token(query) * w.out_token + head(query) * w.out_head;
-  }
-  KeyRange visible(Index query) const {
-    return w.visible != nullptr ? w.visible[token(query)] : KeyRange{0, w.S};
-  }
-  const float* k(Index s) const { return w.k + s * w.k_token + g * w.k_head; }
-  const float* v(Index s) const { return w.v + s * w.v_token + g * w.v_head; }
-};
-
-inline Lanes scaled(Lanes score, AttentionRule rule) {
-  score *= rule.scale;
-  return rule.soft_cap == kNoSoftCap ? score : tanh(score / rule.soft_cap) * rule.soft_cap;
-}
-
 // ---- many queries: lanes are queries ---------------------------------------------------------------
-
-constexpr int kColumnRegisters = 2;
-constexpr int kColumns = kColumnRegisters * kLanes;  // queries at a time
 
 // The values of a head, so that a tile of kTileRows numbers of it reads them one after the other:
 // [H / kTileRows][S][kTileRows], the last tile filled with zeros.
@@ -77,6 +47,7 @@ void attend_column(const SharedHead& head, Index first, int queries, Column c) {
     end[j / kLanes][j % kLanes] = static_cast<std::int32_t>(keys.end);
   }
   const Index S = all.end - all.begin, H = w.H;
+  const BiasColumn bias(head, first, queries);
 
   pack_panel<FloatProduct>([&](int j) { return head.q(first + j); }, queries, H, kColumnRegisters,
                            c.q);
@@ -86,7 +57,9 @@ void attend_column(const SharedHead& head, Index first, int queries, Column c) {
     multiply_tile<FloatProduct>(k + s * w.k_token, w.k_token, 1, c.q, H, sum);
     for (int r = 0; r < Rows; ++r) {
       for (int v = 0; v < kColumnRegisters; ++v) {
-        store(c.p + (s + r) * kColumns + v * kLanes, scaled(sum[r][v], w.rule));
+        Lanes score = scaled(sum[r][v], w.rule);
+        if (w.bias.any()) score += bias.of(v, all.begin + s + r);
+        store(c.p + (s + r) * kColumns + v * kLanes, score);
       }
     }
   });
@@ -110,6 +83,14 @@ void attend_column(const SharedHead& head, Index first, int queries, Column c) {
       sum += seen(s) ? weight : Lanes{};
     }
     share[v] = 1.0f / sum;
+    for (int j = v * kLanes; j < (v + 1) * kLanes && j < queries; ++j) {
+      const Index at = head.row(first + j);
+      if (w.log_sum_exp != nullptr)
+        w.log_sum_exp[at] = max[j % kLanes] + __builtin_logf(sum[j % kLanes]);
+      for (Index s = 0; w.weights != nullptr && s < S; ++s) {
+        w.weights[at * w.S + all.begin + s] = c.p[s * kColumns + j] * share[v][j % kLanes];
+      }
+    }
   }
 
   for (Index h = 0; h < H; h += kTileRows) {
@@ -184,6 +165,7 @@ void score_keys(const SharedHead& head, Index s, float* scores, Index row) {
         for (int i = 0; i < kLanes; ++i) score[i] += q[h] * k[i][h];
       }
       score = scaled(score, w.rule);
+      for (int i = 0; w.bias.any() && i < kLanes; ++i) score[i] += head.bias(query, s + i);
       for (int i = 0; i < kLanes; ++i) {
         if (s + i < keys.begin || s + i >= keys.end) score[i] = -INFINITY;
       }
@@ -192,8 +174,8 @@ void score_keys(const SharedHead& head, Index s, float* scores, Index row) {
   }
 }
 
-// Weights, which add up to 1, of `row` scores.
-void softmax(float* p, Index row) {
+// Weights, which add up to 1, of `row` scores; returns the logarithm of what they were divided by.
+float softmax(float* p, Index row) {
   Lanes largest = broadcast(-INFINITY);
   for (Index s = 0; s < row; s += kLanes) largest = larger(largest, load<Lanes>(p + s));
   const float max = max_of(largest);
@@ -203,8 +185,9 @@ void softmax(float* p, Index row) {
     store(p + s, weight);
     sums += weight;
   }
-  const float share = 1.0f / sum_of(sums);
+  const float sum = sum_of(sums), share = 1.0f / sum;
   for (Index s = 0; s < row; s += kLanes) store(p + s, load<Lanes>(p + s) * share);
+  return max + __builtin_logf(sum);
 }
 
 constexpr int kMixed = 4;  // registers of numbers at a time
@@ -242,7 +225,15 @@ void attend_few(const Fast& on, const AttentionWork& w, bool worth) {
     const Index g = i / stretches;
     score_keys(SharedHead{w, g}, i % stretches * kLanes, p + g * queries * row, row);
   });
-  for_each(on, w.K * queries, worth, [&](Index i, int) { softmax(p + i * row, row); });
+  for_each(on, w.K * queries, worth, [&](Index i, int) {
+    float* const weights = p + i * row;
+    const float log_sum_exp = softmax(weights, row);
+    const Index at = SharedHead{w, i / queries}.row(i % queries);
+    if (w.weights != nullptr) {
+      std::memcpy(w.weights + at * w.S, weights, static_cast<std::size_t>(w.S) * sizeof(float));
+    }
+    if (w.log_sum_exp != nullptr) w.log_sum_exp[at] = log_sum_exp;
+  });
   for_each(on, w.K * parts, worth, [&](Index i, int) {
     const Index g = i / parts;
     mix_values(SharedHead{w, g}, i % parts * kMixed * kLanes, p + g * queries * row, row);

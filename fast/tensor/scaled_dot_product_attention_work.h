@@ -14,6 +14,9 @@ struct AttentionWork {
   AttentionRule rule;
   Index T, N, H, S, K;
   Index q_token, q_head, k_token, k_head, v_token, v_head, out_token, out_head;
+  DistanceBiasOfKernel bias = {};
+  float* weights = nullptr;      // [T, N, S], zeros so far; or null
+  float* log_sum_exp = nullptr;  // [T, N], or null
 };
 
 using AttentionKernel = void (*)(const Fast&, const AttentionWork&);

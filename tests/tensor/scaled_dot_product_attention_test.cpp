@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -236,12 +237,20 @@ TEST(ScaledDotProductAttention, RejectsHeadsWhoseNumbersAreApart) {
 }
 
 // The definition again, in double, with a score for every key and minus infinity for masked ones.
-Buffer<float, 3> oracle(const Inputs& in, View<const KeyRange, 1> visible, double scale,
-                        double soft_cap) {
+struct Oracle {
+  Buffer<float, 3> out, weights;  // [T, N, H], [T, N, S]
+  Buffer<float, 2> log_sum_exp;   // [T, N]
+};
+
+// What is added to the score of query t of head n and key s.
+using Bias = std::function<double(Index t, Index n, Index s)>;
+
+Oracle oracle(const Inputs& in, View<const KeyRange, 1> visible, double scale, double soft_cap,
+              const Bias& bias = {}) {
   const auto q = in.q.view(), k = in.k.view(), v = in.v.view();
-  const Index N = q.size(1), S = k.size(0), group = N / k.size(1);
-  Buffer<float, 3> out(q.shape());
-  for (Index t = 0; t < q.size(0); ++t) {
+  const Index T = q.size(0), N = q.size(1), S = k.size(0), group = N / k.size(1);
+  Oracle o{Buffer<float, 3>(q.shape()), Buffer<float, 3>({T, N, S}), Buffer<float, 2>({T, N})};
+  for (Index t = 0; t < T; ++t) {
     for (Index n = 0; n < N; ++n) {
       std::vector<double> weight;
       double sum = 0;
@@ -250,18 +259,21 @@ Buffer<float, 3> oracle(const Inputs& in, View<const KeyRange, 1> visible, doubl
         for (Index h = 0; h < q.size(2); ++h) score += double{q(t, n, h)} * k(s, n / group, h);
         score *= scale;
         if (soft_cap > 0) score = soft_cap * std::tanh(score / soft_cap);
+        if (bias) score += bias(t, n, s);
         const bool masked = s < visible(t).begin || s >= visible(t).end;
         weight.push_back(std::exp(masked ? -INFINITY : score));
         sum += weight.back();
       }
+      o.log_sum_exp.view()(t, n) = static_cast<float>(std::log(sum));
+      for (Index s = 0; s < S; ++s) o.weights.view()(t, n, s) = static_cast<float>(weight[s] / sum);
       for (Index h = 0; h < q.size(2); ++h) {
         double mean = 0;
         for (Index s = 0; s < S; ++s) mean += weight[s] / sum * v(s, n / group, h);
-        out.view()(t, n, h) = static_cast<float>(mean);
+        o.out.view()(t, n, h) = static_cast<float>(mean);
       }
     }
   }
-  return out;
+  return o;
 }
 
 // SigLIP-So400m, Gemma 2B, Gemma 2 2B and the golden models' heads; the rest are the sizes that
@@ -280,13 +292,112 @@ TEST(ScaledDotProductAttention, MatchesTheDefinition) {
     const double scale = 1 / std::sqrt(static_cast<double>(z.H));
     for (const float soft_cap : {kNoSoftCap, 0.5f}) {
       const auto out = attention(in, visible.view(), {static_cast<float>(scale), soft_cap});
-      const auto expected = oracle(in, visible.view(), static_cast<float>(scale), soft_cap);
+      const auto expected = oracle(in, visible.view(), static_cast<float>(scale), soft_cap).out;
       // S weights, each from a sum of H products, and a mean of values that are at most 1.
       EXPECT_TRUE(close(out.view(), expected.view(), float_sum_of(z.S * z.H, 1)))
           << "T " << z.T << ", S " << z.S << ", N " << z.N << ", K " << z.K << ", H " << z.H
           << ", cap " << soft_cap;
     }
   }
+}
+
+// The mask of a sequence whose first query is token `first`, of all whose tokens are keys.
+Buffer<KeyRange, 1> causal(Index T, Index first) {
+  Buffer<KeyRange, 1> visible({T});
+  for (Index t = 0; t < T; ++t) visible.view()(t) = {0, first + t + 1};
+  return visible;
+}
+
+// Slopes, a table whose ends serve what is farther, and both; before the queries, beside and behind them.
+TEST(ScaledDotProductAttention, AddsABiasByDistance) {
+  constexpr Index T = 5, S = 12, N = 4, first = 7;
+  const Inputs in({T, S, N, 2, 6});
+  const Buffer<float, 1> slope = vector_of({0.5, 0.25, 0, 0.0625});
+  const auto table = random<float, 2>({N, 4}, 9);
+  const auto by_slope = [&](Index t, Index n, Index s) {
+    return -slope.view()(n) * std::abs(static_cast<double>(s - (first + t)));
+  };
+  const auto by_table = [&](Index t, Index n, Index s) {  // of the distances -2 to 1
+    const Index d = std::clamp<Index>(s - (first + t), -2, 1);
+    return double{table.view()(n, d + 2)};
+  };
+  const auto both_ways = ranges_of({{0, S}, {0, S}, {3, S}, {0, S}, {0, 9}});
+  const auto past = causal(T, first);
+  for (const auto* visible : {&both_ways, &past}) {
+    const auto expect = [&](const DistanceBias<>& bias, const Bias& added, float soft_cap) {
+      Buffer<float, 3> out({T, N, 6});
+      scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(),
+                                   visible->view(), {0.4f, soft_cap}, out.view(), bias);
+      const auto expected = oracle(in, visible->view(), 0.4f, soft_cap, added);
+      EXPECT_TRUE(close(out.view(), expected.out.view(), float_sum_of(S * 6, 1)));
+    };
+    expect({.slope = slope.view(), .first_query = first}, by_slope, kNoSoftCap);
+    expect({.table = table.view(), .first_query = first, .first_distance = -2}, by_table,
+           kNoSoftCap);
+    expect(
+        {slope.view(), table.view(), first, -2},
+        [&](Index t, Index n, Index s) { return by_slope(t, n, s) + by_table(t, n, s); }, 2);
+  }
+}
+
+// docs/tensor/scaled_dot_product_attention.md, "By distance": log 3 against a slope of log 3 a key.
+TEST(ScaledDotProductAttention, WorkedExampleOfASlope) {
+  const auto q = rows_of({{2, 0, 0, 0}}), k = rows_of({{1.0986123, 0, 0, 0}, {0, 1, 0, 0}});
+  const auto v = rows_of({{4, 0, 8, 0}, {0, 4, 0, 8}});
+  const Buffer<float, 1> slope = vector_of({1.0986123});
+  Buffer<float, 3> out({1, 1, 4});
+  scaled_dot_product_attention(reference, one_head(q), one_head(k), one_head(v), {}, {0.5f},
+                               out.view(), {.slope = slope.view(), .first_query = 1});
+  const auto expected = rows_of({{2, 2, 4, 4}});
+  EXPECT_TRUE(close(out.view(), one_head(expected), float_sum_of(2 * 4)));
+}
+
+TEST(ScaledDotProductAttention, ShowsItsWeightsAndWhatTheyWereDividedBy) {
+  const Inputs in({3, 9, 4, 2, 6});
+  const auto visible = ranges_of({{0, 1}, {2, 9}, {1, 8}});
+  const auto expected = oracle(in, visible.view(), 0.5, 0);
+  Buffer<float, 3> out({3, 4, 6}), weights({3, 4, 9});
+  Buffer<float, 2> log_sum_exp({3, 4});
+  std::fill_n(weights.view().data(), weights.view().count(), kNaN);
+  scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), visible.view(),
+                               {0.5f}, out.view(), {}, {weights.view(), log_sum_exp.view()});
+  EXPECT_TRUE(close(weights.view(), expected.weights.view(), float_sum_of(9 * 6, 1)));
+  EXPECT_EQ(weights.view()(1, 0, 1), 0);  // unseen
+  EXPECT_TRUE(close(log_sum_exp.view(), expected.log_sum_exp.view(), float_sum_of(9 * 6, 1)));
+  EXPECT_TRUE(close(out.view(), attention(in, visible.view(), {0.5f}).view(), kExact));
+}
+
+// Keys and values of a picture, computed once; the queries are words, and in number no multiple of them.
+TEST(ScaledDotProductAttention, MayLookAtSomethingElse) {
+  const Inputs words({5, 3, 4, 4, 6}), picture({1, 3, 4, 4, 6});
+  const Index rows[] = {0, 2, 3, 5};
+  const auto all = attention(words, {}, {0.5f});
+  for (int i = 0; i < 3; ++i) {  // steps of any length
+    Buffer<float, 3> out({rows[i + 1] - rows[i], 4, 6});
+    scaled_dot_product_attention(reference, words.q.view().rows(rows[i], rows[i + 1]),
+                                 picture.k.view(), picture.v.view(), {}, {0.5f}, out.view());
+    EXPECT_TRUE(close(out.view(), all.view().rows(rows[i], rows[i + 1]), kExact));
+  }
+}
+
+TEST(ScaledDotProductAttention, RejectsABiasOrMapsOfOtherShapes) {
+  const Inputs in({2, 5, 4, 2, 6});
+  Buffer<float, 3> out({2, 4, 6});
+  const auto run = [&](const DistanceBias<>& bias, AttentionMaps<> maps) {
+    scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), {}, {1},
+                                 out.view(), bias, maps);
+  };
+  const Buffer<float, 1> four({4}), three({3});
+  const Buffer<float, 2> table({4, 1}), short_table({3, 1}), empty_table({4, 0});
+  EXPECT_NO_THROW(run({four.view(), table.view()}, {}));
+  EXPECT_THROW(run({.slope = three.view()}, {}), ContractError);
+  EXPECT_THROW(run({.table = short_table.view()}, {}), ContractError);
+  EXPECT_THROW(run({.table = empty_table.view()}, {}), ContractError);
+  Buffer<float, 3> weights({2, 4, 5}), of_other_keys({2, 4, 4});
+  Buffer<float, 2> sums({2, 4}), of_other_heads({2, 2});
+  EXPECT_NO_THROW(run({}, {weights.view(), sums.view()}));
+  EXPECT_THROW(run({}, {.weights = of_other_keys.view()}), ContractError);
+  EXPECT_THROW(run({}, {.log_sum_exp = of_other_heads.view()}), ContractError);
 }
 
 }  // namespace

@@ -26,16 +26,22 @@ struct Attention {
   const KeyRange* visible;  // null if every query sees every key
   AttentionRule rule;
   int T, S, N, K, H;
+  DistanceBiasOfKernel bias;
+  float* weights;      // [T, N, S], zeros so far; or null
+  float* log_sum_exp;  // [T, N], or null
 
   // How many query heads share a head of keys and values.
   PG_HOST_DEVICE int group() const { return N / K; }
   PG_HOST_DEVICE KeyRange keys_of(int t) const {
     return visible != nullptr ? visible[t] : KeyRange{0, S};
   }
-  // The score of a query and a key whose inner product is `dot`.
+  // The score of a query and a key whose inner product is `dot`, without a bias.
   PG_HOST_DEVICE float score(float dot) const {
     const float score = rule.scale * dot;
     return rule.soft_cap == kNoSoftCap ? score : soft_capped(score, rule.soft_cap);
+  }
+  PG_HOST_DEVICE void show_log_sum_exp(int t, int n, float max, float sum) const {
+    if (log_sum_exp != nullptr) log_sum_exp[Index{t} * N + n] = max + logf(sum);
   }
 };
 

@@ -99,7 +99,11 @@ __global__ void __launch_bounds__(kThreads) attention_online(Attention a) {
     float rescale[kRowsOfWarp];
 #pragma unroll
     for (int r = 0; r < kRowsOfWarp; ++r) {
-      const float score = begin[r] <= s && s < end[r] ? a.score(dot[r]) : -INFINITY;
+      float score = begin[r] <= s && s < end[r] ? a.score(dot[r]) : -INFINITY;
+      if (a.bias.any()) {
+        const Row row(a, first_row + first + r, g);
+        score += a.bias.at(row.t, row.n, s);
+      }
       const float max = fmaxf(largest[r], warp_max(score));
       const float base = max == -INFINITY ? 0.0f : max;  // nothing seen so far: weights of 0
       rescale[r] = expf(largest[r] - base);
@@ -134,6 +138,7 @@ __global__ void __launch_bounds__(kThreads) attention_online(Attention a) {
     if (row.t >= a.T) continue;
     float* out = a.out.at(row.t, row.n);
     for (int h = lane; h < a.H; h += kWarpSize) out[h] = sum[r * stride + h] / total[r];
+    if (lane == 0) a.show_log_sum_exp(row.t, row.n, largest[r], total[r]);
   }
 }
 

@@ -98,10 +98,12 @@ __global__ void __launch_bounds__(kThreads) attention_split_keys(Attention a, Pa
   }
 #pragma unroll
   for (int j = 0; j < kHeads; ++j) {
+    float bias = 0.0f;
     for (int offset = kLanes / 2; offset > 0; offset /= 2) {
       dot[j] += __shfl_xor_sync(kAllLanes, dot[j], offset);
     }
-    if (lane % kLanes == 0) score[j][key] = key < count ? a.score(dot[j]) : -INFINITY;
+    if (a.bias.any() && j < heads) bias = a.bias.at(t, n + j, first + key);
+    if (lane % kLanes == 0) score[j][key] = key < count ? a.score(dot[j]) + bias : -INFINITY;
   }
   __syncthreads();  // all keys' scores are there before a warp reads its head's
 
@@ -155,6 +157,7 @@ __global__ void attention_combine(Attention a, Partial partial) {
     }
     sum = warp_sum(sum);
     if (h < a.H) a.out.at(t, n)[h] = mean / sum;
+    if (h == 0) a.show_log_sum_exp(t, n, max, sum);
   }
 }
 

@@ -210,7 +210,9 @@ __global__ void __launch_bounds__(kThreads)
     if (of.t >= a.T) continue;
     const float max = fmaxf(largest[half], tiles.largest[row]);
     const float ours_by = __expf(largest[half] - max), theirs_by = __expf(tiles.largest[row] - max);
-    const float inv_total = 1.0f / (total[half] * ours_by + tiles.total[row] * theirs_by);
+    const float sum_of_both = total[half] * ours_by + tiles.total[row] * theirs_by;
+    const float inv_total = 1.0f / sum_of_both;
+    if (pair == 0) a.show_log_sum_exp(of.t, of.n, max, sum_of_both);
     float* const out = a.out.at(of.t, of.n);
 #pragma unroll
     for (int i = 0; i < kHead / 4; ++i) {

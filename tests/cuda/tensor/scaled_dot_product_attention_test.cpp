@@ -407,5 +407,75 @@ TEST_F(CudaAttention, RejectsWhatItCannotTake) {
                ContractError);
 }
 
+// Slopes, and a table whose ends serve what is farther, by the kernels that know of them. The last query
+// stands at the last key.
+TEST_F(CudaAttention, AddsABiasByDistance) {
+  const cuda::Stream stream;
+  for (const Sizes z : {Sizes{1, 33, 4, 2, 12}, {3, 33, 12, 1, 12}, {17, 40, 4, 1, 8}}) {
+    const Inputs in(z);
+    const auto visible = ranges_of({3, kNoWindow}, z.T, z.S);
+    const auto slope = random<float, 1>({z.N}, 4);
+    const auto table = random<float, 2>({z.N, 9}, 5);
+    const auto slope_there = to_device(stream, slope.view());
+    const auto table_there = to_device(stream, table.view());
+    const auto rule = rule_for(z.H);
+    Buffer<float, 3> expected(in.q.view().shape());
+    scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), visible.view(),
+                                 rule, expected.view(),
+                                 {slope.view(), table.view(), z.S - z.T, -6});
+
+    const auto q = to_device(stream, in.q.view()), k = to_device(stream, in.k.view()),
+               v = to_device(stream, in.v.view());
+    const auto visible_there = to_device(stream, visible.view());
+    DeviceBuffer<float, 3> out(in.q.view().shape());
+    const auto run = [&](AttentionKernel kernel) {
+      scaled_dot_product_attention(stream, q.view(), k.view(), v.view(), visible_there.view(), rule,
+                                   out.view(), kernel,
+                                   {slope_there.view(), table_there.view(), z.S - z.T, -6});
+    };
+    for (const auto kernel : {AttentionKernel::best, AttentionKernel::block_per_query,
+                              AttentionKernel::online, AttentionKernel::split_keys}) {
+      run(kernel);
+      EXPECT_TRUE(close(to_host(stream, out.view()).view(), expected.view(),
+                        twice(float_sum_of(z.S * z.H, 1))))
+          << z << ", kernel " << static_cast<int>(kernel);
+    }
+    EXPECT_THROW(run(AttentionKernel::tensor_core), ContractError);
+  }
+}
+
+TEST_F(CudaAttention, ShowsMaps) {
+  const Sizes z{7, 70, 4, 2, 12};
+  const Inputs in(z, true);
+  const auto visible = ranges_of({20, kNoWindow}, z.T, z.S);
+  const auto rule = rule_for(z.H);
+  Buffer<float, 3> out(in.q.view().shape()), weights({z.T, z.N, z.S});
+  Buffer<float, 2> log_sum_exp({z.T, z.N});
+  scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), visible.view(),
+                               rule, out.view(), {}, {weights.view(), log_sum_exp.view()});
+
+  const cuda::Stream stream;
+  const auto q = to_device(stream, in.q.view()), k = to_device(stream, in.k.view()),
+             v = to_device(stream, in.v.view());
+  const auto visible_there = to_device(stream, visible.view());
+  DeviceBuffer<float, 3> out_there(in.q.view().shape()), weights_there(weights.view().shape());
+  DeviceBuffer<float, 2> sums_there({z.T, z.N});
+  const auto run = [&](AttentionKernel kernel, AttentionMaps<Space::device> maps) {
+    scaled_dot_product_attention(stream, q.view(), k.view(), v.view(), visible_there.view(), rule,
+                                 out_there.view(), kernel, {}, maps);
+  };
+  const auto tolerance = twice(float_sum_of(z.S * z.H, 1));
+  for (const auto kernel : kKernels) {
+    fill_bytes(stream, sums_there.view().data(), 0xff, static_cast<std::size_t>(z.T * z.N) * 4);
+    run(kernel, {.log_sum_exp = sums_there.view()});
+    EXPECT_TRUE(close(to_host(stream, sums_there.view()).view(), log_sum_exp.view(), tolerance))
+        << static_cast<int>(kernel);
+    if (kernel == AttentionKernel::block_per_query) continue;
+    EXPECT_THROW(run(kernel, {.weights = weights_there.view()}), ContractError);
+  }
+  run(AttentionKernel::best, {.weights = weights_there.view()});
+  EXPECT_TRUE(close(to_host(stream, weights_there.view()).view(), weights.view(), tolerance));
+}
+
 }  // namespace
 }  // namespace paligemma

@@ -99,6 +99,8 @@ void spoilt(const Fast& on, const AttentionWork& work) {
 void forget_a_key(AttentionWork& w) { --w.S; }
 void forget_the_mask(AttentionWork& w) { w.visible = nullptr; }
 void forget_the_cap(AttentionWork& w) { w.rule.soft_cap = kNoSoftCap; }
+void forget_slopes(AttentionWork& w) { w.bias.slope = nullptr; }
+void forget_tables(AttentionWork& w) { w.bias.table = nullptr; }
 
 TEST(KernelCheckOf, AttentionNoticesAWrongOne) {
   const auto with = [](AttentionKernel kernel) {
@@ -106,6 +108,10 @@ TEST(KernelCheckOf, AttentionNoticesAWrongOne) {
   };
   expect_failure(with(spoilt<1, forget_a_key>), "one query");
   expect_failure(with(spoilt<3, forget_the_mask>), "few queries");
+  expect_failure(with(spoilt<3, forget_slopes>), "few queries, a bias");
+  expect_failure(with(spoilt<3, forget_tables>), "few queries, a bias");
+  expect_failure(with(spoilt<23, forget_slopes>), "many queries, slopes");
+  expect_failure(with(spoilt<23, forget_tables>), "many queries, a table");
   expect_failure(with(spoilt<23, forget_a_key>), "many queries");
   expect_failure(with(spoilt<23, forget_the_mask>), "a mask and a cap");
   expect_failure(with(spoilt<23, forget_the_cap>), "a mask and a cap");

@@ -61,6 +61,48 @@ TEST_P(FastAttention, MatchesReferenceUnderEveryMask) {
   }
 }
 
+// Few queries and many, with what is no whole register of heads, keys and queries.
+TEST_P(FastAttention, AddsBiasesAndShowsMapsAsTheReferenceDoes) {
+  struct Biases {
+    bool slope, table;
+  };
+  for (const Index T : {1, 3, 29}) {
+    for (const auto& [has_slope, has_table] :
+         {Biases{false, false}, Biases{true, false}, Biases{false, true}, Biases{true, true}}) {
+      constexpr Index N = 6, K = 2, S = 61, H = 20;
+      const auto q = random<float, 3>({T, N, H}, 1);
+      const auto k = random<float, 3>({S, K, H}, 2), v = random<float, 3>({S, K, H}, 3);
+      const auto slope = random<float, 1>({N}, 4);
+      const auto table = random<float, 2>({N, 23}, 5);
+      Buffer<KeyRange, 1> visible({T});
+      for (Index t = 0; t < T; ++t) visible.view()(t) = {t % 7, S - T + t + 1};
+      DistanceBias<> bias{.first_query = S - T, .first_distance = -19};
+      if (has_slope) bias.slope = slope.view();
+      if (has_table) bias.table = table.view();
+
+      struct Out {
+        Buffer<float, 3> mixed, weights;
+        Buffer<float, 2> log_sum_exp;
+      };
+      const auto run = [&](const auto& on) {
+        Out out{Buffer<float, 3>({T, N, H}), Buffer<float, 3>({T, N, S}), Buffer<float, 2>({T, N})};
+        std::fill_n(out.weights.view().data(), T * N * S, NAN);
+        scaled_dot_product_attention(on, q.view(), k.view(), v.view(),
+                                     std::as_const(visible).view(), {0.2f, 3}, out.mixed.view(),
+                                     bias, {out.weights.view(), out.log_sum_exp.view()});
+        return out;
+      };
+      const Out expected = run(reference), out = run(fast);
+      const Tolerance tolerance = twice(float_sum_of(S * H, 1));
+      SCOPED_TRACE("T " + std::to_string(T) + (has_slope ? ", slopes" : "") +
+                   (has_table ? ", a table" : ""));
+      EXPECT_TRUE(close(out.mixed.view(), expected.mixed.view(), tolerance));
+      EXPECT_TRUE(close(out.weights.view(), expected.weights.view(), tolerance));
+      EXPECT_TRUE(close(out.log_sum_exp.view(), expected.log_sum_exp.view(), tolerance));
+    }
+  }
+}
+
 TEST_P(FastAttention, DoesNotOverflow) {
   Buffer<float, 3> q({1, 1, 1}), k({2, 1, 1}), v({2, 1, 1}), out({1, 1, 1});
   q.view()(0, 0, 0) = 1;
