@@ -7,7 +7,8 @@
 //   s.normed  [T, D]   out
 //
 // The first step of an answer takes the whole prefix at once ("prefill"); every later one a single
-// token ("decode"). Both are this function: only `step` differs. Taps: llm/embedded, llm/block00/...,
+// token ("decode"). Both are this function: only `step` differs. A step may hold several sequences, whose
+// rows stand one behind the other in x; what comes out of a row is no other than if it came alone. Taps: llm/embedded, llm/block00/...,
 // llm/final_norm.
 //
 // Paper: Gemma Team 2024, "Gemma", section 2; Beyer et al. 2024, "PaliGemma", section 3.1.
@@ -32,13 +33,17 @@ struct DecoderWeights {
 template <class On, class W, class Tap>
 void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape, Step step,
              DecoderScratch<On>& s, KvCache<On>& cache, const Tap& tap) {
-  PG_CHECK(step.first == cache.length(), "a step continues where the cache ends");
-  const auto x = s.x.view().rows(0, step.T), normed = s.normed.view().rows(0, step.T);
+  for (const auto& [sequence, first, T, prefix] : step.segments) {
+    PG_CHECK(first == cache.length(sequence), "a step continues where the cache ends");
+    PG_CHECK(first + T >= prefix, "the rows of a prefix see one another: they are one step");
+    cache.extend(on, sequence, T);
+  }
+  const auto rows = [T = step.T()](auto& buffer) { return buffer.view().rows(0, T); };
+  const auto x = rows(s.x), normed = rows(s.normed);
   tap("embedded", x);
   for (Index i = 0; i < shape.layers; ++i) {
     decoder_block(on, w.blocks[i], shape, i, step, s, cache, tap.block(i));
   }
-  cache.advance(step.T);
 
   rms_norm(on, x, w.final_norm, {shape.norm_eps, shape.norm_offset}, normed);
   tap("final_norm", normed);

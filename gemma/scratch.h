@@ -17,9 +17,9 @@ struct DecoderScratch {           // T tokens, D width, N and K heads of size H,
   BufferOn<On, float, 2> mixed;   // [T, N * H]   what attention made of the values
   BufferOn<On, float, 2> hidden;  // [T, F]
   BufferOn<On, KeyRange, 1> visible;  // [T]      the mask
-  BufferOn<On, float, 2> logits;      // [1, V]   of one token at a time
+  BufferOn<On, float, 2> logits;      // [B, V]   of one token for each of B sequences
 
-  DecoderScratch(const DecoderShape& d, Index T)
+  DecoderScratch(const DecoderShape& d, Index T, Index B = 1)
       : x({T, d.width}, unwritten),
         normed({T, d.width}, unwritten),
         branch({T, d.width}, unwritten),
@@ -29,15 +29,7 @@ struct DecoderScratch {           // T tokens, D width, N and K heads of size H,
         mixed({T, d.heads * d.head_size}, unwritten),
         hidden({T, d.mlp_width}, unwritten),
         visible({T}, unwritten),
-        logits({1, d.vocabulary}, unwritten) {}
-};
-
-// The T tokens that a step computes, positions first .. first + T - 1, of which those before
-// `prefix` see one another both ways.
-struct Step {
-  Index first;
-  Index T;
-  Index prefix;
+        logits({B, d.vocabulary}, unwritten) {}
 };
 
 }  // namespace paligemma::gemma

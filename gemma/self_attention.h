@@ -5,7 +5,7 @@
 //   k = rope( linear(x) ),  v = linear(x)      [T, K, H], appended to the cache
 //   y = linear( attention(q, cached k, cached v) )
 //
-// No biases. The scale is 1 / sqrt(H) in Gemma 1 and 1 / sqrt(query_pre_attn_scalar) in Gemma 2,
+// The products are of all rows of a step; the rest is for each sequence by itself. No biases. The scale is 1 / sqrt(H) in Gemma 1 and 1 / sqrt(query_pre_attn_scalar) in Gemma 2,
 // which are equal in all sizes but the largest. Gemma 2 caps the scores, and in every other layer
 // looks back no further than a window.
 //
@@ -18,6 +18,7 @@
 #include "gemma/prefix_lm_mask.h"
 #include "gemma/rope.h"
 #include "gemma/scratch.h"
+#include "gemma/step.h"
 #include "tensor/linear.h"
 #include "tensor/scaled_dot_product_attention.h"
 #include "tensor/weights.h"
@@ -35,28 +36,33 @@ struct SelfAttentionWeights {
 template <class On, class W>
 void self_attention(const On& on, const SelfAttentionWeights<W>& w, const DecoderShape& shape,
                     Index layer, Step step, DecoderScratch<On>& s, KvCache<On>& cache) {
-  const auto rows = [T = step.T](auto& buffer) { return buffer.view().rows(0, T); };
-  linear(on, rows(s.normed), w.q, rows(s.q));
-  linear(on, rows(s.normed), w.k, rows(s.k));
-  linear(on, rows(s.normed), w.v, rows(s.v));
+  const auto all_rows = [T = step.T()](auto& buffer) { return buffer.view().rows(0, T); };
+  linear(on, all_rows(s.normed), w.q, all_rows(s.q));
+  linear(on, all_rows(s.normed), w.k, all_rows(s.k));
+  linear(on, all_rows(s.normed), w.v, all_rows(s.v));
 
-  const auto heads = [&](auto& buffer, Index count) {
-    return rows(buffer).template reshaped<3>({step.T, count, shape.head_size});
-  };
-  const auto q = heads(s.q, shape.heads), mixed = heads(s.mixed, shape.heads);
-  const auto k = heads(s.k, shape.kv_heads), v = heads(s.v, shape.kv_heads);
-  rope(on, step.first, shape.rope_theta, q);
-  rope(on, step.first, shape.rope_theta, k);
-  kv_cache_append(on, k, step.first, cache.keys(layer));
-  kv_cache_append(on, v, step.first, cache.values(layer));
+  Index row = 0;
+  for (const auto& [sequence, first, T, prefix] : step.segments) {
+    const auto rows = [row, T = T](auto& buffer) { return buffer.view().rows(row, row + T); };
+    const auto heads = [&, T = T](auto& buffer, Index count) {
+      return rows(buffer).template reshaped<3>({T, count, shape.head_size});
+    };
+    const auto q = heads(s.q, shape.heads), mixed = heads(s.mixed, shape.heads);
+    const auto k = heads(s.k, shape.kv_heads), v = heads(s.v, shape.kv_heads);
+    const auto keys = cache.keys(sequence, layer), values = cache.values(sequence, layer);
+    rope(on, first, shape.rope_theta, q);
+    rope(on, first, shape.rope_theta, k);
+    kv_cache_append(on, k, first, keys);
+    kv_cache_append(on, v, first, values);
 
-  prefix_lm_mask(on, step.first, step.prefix, shape.window[layer], rows(s.visible));
-  const Index S = step.first + step.T;
-  scaled_dot_product_attention(on, q, cache.keys(layer).rows(0, S), cache.values(layer).rows(0, S),
-                               rows(s.visible), {shape.query_scale, shape.attention_soft_cap},
-                               mixed);
+    const Index S = first + T;
+    prefix_lm_mask(on, first, prefix, shape.window[layer], rows(s.visible));
+    scaled_dot_product_attention(on, q, keys.rows(0, S), values.rows(0, S), rows(s.visible),
+                                 {shape.query_scale, shape.attention_soft_cap}, mixed);
+    row += T;
+  }
 
-  linear(on, rows(s.mixed), w.out, rows(s.branch));
+  linear(on, all_rows(s.mixed), w.out, all_rows(s.branch));
 }
 
 }  // namespace paligemma::gemma

@@ -26,7 +26,8 @@ class AnswerMemory {
   std::unique_ptr<Session<On>> take_session(const gemma::DecoderShape& shape, Index prefix,
                                             Index capacity) {
     if (session_) {
-      const Index rows = session_->scratch.x.view().size(0), room = session_->cache.capacity();
+      const Index rows = session_->scratch.x.view().size(0),
+                  room = session_->cache.capacity(session_->sequence);
       if (prefix <= rows && capacity <= room) return std::move(session_);
       prefix = std::max(prefix, rows), capacity = std::max(capacity, room);
       session_.reset();  // never both at once

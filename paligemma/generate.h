@@ -65,7 +65,7 @@ std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& imag
                                      const Tap& tap) {
   using Clock = std::chrono::steady_clock;
   const auto T = static_cast<Index>(prompt.size());
-  session.cache.clear();
+  session.cache.truncate(session.sequence, 0);
 
   std::vector<GeneratedToken> tokens;
   auto start = Clock::now();

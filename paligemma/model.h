@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <span>
 
@@ -54,11 +55,14 @@ template <class On>
 struct Session {
   gemma::DecoderScratch<On> scratch;
   KvCache<On> cache;
+  SequenceId sequence;
   DecodeState<On> decode = {};
 
   // For prefixes of up to `prefix` tokens and answers that end before position `capacity`.
   Session(const gemma::DecoderShape& shape, Index prefix, Index capacity)
-      : scratch(shape, prefix), cache(shape.layers, capacity, shape.kv_heads, shape.head_size) {}
+      : scratch(shape, prefix),
+        cache(shape.layers, shape.kv_heads, shape.head_size),
+        sequence(cache.open(capacity)) {}
 };
 
 // How many ids in front are the same: image tokens, where there is a picture.
@@ -83,10 +87,10 @@ void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows
   token_embedding(model.on, View<const TokenId, 1>(ids.data() + L, {T - L}),
                   model.weights.text.embedding, model.text.embedding_scale, x.rows(L, T));
 
-  const gemma::Step step{session.cache.length(), T, prefix};
-  gemma::decoder(model.on, model.weights.text, model.text, step, session.scratch, session.cache,
+  const gemma::Segment all{session.sequence, session.cache.length(session.sequence), T, prefix};
+  gemma::decoder(model.on, model.weights.text, model.text, all, session.scratch, session.cache,
                  tap.in("llm"));
-  gemma::logits(model.on, model.weights.text, model.text, T - 1, session.scratch);
+  gemma::logits(model.on, model.weights.text, model.text, std::array{T - 1}, session.scratch);
   tap("logits", session.scratch.logits.view());
 }
 

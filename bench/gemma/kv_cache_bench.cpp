@@ -13,10 +13,11 @@ namespace {
 void kv_cache_append_reference(benchmark::State& state) {
   const Index T = state.range(0), D = state.range(1), H = 256;
   const auto rows = test::random<float, 3>({T, D / H, H}, 1);
-  KvCache<Reference> cache(1, 512, D / H, H);
+  KvCache<Reference> cache(1, D / H, H);
+  const SequenceId id = cache.open(512);
   const Index position = T == 1 ? 276 : 0;
   for (auto _ : state) {
-    kv_cache_append(reference, rows.view(), position, cache.keys(0));
+    kv_cache_append(reference, rows.view(), position, cache.keys(id, 0));
     benchmark::ClobberMemory();
   }
   bench::count_bytes(state, 2 * T * D * 4);

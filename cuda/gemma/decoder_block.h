@@ -52,9 +52,10 @@ void norm_gate_up_geglu(const Stream& stream, DeviceView<const float, 2> x,
                         DeviceView<const Weight, 2> gate, DeviceView<const Weight, 2> up,
                         GeluForm form, DeviceView<float, 2> y);
 
-// What changes from token to token, in device memory. The range is that of prefix_lm_mask at `position`
-// with the layer's window; layers of the same window may share it.
+// One token of a sequence. What changes from one to the next is in device memory: the range is that of
+// prefix_lm_mask at `position` with the layer's window; layers of the same window may share it.
 struct DecodeStep {
+  SequenceId sequence;
   DeviceView<const Index, 1> position;    // of one
   DeviceView<const KeyRange, 1> visible;  // of one
 };
@@ -78,12 +79,13 @@ void decode_block(const Stream& stream, const gemma::DecoderBlockWeights<DeviceW
     residual_add(stream, branch, x);
   };
 
+  const auto keys = cache.keys(step.sequence, layer);
+  const auto values = cache.values(step.sequence, layer);
   norm_qkv_rope_append(stream, x, w.pre_attention_norm, rule, w.self_attention.q.weight,
                        w.self_attention.k.weight, w.self_attention.v.weight, shape.rope_theta,
-                       step.position, row(s.q), cache.keys(layer), cache.values(layer));
-  scaled_dot_product_attention(stream, heads(s.q), cache.keys(layer), cache.values(layer),
-                               step.visible, {shape.query_scale, shape.attention_soft_cap},
-                               heads(s.mixed));
+                       step.position, row(s.q), keys, values);
+  scaled_dot_product_attention(stream, heads(s.q), keys, values, step.visible,
+                               {shape.query_scale, shape.attention_soft_cap}, heads(s.mixed));
   add_product(row(s.mixed), w.self_attention.out, w.post_attention_norm);
 
   norm_gate_up_geglu(stream, x, w.pre_mlp_norm, rule, w.mlp.gate.weight, w.mlp.up.weight,

@@ -9,6 +9,7 @@
 // another prefix or other sampler options than the one before begins this anew.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 
@@ -37,6 +38,8 @@ struct DecodeState<cuda::Stream> {
   // What a graph keeps as it was recorded, besides where the buffers lie.
   struct Kept {
     const void* model;
+    const void*
+        keys;  // where the sequence's are: rows of its own, or those that it shares with others
     Index prefix;
     SamplerOptions options;
     bool operator==(const Kept&) const = default;
@@ -76,11 +79,12 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
 
   for (Index layer = 0; layer < shape.layers; ++layer) {
     const auto& visible = std::as_const(state.visible).at(shape.window[layer]);
-    decode_block(on, w.blocks[layer], shape, layer, {position, visible.view()}, s, session.cache);
+    decode_block(on, w.blocks[layer], shape, layer, {session.sequence, position, visible.view()}, s,
+                 session.cache);
   }
   rms_norm(on, DeviceView<const float, 2>(x), w.final_norm, {shape.norm_eps, shape.norm_offset},
            normed);
-  gemma::logits(on, w, shape, 0, s);
+  gemma::logits(on, w, shape, std::array{Index{0}}, s);
   sample(on, s.logits.view().row(0), options, std::as_const(state.step).view(),
          state.sampled.view());
   advance(on, std::as_const(state.sampled).view(), state.token.view(), state.position.view(),
@@ -93,7 +97,7 @@ Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index
               Session<Stream>& session, const SamplerOptions& options, Index step) {
   const Stream& on = model.on;
   auto& state = session.decode;
-  const Index position = session.cache.length();
+  const Index position = session.cache.length(session.sequence);
   if (id != state.next_token || position != state.next_position || step != state.next_step) {
     const auto number = static_cast<std::uint64_t>(step);
     copy_to_device(on, state.position.view().data(), &position, sizeof position);
@@ -101,8 +105,9 @@ Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index
     copy_to_device(on, state.step.view().data(), &number, sizeof number);
     on.wait();
   }
-  session.cache.advance(1);
-  const DecodeState<Stream>::Kept kept{&model, prefix, options};
+  session.cache.extend(on, session.sequence, 1);
+  const DecodeState<Stream>::Kept kept{&model, session.cache.keys(session.sequence, 0).data(),
+                                       prefix, options};
   if (state.kept != kept) {
     queue_decode(model, prefix, session, options);
     state.kept = kept;

@@ -175,7 +175,7 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
     });
     time(decode0, kDecoded, floors.decoder(1, 0), kFormat, [&] {
       for (Index i = 0; i < kDecoded; ++i) {
-        session.cache.clear();
+        session.cache.truncate(session.sequence, 0);
         paligemma::decode(model, TokenId{1}, 1, session, greedy, i);
       }
     });

@@ -25,8 +25,8 @@ std::map<std::string, Buffer<float, 2>> taps_of(const RandomDecoder<Weight>& dec
     copy(reference, rows, kept.view());
     EXPECT_TRUE(taps.emplace(name, std::move(kept)).second) << name << " is handed out twice";
   };
-  decoder_block(reference, decoder.weights.blocks[0], decoder.shape, 0, {0, T, kPrefix}, s,
-                space.cache, Tap(keep));
+  decoder_block(reference, decoder.weights.blocks[0], decoder.shape, 0, space.tokens(0, T, kPrefix),
+                s, space.cache, Tap(keep));
   keep("x", s.x.view().rows(0, T));
   return taps;
 }
@@ -80,7 +80,8 @@ TEST(DecoderBlock, TakesTheWindowOfItsLayer) {
     auto& s = space.scratch;
     copy(reference, x.view(), s.x.view().rows(0, T));
     const auto& w = decoder.weights.blocks[0];
-    decoder_block(reference, w, decoder.shape, layer, {0, T, kPrefix}, s, space.cache, NoTap());
+    decoder_block(reference, w, decoder.shape, layer, space.tokens(0, T, kPrefix), s, space.cache,
+                  NoTap());
     const auto expected =
         decoder_block_again(w, decoder.shape, layer, kPrefix, table_of<double>(x.view()));
     const auto in_float =
@@ -89,7 +90,7 @@ TEST(DecoderBlock, TakesTheWindowOfItsLayer) {
                       tolerance_of(in_float.plus_mlp, expected.plus_mlp)))
         << "layer " << layer;
     for (Index other = 0; other < 3; ++other) {
-      EXPECT_EQ(std::isnan(space.cache.keys(other)(0, 0, 0)), other != layer);
+      EXPECT_EQ(std::isnan(space.cache.keys(space.sequence, other)(0, 0, 0)), other != layer);
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "gemma/decoder.h"
 
 #include "tests/support/gemma.h"
+#include "tests/support/sequences.h"
 
 namespace paligemma {
 namespace {
@@ -9,7 +10,7 @@ using namespace test;
 
 constexpr Index T = 9;
 
-// `step.T` rows of scratch.x to scratch.normed.
+// The rows of scratch.x to scratch.normed.
 template <class Weight>
 void decoder_step(const RandomDecoder<Weight>& decoder, gemma::Step step, Workspace& space) {
   gemma::decoder(reference, decoder.weights, decoder.shape, step, space.scratch, space.cache,
@@ -27,7 +28,7 @@ Buffer<float, 2> rows_of_decoder(const RandomDecoder<Weight>& decoder, View<cons
   for (std::size_t i = 0; i + 1 < firsts.size(); ++i) {
     const Index first = firsts[i], end = firsts[i + 1];
     copy(reference, x.rows(first, end), s.x.view().rows(0, end - first));
-    decoder_step(decoder, {first, end - first, prefix}, space);
+    decoder_step(decoder, space.tokens(first, end - first, prefix), space);
     copy(reference, s.normed.view().rows(0, end - first), y.view().rows(first, end));
   }
   return y;
@@ -113,25 +114,96 @@ TEST(Decoder, AStepContinuesWhereTheCacheEnds) {
   const auto x = random<float, 2>({T, 20}, 1);
   Workspace space(decoder.shape, T);
   copy(reference, x.view(), space.scratch.x.view().rows(0, T));
-  EXPECT_THROW(decoder_step(decoder, {1, 1, 1}, space), ContractError);  // a hole
-  decoder_step(decoder, {0, 5, 5}, space);
-  EXPECT_EQ(space.cache.length(), 5);
-  EXPECT_THROW(decoder_step(decoder, {4, 1, 5}, space), ContractError);  // the last one again
-  EXPECT_THROW(decoder_step(decoder, {6, 1, 5}, space), ContractError);
-  EXPECT_EQ(space.cache.length(), 5);
-  decoder_step(decoder, {5, 1, 5}, space);
-  EXPECT_EQ(space.cache.length(), 6);
+  EXPECT_THROW(decoder_step(decoder, space.tokens(1, 1, 1), space), ContractError);  // a hole
+  decoder_step(decoder, space.tokens(0, 5, 5), space);
+  EXPECT_EQ(space.cache.length(space.sequence), 5);
+  EXPECT_THROW(decoder_step(decoder, space.tokens(4, 1, 5), space),
+               ContractError);  // the last one again
+  EXPECT_THROW(decoder_step(decoder, space.tokens(6, 1, 5), space), ContractError);
+  EXPECT_EQ(space.cache.length(space.sequence), 5);
+  decoder_step(decoder, space.tokens(5, 1, 5), space);
+  EXPECT_EQ(space.cache.length(space.sequence), 6);
 }
 
-TEST(Decoder, AClearedCacheIsAsGoodAsNew) {
+// What one sequence holds makes no difference to what is computed beside it.
+TEST(Decoder, SeveralSequencesAtOnceAreAsEachAlone) {
+  for (const auto& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = three_sequences(shape.width);
+    const auto y = decoded_together(reference, decoder.weights, shape, x);
+    for (int i = 0; i < 3; ++i) {
+      const auto alone = rows_of_decoder(decoder, x[i].view(), kPrefixes[i]);
+      EXPECT_TRUE(close(y[i].view(), alone.view(), kExact)) << "sequence " << i;
+    }
+  }
+}
+
+// A state that sees the prefix, and behind it rows that see all of it and one another: a step of two
+// segments of one sequence, of which the second's prefix is everything.
+TEST(Decoder, TwoSegmentsOfOneSequenceFollowOneAnother) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  const auto x = random<float, 2>({T, 20}, 1);
+  const auto run = [&](View<const float, 2> rows) {
+    Workspace space(decoder.shape, T);
+    copy(reference, rows, space.scratch.x.view().rows(0, T));
+    const gemma::Segment segments[] = {space.tokens(0, 4, 4), space.tokens(4, 5, 9)};
+    decoder_step(decoder, gemma::Step(segments), space);
+    Buffer<float, 2> y({T, 20});
+    copy(reference, space.scratch.normed.view().rows(0, T), y.view());
+    return y;
+  };
+  const auto before = run(x.view());
+  for (const Index changed : {0, 8}) {
+    auto other = random<float, 2>({T, 20}, 1);
+    other.view()(changed, 0) += 1;
+    const auto after = run(other.view());
+    for (Index t = 0; t < T; ++t) {
+      const bool same(close(after.view().rows(t, t + 1), before.view().rows(t, t + 1), kExact));
+      EXPECT_EQ(same, changed == 8 && t < 4) << "row " << t;
+    }
+  }
+}
+
+// Two answers to one prefix: neither sees the other's tokens.
+TEST(Decoder, AForkGoesOnByItself) {
+  const RandomDecoder<float> decoder(small_gemma2());
+  const auto one = random<float, 2>({T, 20}, 1);
+  auto other = random<float, 2>({T, 20}, 1);
+  for (Index i = 5 * 20; i < T * 20; ++i) other.view().data()[i] += 1;
+  Workspace space(decoder.shape, T);
+  copy(reference, one.view(), space.scratch.x.view().rows(0, T));
+  decoder_step(decoder, space.tokens(0, 5, 5), space);
+  const SequenceId fork = space.cache.fork(space.sequence);
+  for (Index t = 5; t < T; ++t) {
+    copy(reference, one.view().rows(t, t + 1), space.scratch.x.view().rows(0, 1));
+    copy(reference, other.view().rows(t, t + 1), space.scratch.x.view().rows(1, 2));
+    const gemma::Segment segments[] = {space.tokens(t, 1, 5), {fork, t, 1, 5}};
+    decoder_step(decoder, gemma::Step(segments), space);
+  }
+  const auto y = space.scratch.normed.view();
+  EXPECT_TRUE(
+      close(y.rows(0, 1), rows_of_decoder(decoder, one.view(), 5).view().rows(T - 1, T), kExact));
+  EXPECT_TRUE(
+      close(y.rows(1, 2), rows_of_decoder(decoder, other.view(), 5).view().rows(T - 1, T), kExact));
+}
+
+TEST(Decoder, RefusesAPrefixInPieces) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  Workspace space(decoder.shape, T);
+  std::fill_n(space.scratch.x.view().data(), T * 20, 1.0f);
+  EXPECT_THROW(decoder_step(decoder, space.tokens(0, 3, 5), space), ContractError);
+  EXPECT_EQ(space.cache.length(space.sequence), 0);
+}
+
+TEST(Decoder, ASequenceCutBackToNothingIsAsGoodAsNew) {
   const RandomDecoder<float> decoder(small_gemma2());
   const auto x = random<float, 2>({T, 20}, 1), other = random<float, 2>({T, 20}, 2);
   Workspace space(decoder.shape, T);
   copy(reference, other.view(), space.scratch.x.view().rows(0, T));
-  decoder_step(decoder, {0, T, T}, space);
-  space.cache.clear();
+  decoder_step(decoder, space.tokens(0, T, T), space);
+  space.cache.truncate(space.sequence, 0);
   copy(reference, x.view(), space.scratch.x.view().rows(0, T));
-  decoder_step(decoder, {0, T, 5}, space);
+  decoder_step(decoder, space.tokens(0, T, 5), space);
   EXPECT_TRUE(close(space.scratch.normed.view().rows(0, T),
                     rows_of_decoder(decoder, x.view(), 5).view(), kExact));
 }
@@ -140,8 +212,8 @@ TEST(Decoder, RefusesMoreThanTheCacheHolds) {
   const RandomDecoder<float> decoder(small_gemma1());
   Workspace space(decoder.shape, T, 0);
   std::fill_n(space.scratch.x.view().data(), T * 20, 1.0f);
-  decoder_step(decoder, {0, T, T}, space);
-  EXPECT_THROW(decoder_step(decoder, {T, 1, T}, space), ContractError);
+  decoder_step(decoder, space.tokens(0, T, T), space);
+  EXPECT_THROW(decoder_step(decoder, space.tokens(T, 1, T), space), ContractError);
 }
 
 TEST(Decoder, NamesItsTaps) {
@@ -153,8 +225,8 @@ TEST(Decoder, NamesItsTaps) {
     EXPECT_EQ(rows.size(0), T);
     names.push_back(name);
   };
-  gemma::decoder(reference, decoder.weights, decoder.shape, {0, T, T}, space.scratch, space.cache,
-                 Tap(listener, "llm/"));
+  gemma::decoder(reference, decoder.weights, decoder.shape, space.tokens(0, T, T), space.scratch,
+                 space.cache, Tap(listener, "llm/"));
   EXPECT_EQ(names,
             (std::vector<std::string>{"llm/embedded", "llm/block00/attn", "llm/block00/+attn",
                                       "llm/block00/mlp", "llm/block00/+mlp", "llm/block01/attn",

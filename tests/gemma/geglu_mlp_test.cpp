@@ -14,7 +14,8 @@ Buffer<float, 2> mlp_of(const RandomDecoder<Weight>& decoder, View<const float, 
   Workspace space(decoder.shape, T, spare);
   auto& s = space.scratch;
   copy(reference, x, s.normed.view().rows(0, T));
-  geglu_mlp(reference, decoder.weights.blocks[0].mlp, decoder.shape, {0, T, T}, s);
+  geglu_mlp(reference, decoder.weights.blocks[0].mlp, decoder.shape, gemma::Segment{{}, 0, T, T},
+            s);
   Buffer<float, 2> y({T, decoder.shape.width});
   copy(reference, s.branch.view().rows(0, T), y.view());
   return y;

@@ -1,5 +1,8 @@
 #include "gemma/kv_cache.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "gemma/prefix_lm_mask.h"
 #include "gemma/rope.h"
 #include "tests/support/compare.h"
@@ -18,20 +21,42 @@ Buffer<float, 3> one_head(std::initializer_list<std::initializer_list<double>> r
   return x;
 }
 
+// A step of one layer. Values are the keys, but for their signs.
+void append(KvCache<Reference>& cache, SequenceId id, View<const float, 3> rows) {
+  const Index position = cache.length(id);
+  cache.extend(reference, id, rows.size(0));
+  kv_cache_append(reference, rows, position, cache.keys(id, 0));
+  Buffer<float, 3> values(rows.shape());
+  std::transform(rows.data(), rows.data() + rows.count(), values.view().data(), std::negate());
+  kv_cache_append(reference, values.view(), position, cache.values(id, 0));
+}
+
+View<const float, 3> filled(KvCache<Reference>& cache, SequenceId id) {
+  const auto keys = cache.keys(id, 0).rows(0, cache.length(id));
+  const auto values = cache.values(id, 0).rows(0, cache.length(id));
+  EXPECT_TRUE(std::equal(keys.data(), keys.data() + keys.count(), values.data(),
+                         [](float key, float value) { return key == -value; }));
+  return keys;
+}
+
 // docs/gemma/kv_cache.md, "By hand".
 TEST(KvCache, WorkedExample) {
-  KvCache<Reference> cache(1, 4, 1, 2);
-  const auto prefix = one_head({{1, 2}, {3, 4}}), token = one_head({{5, 6}});
+  KvCache<Reference> cache(1, 1, 2);
+  const SequenceId a = cache.open(4);
+  append(cache, a, one_head({{1, 2}, {3, 4}}).view());
+  EXPECT_EQ(cache.length(a), 2);
+  EXPECT_TRUE(close(filled(cache, a), one_head({{1, 2}, {3, 4}}).view(), kExact));
 
-  kv_cache_append(reference, prefix.view(), cache.length(), cache.keys(0));
-  cache.advance(2);
-  EXPECT_EQ(cache.length(), 2);
-  EXPECT_TRUE(close(cache.keys(0).rows(0, 2), one_head({{1, 2}, {3, 4}}).view(), kExact));
+  const SequenceId b = cache.fork(a);
+  append(cache, a, one_head({{5, 6}}).view());
+  append(cache, b, one_head({{7, 8}}).view());
+  EXPECT_TRUE(close(filled(cache, a), one_head({{1, 2}, {3, 4}, {5, 6}}).view(), kExact));
+  EXPECT_TRUE(close(filled(cache, b), one_head({{1, 2}, {3, 4}, {7, 8}}).view(), kExact));
 
-  kv_cache_append(reference, token.view(), cache.length(), cache.keys(0));
-  cache.advance(1);
-  EXPECT_EQ(cache.length(), 3);
-  EXPECT_TRUE(close(cache.keys(0).rows(0, 3), one_head({{1, 2}, {3, 4}, {5, 6}}).view(), kExact));
+  cache.truncate(a, 1);
+  append(cache, a, one_head({{9, 9}}).view());
+  EXPECT_TRUE(close(filled(cache, a), one_head({{1, 2}, {9, 9}}).view(), kExact));
+  EXPECT_TRUE(close(filled(cache, b), one_head({{1, 2}, {3, 4}, {7, 8}}).view(), kExact));
 }
 
 TEST(KvCache, AppendTouchesNoOtherRow) {
@@ -51,55 +76,107 @@ TEST(KvCache, AppendTouchesNoOtherRow) {
   }
 }
 
-TEST(KvCache, LayersKeysAndValuesAreApart) {
-  KvCache<Reference> cache(3, 5, 2, 4);
-  const auto rows = random<float, 3>({2, 2, 4}, 1);
-  const Buffer<float, 3> zeros({5, 2, 4});
-  for (Index layer : {0, 1, 2}) {
-    for (const auto& view : {cache.keys(layer), cache.values(layer)}) {
-      std::fill_n(view.data(), view.count(), 0.0f);
+TEST(KvCache, SequencesLayersKeysAndValuesAreApart) {
+  KvCache<Reference> cache(3, 2, 4);
+  const SequenceId ids[] = {cache.open(5), cache.open(7)};
+  const auto every = [&](const auto& visit) {
+    for (const SequenceId id : ids) {
+      for (Index layer : {0, 1, 2}) {
+        visit(cache.keys(id, layer), id == ids[1] && layer == 2);
+        visit(cache.values(id, layer), id == ids[0] && layer == 1);
+      }
     }
-  }
-  kv_cache_append(reference, rows.view(), 0, cache.values(1));
-  kv_cache_append(reference, rows.view(), 0, cache.keys(2));
-  for (Index layer : {0, 1, 2}) {
-    EXPECT_EQ(static_cast<bool>(close(cache.keys(layer), zeros.view(), kExact)), layer != 2);
-    EXPECT_EQ(static_cast<bool>(close(cache.values(layer), zeros.view(), kExact)), layer != 1);
+  };
+  every([](View<float, 3> rows, bool) { std::fill_n(rows.data(), rows.count(), 0.0f); });
+  const auto rows = random<float, 3>({2, 2, 4}, 1);
+  kv_cache_append(reference, rows.view(), 0, cache.values(ids[0], 1));
+  kv_cache_append(reference, rows.view(), 0, cache.keys(ids[1], 2));
+  every([&](View<float, 3> there, bool written) {
+    EXPECT_EQ(bool(close(there.rows(0, 2), rows.view(), kExact)), written);
+    EXPECT_EQ(there(2, 0, 0), 0);
+  });
+}
+
+TEST(KvCache, EachSequenceHasItsLength) {
+  KvCache<Reference> cache(2, 1, 2);
+  const SequenceId a = cache.open(8), b = cache.open(3);
+  EXPECT_EQ(cache.capacity(a), 8);
+  EXPECT_EQ(cache.capacity(b), 3);
+  cache.extend(reference, a, 6);
+  cache.extend(reference, b, 3);
+  cache.extend(reference, a, 2);
+  EXPECT_EQ(cache.length(a), 8);
+  EXPECT_EQ(cache.length(b), 3);
+  for (const SequenceId id : {a, b}) {
+    EXPECT_THROW(cache.extend(reference, id, 1), ContractError);
+    EXPECT_EQ(cache.length(id), cache.capacity(id));
   }
 }
 
-// Appending is one thing per layer, counting one thing per step.
-TEST(KvCache, AllLayersShareTheLength) {
-  KvCache<Reference> cache(2, 8, 1, 2);
-  const auto rows = random<float, 3>({3, 1, 2}, 1);
-  for (Index layer : {0, 1}) {
-    kv_cache_append(reference, rows.view(), cache.length(), cache.keys(layer));
-    EXPECT_EQ(cache.length(), 0);
+TEST(KvCache, TruncateForgetsAndKeepsItsMemory) {
+  KvCache<Reference> cache(1, 1, 2);
+  const SequenceId id = cache.open(8);
+  const float* const data = cache.keys(id, 0).data();
+  cache.extend(reference, id, 8);
+  cache.truncate(id, 3);
+  EXPECT_EQ(cache.length(id), 3);
+  EXPECT_THROW(cache.truncate(id, 4), ContractError);
+  EXPECT_THROW(cache.truncate(id, -1), ContractError);
+  cache.truncate(id, 0);
+  cache.extend(reference, id, 8);
+  EXPECT_EQ(cache.keys(id, 0).data(), data);
+}
+
+// Rows are shared as long as nobody adds any. Whoever is the first to do so pays for the copy.
+TEST(KvCache, AForkSharesRowsUntilOneOfTheTwoAppends) {
+  KvCache<Reference> cache(1, 1, 2);
+  const SequenceId a = cache.open(4);
+  append(cache, a, one_head({{1, 2}, {3, 4}}).view());
+  const float* const data = cache.keys(a, 0).data();
+  const SequenceId b = cache.fork(a), c = cache.fork(b);
+  for (const SequenceId id : {b, c}) {
+    EXPECT_EQ(cache.length(id), 2);
+    EXPECT_EQ(cache.capacity(id), 4);
+    EXPECT_EQ(cache.keys(id, 0).data(), data);
   }
-  cache.advance(3);
-  EXPECT_EQ(cache.length(), 3);
-  EXPECT_TRUE(close(cache.keys(0).rows(0, 3), cache.keys(1).rows(0, 3), kExact));
+  append(cache, a, one_head({{5, 6}}).view());
+  EXPECT_NE(cache.keys(a, 0).data(), data);
+  EXPECT_EQ(cache.keys(b, 0).data(), data);
+  cache.close(b);
+  EXPECT_NE(cache.keys(cache.open(4), 0).data(), data);
+  append(cache, c, one_head({{7, 8}}).view());  // now the only one
+  EXPECT_EQ(cache.keys(c, 0).data(), data);
+  EXPECT_TRUE(close(filled(cache, a), one_head({{1, 2}, {3, 4}, {5, 6}}).view(), kExact));
+  EXPECT_TRUE(close(filled(cache, c), one_head({{1, 2}, {3, 4}, {7, 8}}).view(), kExact));
 }
 
-TEST(KvCache, HoldsExactlyItsCapacity) {
-  KvCache<Reference> cache(1, 8, 1, 2);
-  EXPECT_EQ(cache.capacity(), 8);
-  cache.advance(6);
-  cache.advance(2);
-  EXPECT_EQ(cache.length(), 8);
-  EXPECT_THROW(cache.advance(1), ContractError);
-  EXPECT_EQ(cache.length(), 8);
+// What is written over was forgotten by one, and not by the other.
+TEST(KvCache, CuttingOneBackLeavesTheOtherAlone) {
+  KvCache<Reference> cache(1, 1, 2);
+  const SequenceId a = cache.open(4);
+  append(cache, a, one_head({{1, 2}, {3, 4}}).view());
+  const SequenceId b = cache.fork(a);
+  cache.truncate(b, 1);
+  append(cache, b, one_head({{9, 9}}).view());
+  EXPECT_TRUE(close(filled(cache, a), one_head({{1, 2}, {3, 4}}).view(), kExact));
+  EXPECT_TRUE(close(filled(cache, b), one_head({{1, 2}, {9, 9}}).view(), kExact));
 }
 
-TEST(KvCache, ClearForgetsAndKeepsItsMemory) {
-  KvCache<Reference> cache(1, 8, 1, 2);
-  const float* data = cache.keys(0).data();
-  cache.advance(8);
-  cache.clear();
-  EXPECT_EQ(cache.length(), 0);
-  EXPECT_EQ(cache.capacity(), 8);
-  EXPECT_EQ(cache.keys(0).data(), data);
-  cache.advance(8);
+TEST(KvCache, AClosedSequenceLeavesItsMemoryToTheNext) {
+  KvCache<Reference> cache(1, 1, 2);
+  const SequenceId a = cache.open(4), b = cache.open(6);
+  const float* const data = cache.keys(b, 0).data();
+  cache.extend(reference, b, 6);
+  cache.close(a);
+  cache.close(b);
+  EXPECT_THROW(cache.length(b), ContractError);
+  EXPECT_THROW(cache.close(b), ContractError);
+  const SequenceId c = cache.open(5);  // a's has too little room
+  EXPECT_EQ(cache.keys(c, 0).data(), data);
+  EXPECT_EQ(cache.length(c), 0);
+  const SequenceId d = cache.open(7);
+  EXPECT_EQ(cache.capacity(d), 7);
+  EXPECT_THROW(cache.keys(static_cast<SequenceId>(7), 0), ContractError);
 }
 
 // A layer of Gemma from q, k, v on: turn, append, attend. Rows first .. first + T - 1 of `tokens`.
@@ -112,18 +189,22 @@ Tokens tokens(Index T, Index N, Index K, Index H) {
           random<float, 3>({T, K, H}, 3)};
 }
 
+// The cache's first sequence.
+constexpr SequenceId kFirst{0};
+
 void step(Tokens& x, Index first, Index position, Index T, Index prefix, KvCache<Reference>& cache,
           View<float, 3> out) {
   const auto q = x.q.view().rows(first, first + T), k = x.k.view().rows(first, first + T);
+  const auto keys = cache.keys(kFirst, 0), values = cache.values(kFirst, 0);
   rope(reference, position, 10000, q);
   rope(reference, position, 10000, k);
-  kv_cache_append(reference, k, cache.length(), cache.keys(0));
-  kv_cache_append(reference, x.v.view().rows(first, first + T), cache.length(), cache.values(0));
-  cache.advance(T);
+  const Index length = cache.length(kFirst), S = length + T;
+  cache.extend(reference, kFirst, T);
+  kv_cache_append(reference, k, length, keys);
+  kv_cache_append(reference, x.v.view().rows(first, first + T), length, values);
   Buffer<KeyRange, 1> visible({T});
   prefix_lm_mask(reference, first, prefix, kNoWindow, visible.view());
-  scaled_dot_product_attention(reference, q, cache.keys(0).rows(0, cache.length()),
-                               cache.values(0).rows(0, cache.length()),
+  scaled_dot_product_attention(reference, q, keys.rows(0, S), values.rows(0, S),
                                View<const KeyRange, 1>(visible.view()), {0.25f}, out);
 }
 
@@ -131,7 +212,8 @@ void step(Tokens& x, Index first, Index position, Index T, Index prefix, KvCache
 // `late` is what a decoded token's position lacks: 0 if it is counted well.
 Buffer<float, 3> prefill_and_decode(Index T, Index prefix, Index late) {
   auto x = tokens(T, 4, 2, 16);
-  KvCache<Reference> cache(1, T, 2, 16);
+  KvCache<Reference> cache(1, 2, 16);
+  cache.open(T);
   Buffer<float, 3> out({T, 4, 16});
   step(x, 0, 0, prefix, prefix, cache, out.view().rows(0, prefix));
   for (Index t = prefix; t < T; ++t) {
@@ -142,7 +224,8 @@ Buffer<float, 3> prefill_and_decode(Index T, Index prefix, Index late) {
 
 Buffer<float, 3> all_at_once(Index T, Index prefix) {
   auto x = tokens(T, 4, 2, 16);
-  KvCache<Reference> cache(1, T, 2, 16);
+  KvCache<Reference> cache(1, 2, 16);
+  cache.open(T);
   Buffer<float, 3> out({T, 4, 16});
   step(x, 0, 0, T, prefix, cache, out.view());
   return out;

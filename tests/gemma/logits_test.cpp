@@ -1,5 +1,7 @@
 #include "gemma/logits.h"
 
+#include <array>
+
 #include "gemma/sampler.h"
 #include "gemma/token_embedding.h"
 #include "tests/support/gemma.h"
@@ -26,10 +28,10 @@ TEST(Logits, WorkedExample) {
 
   Workspace space(tiny_shape(kNoSoftCap), 2, 0);
   copy(reference, rows_of({{9, 9}, {2, 4}}).view(), space.scratch.normed.view());
-  logits(reference, weights, tiny_shape(kNoSoftCap), 1, space.scratch);
+  logits(reference, weights, tiny_shape(kNoSoftCap), std::array{Index{1}}, space.scratch);
   EXPECT_TRUE(close(space.scratch.logits.view(), rows_of({{6, 10, 2}}).view(), kExact));
 
-  logits(reference, weights, tiny_shape(30), 1, space.scratch);
+  logits(reference, weights, tiny_shape(30), std::array{Index{1}}, space.scratch);
   const auto capped = rows_of({{5.9212596, 9.6453822, 1.9970421}});
   EXPECT_TRUE(close(space.scratch.logits.view(), capped.view(), float_operations(6)));
 }
@@ -54,7 +56,7 @@ TYPED_TEST(LogitsOf, MatchTheDefinition) {
         auto in_float = projected(table_of<float>(row), decoder.weights.head.weight);
         for (auto& value : expected[0]) value = capped(value, shape.final_soft_cap);
         for (auto& value : in_float[0]) value = capped(value, shape.final_soft_cap);
-        logits(reference, decoder.weights, shape, t, s);
+        logits(reference, decoder.weights, shape, std::array{t}, s);
         EXPECT_TRUE(
             close(s.logits.view(), floats_of(expected).view(), tolerance_of(in_float, expected)))
             << "V = " << V << ", t = " << t;
@@ -63,19 +65,47 @@ TYPED_TEST(LogitsOf, MatchTheDefinition) {
   }
 }
 
-// All rows but the one asked for are NaN, and nothing but the logits is written.
+// All rows but the one asked for are NaN.
 TEST(Logits, ReadOnlyTheRowAskedFor) {
   const RandomDecoder<float> decoder(small_gemma2());
   Workspace space(decoder.shape, 3);
   auto& s = space.scratch;
   copy(reference, random<float, 2>({1, decoder.shape.width}, 1).view(), s.normed.view().rows(1, 2));
-  logits(reference, decoder.weights, decoder.shape, 1, s);
+  logits(reference, decoder.weights, decoder.shape, std::array{Index{1}}, s);
   for (Index v = 0; v < decoder.shape.vocabulary; ++v) {
     EXPECT_TRUE(std::isfinite(s.logits.view()(0, v)));
   }
-  EXPECT_EQ(s.logits.view().size(0), 1);
-  EXPECT_TRUE(std::isnan(s.normed.view()(0, 0)));
   EXPECT_TRUE(std::isnan(s.x.view()(1, 0)));
+}
+
+// The last tokens of three sequences, of which the second is one token long.
+TEST(Logits, OfSeveralRowsAreThoseOfEachRow) {
+  const RandomDecoder<float> decoder(small_gemma2());
+  const auto x = random<float, 2>({6, decoder.shape.width}, 1);
+  gemma::DecoderScratch<Reference> s(decoder.shape, 6, 3);
+  copy(reference, x.view(), s.normed.view());
+  constexpr std::array<Index, 3> kRows{2, 3, 5};
+  logits(reference, decoder.weights, decoder.shape, kRows, s);
+  for (Index b = 0; b < 3; ++b) {
+    Workspace alone(decoder.shape, 6);
+    copy(reference, x.view(), alone.scratch.normed.view().rows(0, 6));
+    logits(reference, decoder.weights, decoder.shape, std::span(kRows).subspan(b, 1),
+           alone.scratch);
+    EXPECT_TRUE(close(s.logits.view().rows(b, b + 1), alone.scratch.logits.view(), kExact)) << b;
+  }
+}
+
+// A row that has been moved away from, or more rows than there is room for.
+TEST(Logits, RejectRowsOutOfOrder) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  gemma::DecoderScratch<Reference> s(decoder.shape, 4, 2);
+  const auto run = [&](std::vector<Index> rows) {
+    logits(reference, decoder.weights, decoder.shape, rows, s);
+  };
+  EXPECT_NO_THROW(run({1, 3}));
+  EXPECT_THROW(run({3, 0}), ContractError);
+  EXPECT_THROW(run({1, 2, 3}), ContractError);
+  EXPECT_THROW(run({1, 4}), ContractError);
 }
 
 // A row with a one in column 2 reads column 2 of the table: as it stands, without the sqrt(D) that
@@ -87,7 +117,7 @@ TEST(Logits, ReadTheTableUnscaled) {
   auto& s = space.scratch;
   std::fill_n(s.normed.view().data(), shape.width, 0.0f);
   s.normed.view()(0, 2) = 1;
-  logits(reference, decoder.weights, shape, 0, s);
+  logits(reference, decoder.weights, shape, std::array{Index{0}}, s);
   for (Index v = 0; v < shape.vocabulary; ++v) {
     EXPECT_EQ(s.logits.view()(0, v), decoder.weights.embedding(v, 2));
   }
@@ -107,12 +137,12 @@ TEST(Logits, ReadTheHeadAndNotTheEmbedding) {
   Workspace space(decoder.shape, 1);
   auto& s = space.scratch;
   copy(reference, random<float, 2>({1, 20}, 1).view(), s.normed.view().rows(0, 1));
-  logits(reference, decoder.weights, decoder.shape, 0, s);
+  logits(reference, decoder.weights, decoder.shape, std::array{Index{0}}, s);
   Buffer<float, 2> before(s.logits.view().shape());
   copy(reference, s.logits.view(), before.view());
   const auto other = random<float, 2>({50, 20}, 99);
   decoder.weights.embedding = other.view();
-  logits(reference, decoder.weights, decoder.shape, 0, s);
+  logits(reference, decoder.weights, decoder.shape, std::array{Index{0}}, s);
   EXPECT_TRUE(close(s.logits.view(), before.view(), kExact));
 }
 
@@ -125,10 +155,10 @@ TEST(Logits, TheCapLeavesGreedyAloneAndChangesProbabilities) {
   auto& s = space.scratch;
   for (unsigned seed = 1; seed <= 20; ++seed) {
     copy(reference, random<float, 2>({1, 20}, seed).view(), s.normed.view().rows(0, 1));
-    logits(reference, decoder.weights, uncapped, 0, s);
+    logits(reference, decoder.weights, uncapped, std::array{Index{0}}, s);
     const TokenId id = sample(reference, s.logits.view().row(0), {}, 0);
     const float sure = log_probability(reference, s.logits.view().row(0), id);
-    logits(reference, decoder.weights, decoder.shape, 0, s);
+    logits(reference, decoder.weights, decoder.shape, std::array{Index{0}}, s);
     EXPECT_EQ(sample(reference, s.logits.view().row(0), {}, 0), id);
     EXPECT_LT(log_probability(reference, s.logits.view().row(0), id), sure);
   }
@@ -140,7 +170,9 @@ TEST(Logits, RejectAHeadOfAnotherVocabulary) {
   std::fill_n(space.scratch.normed.view().data(), 20, 1.0f);
   const auto other = random<float, 2>({49, 20}, 1);
   decoder.weights.head = {other.view()};
-  EXPECT_THROW(logits(reference, decoder.weights, decoder.shape, 0, space.scratch), ContractError);
+  EXPECT_THROW(
+      logits(reference, decoder.weights, decoder.shape, std::array{Index{0}}, space.scratch),
+      ContractError);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ Buffer<float, 2> attention_of(const RandomDecoder<Weight>& decoder, View<const f
     const Index first = firsts[i], end = firsts[i + 1];
     copy(reference, x.rows(first, end), s.normed.view().rows(0, end - first));
     self_attention(reference, decoder.weights.blocks[0].self_attention, decoder.shape, 0,
-                   {first, end - first, prefix}, s, space.cache);
+                   space.tokens(first, end - first, prefix), s, space.cache);
     copy(reference, s.branch.view().rows(0, end - first), y.view().rows(first, end));
   }
   return y;
@@ -136,7 +136,7 @@ TEST(GemmaSelfAttention, RefusesMoreThanTheCacheHolds) {
   const RandomDecoder<float> decoder(small_gemma1());
   Workspace space(decoder.shape, 4, 0);
   EXPECT_THROW(self_attention(reference, decoder.weights.blocks[0].self_attention, decoder.shape, 0,
-                              {2, 3, 2}, space.scratch, space.cache),
+                              space.tokens(2, 3, 2), space.scratch, space.cache),
                ContractError);
 }
 

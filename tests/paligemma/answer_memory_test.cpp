@@ -126,7 +126,8 @@ TEST(AnswerMemory, GrowsAndStays) {
     std::unique_ptr<Session<Reference>> session;
     const int made =
         allocations(0, [&] { session = memory.take_session(tiny().text, prefix, capacity); });
-    const Index rows = session->scratch.x.view().size(0), room = session->cache.capacity();
+    const Index rows = session->scratch.x.view().size(0);
+    const Index room = session->cache.capacity(session->sequence);
     memory.give_back(std::move(session));
     return std::tuple(rows, room, made > 0);
   };

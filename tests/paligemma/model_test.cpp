@@ -123,7 +123,7 @@ TEST_P(ModelOf, DecodingWithTheCacheEqualsDecodingWithoutIt) {
     forward(m_.model, {&m_.golden.generated_ids[step], 1}, m_.image_rows.view().rows(0, 0), prefix_,
             session, NoTap());
   }
-  EXPECT_EQ(session.cache.length(), prefix_ + Index{kTokens});
+  EXPECT_EQ(session.cache.length(session.sequence), prefix_ + Index{kTokens});
 }
 
 TEST_P(ModelOf, ASequenceMayContinueInStretchesOfAnyLength) {

@@ -284,17 +284,31 @@ class RandomDecoder {
 struct Workspace {
   gemma::DecoderScratch<Reference> scratch;
   KvCache<Reference> cache;
+  SequenceId sequence;
 
   Workspace(const gemma::DecoderShape& shape, Index T, Index spare = 2)
-      : scratch(shape, T + spare), cache(shape.layers, T + spare, shape.kv_heads, shape.head_size) {
+      : scratch(shape, T + spare),
+        cache(shape.layers, shape.kv_heads, shape.head_size),
+        sequence(open(T + spare)) {
     for (auto* buffer : {&scratch.x, &scratch.normed, &scratch.branch, &scratch.q, &scratch.k,
                          &scratch.v, &scratch.mixed, &scratch.hidden, &scratch.logits}) {
       fill(buffer->view());
     }
-    for (Index i = 0; i < shape.layers; ++i) {
-      fill(cache.keys(i));
-      fill(cache.values(i));
+  }
+
+  // Another sequence, of which nobody has written a row yet either.
+  SequenceId open(Index capacity) {
+    const SequenceId id = cache.open(capacity);
+    for (Index i = 0; i < cache.layers(); ++i) {
+      fill(cache.keys(id, i));
+      fill(cache.values(id, i));
     }
+    return id;
+  }
+
+  // Tokens of the first sequence.
+  gemma::Segment tokens(Index first, Index T, Index prefix) const {
+    return {sequence, first, T, prefix};
   }
 
  private:

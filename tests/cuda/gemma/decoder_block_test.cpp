@@ -8,6 +8,7 @@
 #include "gemma/geglu.h"
 #include "gemma/rms_norm.h"
 #include "tensor/linear.h"
+#include "tests/support/cuda_gemma.h"
 #include "tests/support/cuda_test.h"
 #include "tests/support/gemma.h"
 
@@ -230,39 +231,6 @@ TYPED_TEST(CudaDecoderBlockOf, GateUpTakesWhatIsNotAligned) {
 
 // ---- the block --------------------------------------------------------------------------------------
 
-// Weights of one block on the device.
-template <class Weight>
-class BlockThere {
- public:
-  gemma::DecoderBlockWeights<cuda::DeviceWeights<Weight>> weights;
-
-  BlockThere(const cuda::Stream& stream, const gemma::DecoderBlockWeights<HostWeights<Weight>>& w)
-      : stream_(stream) {
-    weights = {there(w.pre_attention_norm),
-               {there(w.self_attention.q), there(w.self_attention.k), there(w.self_attention.v),
-                there(w.self_attention.out)},
-               there(w.post_attention_norm),
-               there(w.pre_mlp_norm),
-               {there(w.mlp.gate), there(w.mlp.up), there(w.mlp.down)},
-               there(w.post_mlp_norm)};
-  }
-
- private:
-  Linear<cuda::DeviceWeights<Weight>> there(const Linear<HostWeights<Weight>>& layer) {
-    return {there(layer.weight)};
-  }
-
-  template <int Rank>
-  DeviceView<const Weight, Rank> there(View<const Weight, Rank> host) {
-    if (host.count() == 0) return {};  // a norm that Gemma 1 does not have
-    const View<const Weight, 1> numbers(host.data(), {host.count()});
-    return {buffers_.emplace_back(to_device(stream_, numbers)).view().data(), host.shape()};
-  }
-
-  const cuda::Stream& stream_;
-  std::deque<cuda::DeviceBuffer<Weight, 1>> buffers_;
-};
-
 enum class Way { each_time, recorded };
 
 // A prefix of five tokens by the reference, whose cache is copied; then four tokens, one by one.
@@ -280,31 +248,33 @@ void expect_decodes(const gemma::DecoderShape& shape, Index layer, Math math, Wa
   Workspace space(shape, T);
   auto& s = space.scratch;
   copy(reference, x.view().rows(0, kPrefix), s.x.view().rows(0, kPrefix));
-  decoder_block(reference, w, shape, layer, {0, kPrefix, kPrefix}, s, space.cache, NoTap());
+  decoder_block(reference, w, shape, layer, space.tokens(0, kPrefix, kPrefix), s, space.cache,
+                NoTap());
 
   const cuda::Stream stream(math);
-  const BlockThere<Weight> block(stream, w);
+  WeightsThere<Weight> weights(stream);
+  const auto w_there = weights.block(w);
   gemma::DecoderScratch<cuda::Stream> s_there(shape, 2);
-  KvCache<cuda::Stream> cache_there(shape.layers, space.cache.capacity(), shape.kv_heads,
-                                    shape.head_size);
+  KvCache<cuda::Stream> cache_there(shape.layers, shape.kv_heads, shape.head_size);
+  const SequenceId id = space.sequence, id_there = cache_there.open(space.cache.capacity(id));
   const auto fill = [&](View<const float, 3> host, DeviceView<float, 3> there) {
     cuda::copy_to_device(stream, there.data(), host.data(),
                          static_cast<std::size_t>(host.rows(0, kPrefix).count()) * sizeof(float));
   };
-  fill(space.cache.keys(layer), cache_there.keys(layer));
-  fill(space.cache.values(layer), cache_there.values(layer));
+  fill(space.cache.keys(id, layer), cache_there.keys(id_there, layer));
+  fill(space.cache.values(id, layer), cache_there.values(id_there, layer));
 
   cuda::DeviceBuffer<Index, 1> position({1});
   cuda::DeviceBuffer<KeyRange, 1> visible({1});
   const auto queue = [&] {
     prefix_lm_mask(stream, position.view(), kPrefix, shape.window[layer], visible.view());
-    decode_block(stream, block.weights, shape, layer, {position.view(), visible.view()}, s_there,
-                 cache_there);
+    decode_block(stream, w_there, shape, layer, {id_there, position.view(), visible.view()},
+                 s_there, cache_there);
   };
   std::optional<cuda::Graph> graph;
   for (Index t = kPrefix; t < T; ++t) {
     copy(reference, x.view().rows(t, t + 1), s.x.view().rows(0, 1));
-    decoder_block(reference, w, shape, layer, {t, 1, kPrefix}, s, space.cache, NoTap());
+    decoder_block(reference, w, shape, layer, space.tokens(t, 1, kPrefix), s, space.cache, NoTap());
 
     cuda::copy_to_device(stream, position.view().data(), &t, sizeof t);
     cuda::copy_to_device(stream, s_there.x.view().data(), &x.view()(t, 0),

@@ -110,7 +110,7 @@ TYPED_TEST(CudaGegluMlpOf, ComputesTheMlp) {
   gemma::DecoderScratch<Reference> s(shape, T + 1);
   copy(reference, x.view(), s.normed.view().rows(0, T));
   const gemma::GegluMlpWeights<HostWeights<TypeParam>> w{{gate.view()}, {up.view()}, {down.view()}};
-  geglu_mlp(reference, w, shape, {0, T, T}, s);
+  geglu_mlp(reference, w, shape, gemma::Segment{{}, 0, T, T}, s);
 
   const cuda::Stream stream(Math::float32);
   const auto gate_there = to_device(stream, gate.view()), up_there = to_device(stream, up.view());
@@ -119,7 +119,7 @@ TYPED_TEST(CudaGegluMlpOf, ComputesTheMlp) {
   copy(stream, to_device(stream, x.view()).view(), s_there.normed.view().rows(0, T));
   const gemma::GegluMlpWeights<cuda::DeviceWeights<TypeParam>> w_there{
       {gate_there.view()}, {up_there.view()}, {down_there.view()}};
-  geglu_mlp(stream, w_there, shape, {0, T, T}, s_there);
+  geglu_mlp(stream, w_there, shape, gemma::Segment{{}, 0, T, T}, s_there);
   const auto y = to_host(stream, s_there.branch.view().rows(0, T));
   const Tolerance each = tolerance(D);  // F of them, times weights up to 1
   EXPECT_TRUE(close(y.view(), s.branch.view().rows(0, T),

@@ -95,19 +95,40 @@ TEST_F(CudaKvCache, TakesRowsThatStandApart) {
 // As a decoder does it, step by step, behind the length that the layers share.
 TEST_F(CudaKvCache, FillsACacheOnTheDevice) {
   const auto rows = random<float, 3>({6, 1, 8}, 1);
-  KvCache<Reference> expected(2, 6, 1, 8);
+  KvCache<Reference> expected(2, 1, 8);
   const cuda::Stream stream;
-  KvCache<cuda::Stream> cache(2, 6, 1, 8);
+  KvCache<cuda::Stream> cache(2, 1, 8);
+  const SequenceId here = expected.open(6), there = cache.open(6);
   const auto rows_there = to_device(stream, rows.view());
   for (Index T : {4, 1, 1}) {
-    const Index from = cache.length();
-    kv_cache_append(reference, rows.view().rows(from, from + T), from, expected.values(1));
-    kv_cache_append(stream, rows_there.view().rows(from, from + T), from, cache.values(1));
-    expected.advance(T);
-    cache.advance(T);
+    const Index from = cache.length(there);
+    expected.extend(reference, here, T);
+    cache.extend(stream, there, T);
+    kv_cache_append(reference, rows.view().rows(from, from + T), from, expected.values(here, 1));
+    kv_cache_append(stream, rows_there.view().rows(from, from + T), from, cache.values(there, 1));
   }
-  const auto y = to_host(stream, cache.values(1));
-  EXPECT_TRUE(close(y.view(), expected.values(1), kExact));
+  const auto y = to_host(stream, cache.values(there, 1));
+  EXPECT_TRUE(close(y.view(), expected.values(here, 1), kExact));
+}
+
+// A fork that is extended has the rows so far in memory of its own.
+TEST_F(CudaKvCache, ForksOnTheDevice) {
+  const auto rows = random<float, 3>({4, 1, 8}, 1), more = random<float, 3>({1, 1, 8}, 2);
+  const cuda::Stream stream;
+  const auto rows_there = to_device(stream, rows.view());
+  const auto more_there = to_device(stream, more.view());
+  KvCache<cuda::Stream> cache(1, 1, 8);
+  const SequenceId a = cache.open(6);
+  cache.extend(stream, a, 4);
+  kv_cache_append(stream, rows_there.view(), 0, cache.keys(a, 0));
+  kv_cache_append(stream, rows_there.view(), 0, cache.values(a, 0));
+  const SequenceId b = cache.fork(a);
+  cache.extend(stream, b, 1);
+  kv_cache_append(stream, more_there.view(), 4, cache.keys(b, 0));
+  for (const auto& view : {cache.keys(a, 0), cache.keys(b, 0), cache.values(b, 0)}) {
+    EXPECT_TRUE(close(to_host(stream, view.rows(0, 4)).view(), rows.view(), kExact));
+  }
+  EXPECT_NE(cache.keys(a, 0).data(), cache.keys(b, 0).data());
 }
 
 // The host cannot look at the position, so nothing can throw; no other row may suffer.

@@ -56,19 +56,22 @@ class BothModels {
     const Choice got = cuda::decode(*there_, id, prefix, *session_, options, step);
     EXPECT_EQ(got.id, want.id);
     EXPECT_NEAR(got.log_probability, want.log_probability, 1e-4);
-    EXPECT_EQ(session_->cache.length(), expected_->cache.length());
+    EXPECT_EQ(session_->cache.length(session_->sequence),
+              expected_->cache.length(expected_->sequence));
     expect_the_same_logits();
     return want.id;
   }
 
-  // As if nothing stood behind the first tokens of the prompt; it does, though.
+  // Another sequence has the same rows, and keeps them.
+  void fork() {
+    expected_->cache.fork(expected_->sequence);
+    session_->cache.fork(session_->sequence);
+  }
+
+  // As if nothing stood behind the first tokens; it does, though.
   void go_back_to(Index length) {
-    const auto go_back = [length](auto& cache) {
-      cache.clear();
-      cache.advance(length);
-    };
-    go_back(expected_->cache);
-    go_back(session_->cache);
+    expected_->cache.truncate(expected_->sequence, length);
+    session_->cache.truncate(session_->sequence, length);
   }
 
  private:
@@ -165,6 +168,20 @@ TEST_F(CudaGenerate, AnotherPrefixOrOtherOptionsAreRecordedAnew) {
   tokens(3, T, {.temperature = 2});
   tokens(3, T, {.temperature = 2, .seed = 1});
   tokens(3, T, {.temperature = 2, .top_k = 2, .seed = 1});
+}
+
+// A fork makes the next token's rows lie elsewhere.
+TEST_F(CudaGenerate, KeysThatLieElsewhereAreRecordedAnew) {
+  BothModels models(2);
+  const Index T = models.prefix();
+  models.read_prompt(T);
+  TokenId next = 7;
+  for (Index step = 1; step < 7; ++step) {
+    if (step == 4) models.fork();
+    next = models.decode(next, T, step < 6 ? SamplerOptions{} : SamplerOptions{.temperature = 2},
+                         step);
+    EXPECT_EQ(models.has_graph(), step != 1 && step != 4 && step != 6);
+  }
 }
 
 // Short, longer, with other options, and as at first: each as if nothing had been asked before, bit for bit.

@@ -94,8 +94,9 @@ TEST_P(CudaModelOf, ADecodedTokenRoundsNothing) {
   for (Index layer = 0; layer < expected.layers(); ++layer) {
     auto& here = expected.session().cache;
     auto& there = actual.session().cache;
-    copy_to_host(actual.on(), there.keys(layer), here.keys(layer));
-    copy_to_host(actual.on(), there.values(layer), here.values(layer));
+    const SequenceId id = expected.session().sequence, id_there = actual.session().sequence;
+    copy_to_host(actual.on(), there.keys(id_there, layer), here.keys(id, layer));
+    copy_to_host(actual.on(), there.values(id_there, layer), here.values(id, layer));
   }
 
   const auto steps = static_cast<Index>(golden.generated_ids.size());

@@ -35,7 +35,7 @@ class FastGegluMlp : public OnEveryInstructionSet {
     }
     std::fill_n(s.branch.view().data(), s.branch.view().count(), 7.0f);
     copy(reference, x, s.normed.view().rows(0, T));
-    geglu_mlp(on, decoder.weights.blocks[0].mlp, decoder.shape, {0, T, T}, s);
+    geglu_mlp(on, decoder.weights.blocks[0].mlp, decoder.shape, gemma::Segment{{}, 0, T, T}, s);
     EXPECT_TRUE(close(s.normed.view().rows(0, T), x, kExact));
     for (Index d = 0; d < x.size(1); ++d) EXPECT_EQ(s.branch.view()(T, d), 7);
     Buffer<float, 2> y(x.shape());
