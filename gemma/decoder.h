@@ -8,12 +8,12 @@
 //
 // The first step of an answer takes the whole prefix at once ("prefill"); every later one a single
 // token ("decode"). Both are this function: only `step` differs. A step may hold several sequences, whose
-// rows stand one behind the other in x; what comes out of a row is no other than if it came alone. Taps: llm/embedded, llm/block00/...,
-// llm/final_norm.
+// rows stand one behind the other in x; what becomes of a row does not depend on the others. Taps:
+// llm/embedded, llm/block00/..., llm/final_norm.
 //
 // Paper: Gemma Team 2024, "Gemma", section 2; Beyer et al. 2024, "PaliGemma", section 3.1.
 //
-// Read next: gemma/logits.h.
+// Read next: gemma/decoder_block.h.
 #pragma once
 
 #include <vector>

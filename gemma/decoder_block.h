@@ -10,7 +10,7 @@
 // Paper: Gemma Team 2024, "Gemma", section 2; "Gemma 2", section 2 ("Post-norm and pre-norm with
 // RMSNorm"). Taps: attn, +attn, mlp, +mlp; the post norms of Gemma 2 are inside attn and mlp.
 //
-// Read next: gemma/decoder.h.
+// Read next: gemma/token_embedding.h.
 #pragma once
 
 #include "gemma/geglu_mlp.h"

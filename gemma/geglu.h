@@ -8,7 +8,7 @@
 // Paper: Shazeer 2020, "GLU variants improve transformer", eq. 6. The gate gets the GELU, the other
 // factor does not. Gemma uses the tanh form; its report counts gate and up together (32768).
 //
-// Read next: gemma/geglu_mlp.h, the two projections before it and the one after.
+// Read next: gemma/logits.h.
 #pragma once
 
 #include "tensor/execution.h"

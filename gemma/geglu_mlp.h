@@ -5,7 +5,7 @@
 // Paper: Shazeer 2020, "GLU variants improve transformer", eq. 6; Gemma Team 2024, "Gemma", section
 // 2.
 //
-// Read next: gemma/decoder_block.h.
+// Read next: gemma/geglu.h.
 #pragma once
 
 #include "gemma/scratch.h"

@@ -17,7 +17,7 @@
 // Paper: Pope et al. 2022, "Efficiently scaling transformer inference", section 2 ("KV cache"). The
 // picture and the prompt fill it in one go; each generated token adds one row per layer.
 //
-// Read next: gemma/self_attention.h.
+// Read next: gemma/geglu_mlp.h.
 #pragma once
 
 #include <memory>

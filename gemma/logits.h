@@ -14,7 +14,7 @@
 // Paper: Press & Wolf 2016, "Using the output embedding to improve language models"; Gemma Team
 // 2024, "Gemma 2", section 2, for the cap.
 //
-// Read next: gemma/sampler.h.
+// Read next: gemma/soft_cap.h.
 #pragma once
 
 #include <span>

@@ -16,7 +16,7 @@
 // Paper: Beyer et al. 2024, "PaliGemma", figure 2; Raffel et al. 2019, "T5", section 3.2.1. The
 // window is Gemma 2's (4096, every other layer); inside the prefix it does not apply.
 //
-// Read next: tensor/scaled_dot_product_attention.h.
+// Read next: gemma/rope.h.
 #pragma once
 
 #include <limits>

@@ -11,7 +11,7 @@
 //   - the checkpoint stores the gain minus one, so that zeros mean "no gain": the offset is 1;
 //   - 1 + scale is added in float, not in the short type that the scale is stored in.
 //
-// Read next: gemma/rope.h.
+// Read next: gemma/self_attention.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -11,7 +11,7 @@
 // pairs the two halves, j with j + H/2, and its weights are good for that pairing only. Angles are
 // float, and the frequencies are rounded to float first, as in the original implementation.
 //
-// Read next: gemma/kv_cache.h, which keeps keys after they were turned.
+// Read next: gemma/repeat_kv.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -5,13 +5,13 @@
 //   k = rope( linear(x) ),  v = linear(x)      [T, K, H], appended to the cache
 //   y = linear( attention(q, cached k, cached v) )
 //
-// The products are of all rows of a step; the rest is for each sequence by itself. No biases. The scale is 1 / sqrt(H) in Gemma 1 and 1 / sqrt(query_pre_attn_scalar) in Gemma 2,
-// which are equal in all sizes but the largest. Gemma 2 caps the scores, and in every other layer
-// looks back no further than a window.
+// The products are of all rows of a step, the rest is each sequence's own. No biases. The scale is
+// 1 / sqrt(H) in Gemma 1 and 1 / sqrt(query_pre_attn_scalar) in Gemma 2, which are equal in all sizes but the
+// largest. Gemma 2 caps the scores, and in every other layer looks back no further than a window.
 //
 // Paper: Gemma Team 2024, "Gemma", section 2; "Gemma 2", section 2.
 //
-// Read next: gemma/geglu_mlp.h.
+// Read next: gemma/prefix_lm_mask.h.
 #pragma once
 
 #include "gemma/kv_cache.h"

@@ -9,7 +9,7 @@
 // combinatorial optimization", section 5. The same function stands inside attention, with cap 50,
 // on the scores before the mask. Greedy decoding does not notice the cap on logits; sampling does.
 //
-// Read next: gemma/logits.h.
+// Read next: gemma/sampler.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -11,7 +11,7 @@
 // to words only: image rows enter the decoder as the projector made them. The factor is float here
 // and in the original; implementations that work in bf16 round it (45.25 for sqrt(2048) = 45.2548).
 //
-// Read next: gemma/logits.h, which reads the same table the other way.
+// Read next: gemma/rms_norm.h.
 #pragma once
 
 #include "tensor/execution.h"

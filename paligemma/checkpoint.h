@@ -15,7 +15,7 @@
 // Extra tensors that change nothing are ignored: a pooling head that PaliGemma does not use,
 // position ids and RoPE frequencies. Where head and embedding are tied, one of them is enough.
 //
-// Read next: paligemma/weights.h.
+// Read next: tensor/safetensors.h.
 #pragma once
 
 #include <filesystem>

@@ -13,7 +13,7 @@
 // tensors must then have exactly the shapes that follow from them (paligemma/checkpoint.h).
 //
 // Source: the configuration classes of Hugging Face transformers 5.23.0 and the files of the
-// published checkpoints. Read next: paligemma/presets.h, docs/paligemma/config.md.
+// published checkpoints. Read next: paligemma/presets.h.
 #pragma once
 
 #include <filesystem>

@@ -6,7 +6,7 @@
 // the sake of one token ("decode"). It ends with one of the end tokens, which is part of the result,
 // or after max_tokens.
 //
-// Read next: paligemma/pipeline.h.
+// Read next: paligemma/projector.h.
 #pragma once
 
 #include <chrono>

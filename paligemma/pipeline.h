@@ -10,6 +10,8 @@
 // That is kept from one answer to the next, as large as the longest needed, at most as the model's positions.
 // For several threads `with` makes pipelines that share nothing but what was loaded:
 // pipeline.with(Fast({.threads = 1})).
+//
+// Read next: paligemma/config.h.
 #pragma once
 
 #include <concepts>

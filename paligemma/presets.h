@@ -1,7 +1,7 @@
 // Presets: the published sizes of PaliGemma, as configurations.
 //
 // Source: Beyer et al. 2024, "PaliGemma", section 3; Steiner et al. 2024, "PaliGemma 2", table 1;
-// the configuration files of the published checkpoints.
+// the configuration files of the published checkpoints. Read next: paligemma/weights.h.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -9,7 +9,7 @@
 //
 // Paper: Beyer et al. 2024, "PaliGemma", section 3.1; section 5.5 finds that an MLP does no better.
 //
-// Read next: gemma/token_embedding.h, where the words come from.
+// Read next: siglip/encoder.h.
 #pragma once
 
 #include "tensor/linear.h"

@@ -11,7 +11,7 @@
 // is a box whose end does not lie behind its beginning.
 //
 // Paper: Beyer et al. 2024, "PaliGemma", sections 3.2.5 and 5.3, after Chen et al. 2021, "Pix2seq";
-// big_vision's evaluators for the rule. Read next: processing/draw.h.
+// big_vision's evaluators for the rule. Read next: processing/segmentation.h.
 #pragma once
 
 #include <array>

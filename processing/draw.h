@@ -2,6 +2,8 @@
 //
 // Each object has one of five colours, in turn; its mask is half that colour and half the picture.
 // Labels are set in stb_easy_font, which knows ASCII.
+//
+// Read next: processing/image_file.h.
 #pragma once
 
 #include <optional>

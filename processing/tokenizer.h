@@ -9,7 +9,7 @@
 // location and 128 segmentation tokens are there, in order, and no id is beyond the table's rows.
 //
 // Paper: Kudo & Richardson 2018, "SentencePiece"; Beyer et al. 2024, "PaliGemma", sections 3.1 and
-// 5.3. Read next: processing/prompt.h.
+// 5.3. Read next: processing/detections.h.
 #pragma once
 
 #include <filesystem>

@@ -11,7 +11,7 @@
 // Dosovitskiy et al. 2020, eq. 1 to 4, with no class token and no pooling: PaliGemma keeps every
 // patch. Taps: img/pixels, img/stem, img/with_posemb, img/encoder/block00/..., img/encoded.
 //
-// Read next: paligemma/projector.h.
+// Read next: siglip/encoder_block.h.
 #pragma once
 
 #include <vector>

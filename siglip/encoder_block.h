@@ -7,7 +7,7 @@
 // Paper: Dosovitskiy et al. 2020, "An image is worth 16x16 words", eq. 2 and 3 (pre-norm). Taps:
 // sa, +sa, mlp, +mlp.
 //
-// Read next: siglip/encoder.h.
+// Read next: siglip/patch_embedding.h.
 #pragma once
 
 #include "siglip/layer_norm.h"

@@ -11,7 +11,7 @@
 // (PyTorch's default, 1e-5, is wrong here). The variance is the mean of squares, divided by D, not
 // by D - 1.
 //
-// Read next: gemma/rms_norm.h, which drops the mean and the bias.
+// Read next: siglip/self_attention.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -5,7 +5,7 @@
 // Paper: Dosovitskiy et al. 2020, "An image is worth 16x16 words", eq. 3 ("two layers with a GELU
 // non-linearity").
 //
-// Read next: siglip/encoder_block.h.
+// Read next: tensor/gelu.h.
 #pragma once
 
 #include "siglip/scratch.h"

@@ -5,7 +5,7 @@
 //
 // Paper: Dosovitskiy et al. 2020, "An image is worth 16x16 words", appendix A.
 //
-// Read next: siglip/mlp.h.
+// Read next: tensor/scaled_dot_product_attention.h.
 #pragma once
 
 #include <cmath>

@@ -10,7 +10,7 @@
 // up to 5e-4. SigLIP and Gemma were trained with the tanh form ("gelu_pytorch_tanh" in config.json);
 // the exact one is there for checkpoints that say "gelu".
 //
-// Read next: gemma/geglu.h, the gate made of it.
+// Read next: tensor/residual_add.h.
 #pragma once
 
 #include <cmath>

@@ -13,7 +13,7 @@
 // Paper: none needed; Vaswani et al. 2017, "Attention is all you need", section 3.2.2 and eq. 2 is
 // where these layers stand. The weights are widened to float and the sum is float.
 //
-// Read next: docs/tensor/linear.md (worked example).
+// Read next: siglip/mlp.h.
 #pragma once
 
 #include <optional>

@@ -9,7 +9,7 @@
 // unpacked beyond 64 MiB or 32 times the file, so that reading one never takes more than 100 times the
 // file's own bytes of memory. What does not fit is a ModelFileError that names the array.
 //
-// Source: numpy.lib.format. The archive is opened by libzip. Read next: processing/segmentation.h.
+// Source: numpy.lib.format. The archive is opened by libzip. Read next: tensor/quantized_linear.h.
 #pragma once
 
 #include <cstddef>

@@ -32,7 +32,7 @@
 // integer-arithmetic-only inference", section 2.1; Dettmers & Zettlemoyer 2022, "The case for 4-bit
 // precision", section 3, for small groups with a scale of their own.
 //
-// Read next: docs/tensor/quantized_linear.md (worked example).
+// Read next: paligemma/quantize.h.
 #pragma once
 
 #include <concepts>

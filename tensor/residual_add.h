@@ -7,7 +7,7 @@
 //
 // Paper: He et al. 2015, "Deep residual learning for image recognition", eq. 1.
 //
-// Read next: siglip/encoder_block.h, gemma/decoder_block.h.
+// Read next: gemma/decoder.h.
 #pragma once
 
 #include "tensor/execution.h"

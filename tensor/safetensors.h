@@ -8,7 +8,7 @@
 // The file is not trusted: every length and offset is checked against the size of the file before
 // it is used, and what does not fit is a ModelFileError that names the tensor.
 //
-// Read next: paligemma/checkpoint.h.
+// Read next: tensor/npz.h.
 #pragma once
 
 #include <cstddef>

@@ -24,7 +24,7 @@
 // A mask of PaliGemma is always an interval of keys per query, the prefix or the past
 // (gemma/prefix_lm_mask.h). So a mask is two numbers, and no masked score is ever computed.
 //
-// Read next: gemma/repeat_kv.h, gemma/prefix_lm_mask.h.
+// Read next: tensor/softmax.h.
 #pragma once
 
 #include <cmath>

@@ -9,7 +9,7 @@
 // nothing in the result and keeps exp within range. A score of -infinity gets the weight 0; a row
 // of nothing but -infinity has no answer and becomes NaN.
 //
-// Read next: tensor/scaled_dot_product_attention.h, which uses it.
+// Read next: tensor/linear.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -6,6 +6,8 @@
 - Every piece in CMakeLists.txt has its files at the same path in every tree, and every such file has
   its piece.
 - Includes point one way (docs/decisions/0001-layout.md). Headers that are installed include nothing of ours.
+- One reading order: numbers in docs/README.md, what pages and headers name next.
+- Code is 100 columns wide at most, prose 120.
 - Links in pages resolve. What pages and comments call by name is there: files, what to read next, tests,
   benchmarks.
 - A page links every version of its piece, and does not say of one that there is none.
@@ -19,6 +21,7 @@
   launch alone and do not ask for whom they are compiled.
 """
 import math
+import os
 import pathlib
 import re
 import subprocess
@@ -79,9 +82,7 @@ def check_pieces():
         for name in wanted:
             if not (ROOT / name).is_file() or text_of(name).strip() in ("", "TODO", "<svg/>"):
                 problem(path, f"{name} is missing or empty")
-    order = re.findall(r"^\| \d+ \| \[([\w/]+)\]", text_of("docs/README.md"), re.M)
-    if order != list(pieces):
-        problem("docs/README.md", "does not list the pieces in the order of CMakeLists.txt")
+    check_order(list(pieces))
     supports = " ".join(re.findall(r"pg_support_test\(([^)]*)\)", text_of("CMakeLists.txt"))).split()
     for name in tracked("cuda/*.cu"):
         path = name[len("cuda/"):-len(".cu")]
@@ -103,6 +104,23 @@ def check_pieces():
         faults_of_support = name.endswith(".txt") and match and match[1] in supports
         if match and match[1] not in pieces and not faults_of_support:
             problem(name, "belongs to no piece of CMakeLists.txt")
+
+
+def check_order(pieces):
+    """One reading order: CMakeLists.txt's, in docs/README.md, between pages, and between headers."""
+    rows = re.findall(r"^\| (\d+) \| \[([\w/]+)\]", text_of("docs/README.md"), re.M)
+    if rows != [(str(i), path) for i, path in enumerate(pieces, 1)]:
+        problem("docs/README.md", "does not number the pieces in the order of CMakeLists.txt")
+    for i, path in enumerate(pieces):
+        def page(j):
+            return os.path.relpath(f"docs/{pieces[j]}.md", f"docs/{path}/..") if 0 <= j < len(pieces) else None
+        row = re.search(r"^\| Before / after \| (.*) / (.*) \|$", text_of(f"docs/{path}.md"), re.M)
+        linked = [re.search(r"\((.*)\)", link) for link in row.groups()] if row else []
+        if [link and link[1] for link in linked] != [page(i - 1), page(i + 1)]:
+            problem(f"docs/{path}.md", f"\"Before / after\" is not {page(i - 1)} and {page(i + 1)}")
+        following = re.search(r"Read next: ([\w/]+)\.\w+\.$", text_of(f"{path}.h"), re.M)
+        if i + 1 < len(pieces) and (not following or following[1] != pieces[i + 1]):
+            problem(f"{path}.h", f"does not end with \"Read next: {pieces[i + 1]}.h.\"")
 
 
 def check_includes():
@@ -227,6 +245,22 @@ def check_code():
             problem(name, "uses -ffast-math")
 
 
+def check_widths():
+    for name in tracked("*.h", "*.cpp", "*.cu"):
+        text = re.sub(r"// clang-format off.*?// clang-format on", lambda off: "\n" * off[0].count("\n"),
+                      text_of(name), flags=re.S)
+        for i, line in enumerate(text.splitlines(), 1):
+            comment = re.match(r"\s*(//|#)", line)
+            if len(line) > (120 if comment else 100) and 'R"' not in line:
+                problem(f"{name}:{i}", f"has {len(line)} columns")
+    apart = re.compile(r"^```.*?^```|\$\$.*?\$\$|<!-- (\w+) -->.*?<!-- /\1 -->", re.M | re.S)
+    for name in tracked("*.md"):
+        text = apart.sub(lambda block: "\n" * block[0].count("\n"), text_of(name))
+        for i, line in enumerate(text.splitlines(), 1):
+            if len(line) > 120 and not re.match(r"\||#|!\[|<img", line) and max(map(len, line.split())) < 100:
+                problem(f"{name}:{i}", f"has {len(line)} columns")
+
+
 def check_measured():
     listed = re.search(r"kMeasured\{(.*?)\}", text_of("cuda/core/measured.h"), re.S)[1]
     pages = re.findall(r"/sm_(\d+)\.md", " ".join(tracked("docs/cuda/results/*")))
@@ -241,6 +275,7 @@ check_versions()
 check_names()
 check_numbers()
 check_code()
+check_widths()
 check_measured()
 problems += lists.problems()
 print("\n".join(problems) or "the repository keeps its rules")

@@ -12,7 +12,7 @@
 //
 // Things are named from left to right. What is not there is answered with nothing, or "no shapes".
 //
-// Paper: Beyer et al. 2024, "PaliGemma", section 3.2.5. Read next: world/curriculum.h.
+// Paper: Beyer et al. 2024, "PaliGemma", section 3.2.5. Read next: world/scores.h.
 #pragma once
 
 #include <string>

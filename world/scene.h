@@ -7,7 +7,7 @@
 // After CLEVR (Johnson et al. 2016, arXiv 1612.06890) and its CoGenT split: four pairs of colour
 // and shape appear in no training scene (held_out), to see whether red and heart make a red heart.
 //
-// Read next: world/description.h, world/render.h.
+// Read next: world/render.h.
 #pragma once
 
 #include <array>

@@ -18,8 +18,8 @@ namespace {
 
 Config small() {
   return parse_config(R"({"model_type": "paligemma", "image_token_index": 11,
-    "text_config": {"vocab_size": 11, "hidden_size": 4, "intermediate_size": 7, "num_hidden_layers": 1,
-      "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 2},
+    "text_config": {"vocab_size": 11, "hidden_size": 4, "intermediate_size": 7,
+      "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 2},
     "vision_config": {"image_size": 4, "patch_size": 2, "hidden_size": 6, "intermediate_size": 5,
       "num_hidden_layers": 1, "num_attention_heads": 2}})",
                       "small");
