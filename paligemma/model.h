@@ -4,7 +4,7 @@
 //   x          = [ image rows ; token_embedding(<bos> prompt "\n") ]            once per prompt
 //   logits     = decoder( x ), then one token at a time
 //
-//   pixels      [S, S, 3]
+//   pixels      [R, R, 3]
 //   image rows  [L, D]      enter the decoder as they are; words are multiplied by sqrt(D)
 //   prompt      T ids, of which the first L are the image token and stand for the image rows
 //

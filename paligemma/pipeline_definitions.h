@@ -94,17 +94,17 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
     -> Picture {
   using namespace pipeline_parts;
   const auto start = Clock::now();
-  const Index S = config().vision.image_size;
-  Buffer<std::uint8_t, 3> squashed({S, S, 3}, unwritten);
+  const Index R = config().vision.image_size;
+  Buffer<std::uint8_t, 3> squashed({R, R, 3}, unwritten);
   resize(image, config().resample, squashed.view());
-  Buffer<float, 3> normalized({S, S, 3}, unwritten);
+  Buffer<float, 3> normalized({R, R, 3}, unwritten);
   normalize_pixels(squashed.view(), config().pixel_scale, normalized.view());
   const double preprocess_ms = milliseconds_since(start);
 
   const auto encode_start = Clock::now();
   return std::visit(
       [&](const auto& model) {
-        BufferOn<On, float, 3> pixels({S, S, 3}, unwritten);
+        BufferOn<On, float, 3> pixels({R, R, 3}, unwritten);
         copy_from_host(model.on, std::as_const(normalized).view(), pixels.view());
         auto rows = with_tap(model.on, listener, [&](const auto& tap) {
           return encode_image(model, pixels.view(), memory_->encoder_scratch(model.vision), tap);

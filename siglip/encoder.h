@@ -4,7 +4,7 @@
 //   x = encoder_block(x)                       27 times in SigLIP-So400m
 //   y = layer_norm(x)
 //
-//   pixels     [S, S, 3]   in [-1, 1]
+//   pixels     [R, R, 3]   in [-1, 1]
 //   s.normed   [L, D]      the result
 //
 // Paper: Zhai et al. 2023, "Sigmoid loss for language image pre-training"; the tower is the ViT of

@@ -5,12 +5,12 @@ namespace paligemma {
 template <class Weight>
 void patch_embedding(Reference, View<const float, 3> pixels, View<const Weight, 2> weight,
                      View<const Weight, 1> bias, Index patch_size, View<float, 2> y) {
-  const Index S = pixels.size(0), P = patch_size, D = weight.size(0);
-  PG_CHECK(pixels.size(1) == S && pixels.size(2) == 3, "pixels " + shape_text(pixels));
+  const Index R = pixels.size(0), P = patch_size, D = weight.size(0);
+  PG_CHECK(pixels.size(1) == R && pixels.size(2) == 3, "pixels " + shape_text(pixels));
   PG_CHECK(P > 0 && weight.size(1) == 3 * P * P,
            "weight " + shape_text(weight) + ", patch size " + std::to_string(P));
   PG_CHECK(bias.size(0) == D, "weight " + shape_text(weight) + ", bias " + shape_text(bias));
-  const Index side = S / P;
+  const Index side = R / P;
   PG_CHECK(y.size(0) == side * side && y.size(1) == D,
            "pixels " + shape_text(pixels) + ", y " + shape_text(y));
 

@@ -1,15 +1,15 @@
 // Patch embedding: cut the picture into squares and describe each by D numbers.
 //
 //   y[l,d] = sum_{c,i,j} pixels[P r + i, P q + j, c] weight[d, c, i, j] + bias[d]
-//                                                                 l = r (S / P) + q
-//   pixels  [S, S, 3]        channels last, in [-1, 1]
+//                                                                 l = r (R / P) + q
+//   pixels  [R, R, 3]        channels last, in [-1, 1]
 //   weight  [D, 3 * P * P]   P the side of a patch; a row is ordered channel, row, column
 //   bias    [D]
-//   y       [L, D]           L = (S / P)^2 patches, row by row
+//   y       [L, D]           L = (R / P)^2 patches, row by row
 //
 // Paper: Dosovitskiy et al. 2020, "An image is worth 16x16 words", eq. 1, less the class token,
 // which SigLIP does not have. It is a convolution whose stride is its kernel, hence an inner
-// product per patch. Where P does not divide S, the pixels left over at the right and the bottom
+// product per patch. Where P does not divide R, the pixels left over at the right and the bottom
 // are not read.
 //
 // Read next: siglip/position_embedding.h.

@@ -7,7 +7,7 @@
 namespace paligemma::siglip {
 
 struct EncoderShape {
-  Index image_size = 224;  // S, pixels a side
+  Index image_size = 224;  // R, pixels a side
   Index patch_size = 16;   // P, pixels a side
   Index width = 768;       // D
   Index mlp_width = 3072;  // F

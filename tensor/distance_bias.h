@@ -4,9 +4,9 @@
 //   bias[n,d] = -slope[n] |d|                  a slope: ALiBi
 //             + table[n, d - first_distance]   a table: T5's buckets, or a small network's answers
 //
-//   slope  [N]      of each head
-//   table  [N, R]   of each head, for R distances from first_distance on; distances beyond either end
-//                   take the number at that end
+//   slope  [N]              of each head
+//   table  [N, distances]   of each head, from first_distance on; what is beyond either end takes the
+//                           number at that end
 //
 // Either may be left out. The bias is computed where the score is: nothing of size T x S is stored.
 //
@@ -32,7 +32,7 @@ struct DistanceBias {
 // The same for the loops of a kernel.
 struct DistanceBiasOfKernel {
   const float *slope = nullptr, *table = nullptr;  // null: none
-  Index first_query = 0, first_distance = 0, R = 0;
+  Index first_query = 0, first_distance = 0, distances = 0;
 
   DistanceBiasOfKernel() = default;
   template <Space S>
@@ -41,7 +41,7 @@ struct DistanceBiasOfKernel {
         table(bias.table.data()),
         first_query(bias.first_query),
         first_distance(bias.first_distance),
-        R(bias.table.size(1)) {}
+        distances(bias.table.size(1)) {}
 
   [[gnu::always_inline]] PG_HOST_DEVICE bool any() const {
     return slope != nullptr || table != nullptr;
@@ -53,7 +53,7 @@ struct DistanceBiasOfKernel {
     float bias = slope != nullptr ? -slope[n] * static_cast<float>(d < 0 ? -d : d) : 0.0f;
     if (table != nullptr) {
       const Index column = d - first_distance;
-      bias += table[n * R + (column < 0 ? 0 : column < R ? column : R - 1)];
+      bias += table[n * distances + (column < 0 ? 0 : column < distances ? column : distances - 1)];
     }
     return bias;
   }

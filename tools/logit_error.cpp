@@ -36,8 +36,8 @@ Run run(const char* path, const std::vector<TokenId>& told) {
   auto placed = place_weights<Real>(fast, checkpoint, config, {});
   const Model<Fast, WeightsOn<Fast, Real>> model{fast, config.vision, config.text,
                                                  std::move(placed.weights)};
-  const Index S = config.vision.image_size, T = config.vision.patches() + kWords;
-  Buffer<float, 3> pixels({S, S, 3}, unwritten);
+  const Index R = config.vision.image_size, T = config.vision.patches() + kWords;
+  Buffer<float, 3> pixels({R, R, 3}, unwritten);
   for (Index i = 0; i < pixels.view().count(); ++i) {
     pixels.view().data()[i] =
         static_cast<float>(2 * philox_uniform(1, static_cast<std::uint64_t>(i)) - 1);

@@ -21,8 +21,8 @@ double flops(Index L, Index D) { return 2.0 * static_cast<double>(L * D * 3 * P 
 template <class On, class Weight>
 void patch_embedding_by(benchmark::State& state) {
   const Index L = state.range(0), D = state.range(1);
-  const Index S = P * std::lround(std::sqrt(static_cast<double>(L)));
-  const auto pixels = test::random<float, 3>({S, S, 3}, 1);
+  const Index R = P * std::lround(std::sqrt(static_cast<double>(L)));
+  const auto pixels = test::random<float, 3>({R, R, 3}, 1);
   const auto weight = test::random<Weight, 2>({D, 3 * P * P}, 2);
   const auto bias = test::random<Weight, 1>({D}, 3);
   Buffer<float, 2> y({L, D});

@@ -10,14 +10,14 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// A square picture of S x S pixels and its patches of P x P, `side` in a row of them.
+// A square picture of R x R pixels and its patches of P x P, `side` in a row of them.
 struct Picture {
   const float* pixels;
-  int S, P, side;
+  int R, P, side;
 
   // Where the pixels of patch l begin.
   __device__ const float* patch(Index l) const {
-    return pixels + (l / side * P * S + l % side * P) * 3;
+    return pixels + (l / side * P * R + l % side * P) * 3;
   }
 };
 
@@ -29,7 +29,7 @@ __global__ void patch_embedding_thread_per_output(Picture picture, const Weight*
                                                   const Weight* bias, float* y, Index D) {
   const Index d = Index{blockIdx.x} * kThreads + threadIdx.x, l = blockIdx.y;
   if (d >= D) return;
-  const int S = picture.S, P = picture.P;
+  const int R = picture.R, P = picture.P;
   const float* patch = picture.patch(l);
   weight += d * 3 * P * P;
 
@@ -37,7 +37,7 @@ __global__ void patch_embedding_thread_per_output(Picture picture, const Weight*
   for (int c = 0; c < 3; ++c) {
     for (int i = 0; i < P; ++i) {
       for (int j = 0; j < P; ++j) {
-        sum += patch[(i * S + j) * 3 + c] * widen(weight[(c * P + i) * P + j]);
+        sum += patch[(i * R + j) * 3 + c] * widen(weight[(c * P + i) * P + j]);
       }
     }
   }
@@ -48,12 +48,12 @@ __global__ void patch_embedding_thread_per_output(Picture picture, const Weight*
 // it. Neighbouring threads write neighbours, and read one channel of neighbouring pixels: every third
 // number, of which the other two are in L1 when their channels' turn comes.
 __global__ void patch_embedding_unfold(Picture picture, float* rows, int columns) {
-  const int S = picture.S, P = picture.P;
+  const int R = picture.R, P = picture.P;
   const Index l = blockIdx.x;
   const float* patch = picture.patch(l);
   for (int k = threadIdx.x; k < columns; k += kThreads) {
     const int c = k / (P * P), i = k / P % P, j = k % P;
-    rows[l * columns + k] = c < 3 ? patch[(i * S + j) * 3 + c] : 0.0f;
+    rows[l * columns + k] = c < 3 ? patch[(i * R + j) * 3 + c] : 0.0f;
   }
 }
 
@@ -93,12 +93,12 @@ template <class Weight>
 void patch_embedding(const Stream& stream, DeviceView<const float, 3> pixels,
                      DeviceView<const Weight, 2> weight, DeviceView<const Weight, 1> bias,
                      Index patch_size, DeviceView<float, 2> y, PatchEmbeddingKernel kernel) {
-  const Index S = pixels.size(0), P = patch_size, D = weight.size(0);
-  PG_CHECK(pixels.size(1) == S && pixels.size(2) == 3, "pixels " + shape_text(pixels));
+  const Index R = pixels.size(0), P = patch_size, D = weight.size(0);
+  PG_CHECK(pixels.size(1) == R && pixels.size(2) == 3, "pixels " + shape_text(pixels));
   PG_CHECK(P > 0 && weight.size(1) == 3 * P * P,
            "weight " + shape_text(weight) + ", patch size " + std::to_string(P));
   PG_CHECK(bias.size(0) == D, "weight " + shape_text(weight) + ", bias " + shape_text(bias));
-  const Index side = S / P, L = side * side;
+  const Index side = R / P, L = side * side;
   PG_CHECK(y.size(0) == L && y.size(1) == D,
            "pixels " + shape_text(pixels) + ", y " + shape_text(y));
   PG_CHECK(
@@ -106,7 +106,7 @@ void patch_embedding(const Stream& stream, DeviceView<const float, 3> pixels,
       "strided view");
   if (y.count() == 0) return;
 
-  const Picture picture{pixels.data(), static_cast<int>(S), static_cast<int>(P),
+  const Picture picture{pixels.data(), static_cast<int>(R), static_cast<int>(P),
                         static_cast<int>(side)};
   switch (kernel) {
     case PatchEmbeddingKernel::thread_per_output:

@@ -134,8 +134,8 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
                                              std::move(placed.weights), std::move(placed.memory)};
 
   const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
-  const Index S = config.vision.image_size, L = config.vision.patches();
-  const Buffer<float, 3> pixels({S, S, 3});
+  const Index R = config.vision.image_size, L = config.vision.patches();
+  const Buffer<float, 3> pixels({R, R, 3});
   siglip::EncoderScratch<On> scratch(model.vision);
   std::vector<TokenId> words(static_cast<std::size_t>(L + kWords), 1);
   std::fill_n(words.begin(), L, TokenId{0});  // where the picture goes

@@ -7,11 +7,11 @@ namespace paligemma {
 template <class Weight>
 void patch_embedding(const Fast& on, View<const float, 3> pixels, View<const Weight, 2> weight,
                      View<const Weight, 1> bias, Index patch_size, View<float, 2> y) {
-  const Index S = pixels.size(0), P = patch_size;
-  PG_CHECK(pixels.size(1) == S && pixels.size(2) == 3, "pixels " + shape_text(pixels));
+  const Index R = pixels.size(0), P = patch_size;
+  PG_CHECK(pixels.size(1) == R && pixels.size(2) == 3, "pixels " + shape_text(pixels));
   PG_CHECK(P > 0 && weight.size(1) == 3 * P * P,
            "weight " + shape_text(weight) + ", patch size " + std::to_string(P));
-  const Index side = S / P;
+  const Index side = R / P;
 
   const auto floats = static_cast<std::size_t>(side * side * 3 * P * P);
   auto* const memory = static_cast<float*>(on.scratch(0, Scratch::patches, floats * sizeof(float)));

@@ -43,7 +43,7 @@ Npy read_npy(const std::string& path) {
   return npy;
 }
 
-// docs/taps.md for the golden PaliGemma 1: S = 32, L = 25, D = 36 of 2 layers; D = 40 of 3 layers.
+// docs/taps.md for the golden PaliGemma 1: R = 32, L = 25, D = 36 of 2 layers; D = 40 of 3 layers.
 std::map<std::string, Shape> expected_shapes(Index T, Index steps) {
   std::map<std::string, Shape> shapes{{"img/pixels", {32, 32, 3}},   {"img/stem", {25, 36}},
                                       {"img/with_posemb", {25, 36}}, {"img/encoded", {25, 36}},

@@ -174,9 +174,9 @@ void compare_with_transformers(const std::string& folder) {
   const auto numbers = [&](const std::string& name) {
     return reinterpret_cast<const float*>(golden.tensors().at(name).bytes.data());
   };
-  const Index S = config.vision.image_size;
-  Buffer<float, 3> pixels({S, S, 3});
-  std::copy_n(numbers("img/pixels"), S * S * 3, pixels.view().data());
+  const Index R = config.vision.image_size;
+  Buffer<float, 3> pixels({R, R, 3});
+  std::copy_n(numbers("img/pixels"), R * R * 3, pixels.view().data());
   const auto heard = run(weights.vision, config.vision, pixels);
 
   for (const auto& [name, tap] : heard.numbers) {

@@ -11,8 +11,8 @@ namespace {
 
 using namespace test;
 
-// A black picture of S x S pixels.
-Buffer<float, 3> picture(Index S) { return Buffer<float, 3>({S, S, 3}); }
+// A black picture of R x R pixels.
+Buffer<float, 3> picture(Index R) { return Buffer<float, 3>({R, R, 3}); }
 
 template <class Weight>
 Buffer<float, 2> embed(const Buffer<float, 3>& pixels, const Buffer<Weight, 2>& weight,
@@ -142,7 +142,7 @@ TEST(PatchEmbedding, RejectsWrongShapes) {
 template <class Weight>
 Buffer<float, 2> oracle(View<const float, 3> pixels, View<const Weight, 2> weight,
                         View<const Weight, 1> bias, Index P) {
-  const Index S = pixels.size(0), side = S / P, D = weight.size(0);
+  const Index R = pixels.size(0), side = R / P, D = weight.size(0);
   Buffer<float, 2> y({side * side, D});
   for (Index d = 0; d < D; ++d) {
     std::vector<double> sums(static_cast<std::size_t>(side * side), widen(bias(d)));
@@ -169,11 +169,11 @@ TYPED_TEST_SUITE(PatchEmbeddingOf, Weights);
 // break kernels.
 TYPED_TEST(PatchEmbeddingOf, MatchesTheDefinition) {
   struct Size {
-    Index S, P, D;
+    Index R, P, D;
   };
-  for (const auto [S, P, D] : {Size{1, 1, 1}, Size{7, 1, 7}, Size{7, 7, 255}, Size{9, 3, 257},
+  for (const auto [R, P, D] : {Size{1, 1, 1}, Size{7, 1, 7}, Size{7, 7, 255}, Size{9, 3, 257},
                                Size{32, 6, 36}, Size{14, 14, 1152}, Size{42, 14, 16}}) {
-    const auto pixels = random<float, 3>({S, S, 3}, 1);
+    const auto pixels = random<float, 3>({R, R, 3}, 1);
     const auto weight = random<TypeParam, 2>({D, 3 * P * P}, 2);
     const auto bias = random<TypeParam, 1>({D}, 3);
     const auto expected = oracle(pixels.view(), weight.view(), bias.view(), P);
@@ -181,7 +181,7 @@ TYPED_TEST(PatchEmbeddingOf, MatchesTheDefinition) {
     const Index terms = 3 * P * P + 1;
     EXPECT_TRUE(close(embed(pixels, weight, bias, P).view(), expected.view(),
                       float_sum_of(terms, static_cast<double>(terms))))
-        << "S = " << S << ", P = " << P << ", D = " << D;
+        << "R = " << R << ", P = " << P << ", D = " << D;
   }
 }
 

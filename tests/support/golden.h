@@ -89,10 +89,10 @@ struct Golden {
 
 // Its picture as the vision tower takes it.
 inline Buffer<float, 3> pixels_of(const Golden& golden, const Config& config) {
-  const Index S = config.vision.image_size;
-  Buffer<std::uint8_t, 3> squashed({S, S, 3});
+  const Index R = config.vision.image_size;
+  Buffer<std::uint8_t, 3> squashed({R, R, 3});
   resize(read_image(golden.folder / "picture.png").view(), config.resample, squashed.view());
-  Buffer<float, 3> pixels({S, S, 3});
+  Buffer<float, 3> pixels({R, R, 3});
   normalize_pixels(squashed.view(), config.pixel_scale, pixels.view());
   return pixels;
 }

@@ -15,7 +15,7 @@ using cuda::Math;
 using cuda::PatchEmbeddingKernel;
 
 struct Size {
-  Index S, P, D;
+  Index R, P, D;
 };
 
 template <class Weight>
@@ -27,11 +27,11 @@ class CudaPatchEmbeddingOf : public CudaTest {
   }
 
   static void expect_matches_reference(Size size, PatchEmbeddingKernel kernel, Math math) {
-    const auto [S, P, D] = size;
-    auto pixels = random<float, 3>({S, S, 3}, 1);
+    const auto [R, P, D] = size;
+    auto pixels = random<float, 3>({R, R, 3}, 1);
     // What fills no patch is not read.
-    for (Index edge = S / P * P; edge < S; ++edge) {
-      for (Index along = 0; along < S; ++along) {
+    for (Index edge = R / P * P; edge < R; ++edge) {
+      for (Index along = 0; along < R; ++along) {
         for (Index c = 0; c < 3; ++c) {
           pixels.view()(edge, along, c) = pixels.view()(along, edge, c) =
               std::numeric_limits<float>::quiet_NaN();
@@ -40,7 +40,7 @@ class CudaPatchEmbeddingOf : public CudaTest {
     }
     const auto weight = random<Weight, 2>({D, 3 * P * P}, 2);
     const auto bias = random<Weight, 1>({D}, 3);
-    Buffer<float, 2> expected({(S / P) * (S / P), D});
+    Buffer<float, 2> expected({(R / P) * (R / P), D});
     const bool may_round = math == Math::bf16 && kernel != PatchEmbeddingKernel::thread_per_output;
     patch_embedding(may_round ? kRoundedAsCuda : Rounded{}, std::as_const(pixels).view(),
                     weight.view(), bias.view(), P, expected.view());
@@ -54,7 +54,7 @@ class CudaPatchEmbeddingOf : public CudaTest {
                     y_there.view(), kernel);
     const auto y = to_host(stream, y_there.view());
     EXPECT_TRUE(close(y.view(), expected.view(), tolerance(3 * P * P + 1)))
-        << "S = " << S << ", P = " << P << ", D = " << D;
+        << "R = " << R << ", P = " << P << ", D = " << D;
   }
 };
 

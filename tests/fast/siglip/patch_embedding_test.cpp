@@ -23,18 +23,18 @@ class FastPatchEmbedding : public OnEveryInstructionSet {
     EXPECT_TRUE(close(
         y.view(), expected.view(),
         rounds ? bf16_products_of(I) : twice(float_sum_of(I + 1, static_cast<double>(I) / 4 + 2))))
-        << "S = " << pixels.size(0) << ", P = " << P << ", D = " << D;
+        << "R = " << pixels.size(0) << ", P = " << P << ", D = " << D;
   }
   // 14 and 1152 are So400m's, 32, 6 and 36 the golden PaliGemma 1's, which leaves pixels over.
   template <class Weight>
   void expect_matches_reference_in_all_sizes() {
     struct Size {
-      Index S, P, D;
+      Index R, P, D;
     };
-    for (const auto& [S, P, D] :
+    for (const auto& [R, P, D] :
          {Size{1, 1, 1}, Size{3, 1, 3}, Size{3, 1, 4304}, Size{4, 2, 72}, Size{7, 2, 3},
           Size{7, 7, 257}, Size{9, 3, 33}, Size{32, 6, 36}, Size{14, 14, 1152}, Size{43, 14, 65}}) {
-      expect_matches_reference<Weight>(random<float, 3>({S, S, 3}, 1).view(), P, D);
+      expect_matches_reference<Weight>(random<float, 3>({R, R, 3}, 1).view(), P, D);
     }
   }
 };
@@ -52,10 +52,10 @@ TEST_P(FastPatchEmbedding, MatchesReferenceWithF16Weights) {
 
 // A picture stored channels first is the same picture under other strides.
 TEST_P(FastPatchEmbedding, TakesStridedPixels) {
-  for (Index S : {4, 7}) {
-    const auto planes = random<float, 3>({3, S, S}, 1);
+  for (Index R : {4, 7}) {
+    const auto planes = random<float, 3>({3, R, R}, 1);
     expect_matches_reference<float>(
-        View<const float, 3>(planes.view().data(), {S, S, 3}, {S, 1, S * S}), 2, 5);
+        View<const float, 3>(planes.view().data(), {R, R, 3}, {R, 1, R * R}), 2, 5);
   }
 }
 
