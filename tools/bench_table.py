@@ -19,7 +19,8 @@ import sys
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 PHASES = ["encode", "prefill", "decode", "decode0"]
-HEADS = ["weights", "load", *PHASES]
+HEADS = ["weights, kernels", "a picture (encode)", "its prefix (prefill)", "a token (decode)",
+         "a token behind nothing"]
 
 
 def processor():
@@ -39,7 +40,7 @@ def read(path, *needed):
         row = report["peer"] if "peer" in needed else report
         for phase in PHASES:
             row[phase]["ms"], row[phase]["multiple"]
-        row["load"]["ms"], [report[key] for key in needed]
+        [report[key] for key in needed]
     except (OSError, ValueError) as error:
         sys.exit(f"{path}: {error}")
     except (KeyError, TypeError) as error:
@@ -54,7 +55,7 @@ def three_digits(number):
 
 
 def row(name, report):
-    cells = [name, three_digits(report["load"]["ms"])]
+    cells = [name]
     for phase in PHASES:
         more = "> " if phase in report.get("stopped", []) else ""
         ms, multiple = (three_digits(report[phase][key]) for key in ("ms", "multiple"))
@@ -93,10 +94,10 @@ def table(reports, peers, arguments):
               f"{three_digits(report['probe']['read_gbs'])} GB/s ({report['what']})"
               for report in measured]
     lines = [HEADS, ["---"] + ["---:"] * (len(HEADS) - 1)] + rows
-    cores = f"{arguments.cores} core{'s' * (arguments.cores != 1)}"
+    cores = f"{arguments.cores} core{'s' * (arguments.cores != 1)}"  # of the machine
     return "\n".join([
-        f"{model} on {arguments.machine}, {cores}, {arguments.date}; "
-        "milliseconds, and in brackets the multiple of the floor:", "",
+        f"{model} on {cores} of {arguments.machine}, {arguments.date}. Milliseconds, and in brackets how "
+        "many times what the machine needs at least:", "",
         *("| " + " | ".join(line) + " |" for line in lines), "",
         f"The probe found {', '.join(probes)}. Made by {' and '.join(commands)}."])
 
