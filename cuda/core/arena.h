@@ -1,8 +1,9 @@
-// Arena: device memory for what stands between the kernels of an operation, taken and given back like
-// plates from a pile. A stream has one; operations use it through Scratch.
+// Arena: a stack of device memory for the intermediates of an operation. A stream has one; operations use
+// it through Scratch.
 //
-// What is given back is taken again by the next operation on the stream, which runs behind this one.
-// Once the pile is as high as it gets, nothing is allocated any more: no allocation per token.
+// An operation gives back what it took, last first, and the next operation on the stream takes the same
+// memory again: its kernels run after this one's. Once the stack has reached its greatest height nothing
+// is allocated any more, so a token costs no allocation.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,7 @@ void use_device(int number);  // by this thread, from now on
 
 // Of the device in use. 90 is Hopper, whose instructions hopper.h has. Emulated: 90.
 int compute_capability();
-// How many blocks run at once if each fills one. Emulated: 2, so that whatever loops over blocks does.
+// The number of multiprocessors. Emulated: 2, so that grids of that size have more than one block.
 int multiprocessors();
 // Of shared memory, that one block may ask for: 227 KiB on Hopper, 163 on an A100, 99 on many others.
 std::size_t most_shared_bytes();
@@ -34,8 +34,8 @@ bool is_emulated();
 bool is_checked();
 // The order in which emulated threads run (emulation/scheduler.h). Nothing changes on a GPU.
 void set_thread_order(std::uint64_t seed);
-// How many rows ldmatrix found in a bank of shared memory that another row of the same matrix is in,
-// since this was last asked: each costs a cycle. Counted under emulation only.
+// How many bank conflicts ldmatrix had since this was last called: rows of a matrix that lie in the same
+// bank of shared memory as another row of it. Each costs a cycle. Counted under emulation only.
 unsigned long take_ldmatrix_conflicts();
 
 // Device memory of at least one byte; what stands in it is undefined. Throws CudaError.

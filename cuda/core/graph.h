@@ -1,12 +1,12 @@
-// Graph: what was queued on a stream once, kept to be queued again as one. The GPU starts its kernels
-// without asking the host for each, which is most of what a decoded token waits for otherwise.
+// Graph: a recorded sequence of kernels, queued as one. The GPU starts them without the host, whose
+// launches would otherwise take most of a decoded token's time.
 //
 //   const Graph step(stream, [&] { rms_norm(stream, ...); linear(stream, ...); });   runs nothing
 //   step.launch(stream);                                                            runs all of it
 //
-// Every pointer and number is kept as it was: what changes from launch to launch must stand in device
-// memory. Nothing may be allocated, copied from or to the host, or waited for meanwhile, so that the
-// same must have been queued once before, for the stream's arena to be as large as it gets.
+// A graph keeps the arguments of its kernels as they were recorded, so what changes from launch to launch
+// must be in device memory. While it is recorded nothing may be allocated, copied from or to the host, or
+// waited for. So queue the same calls once before, which makes the stream's arena large enough.
 #pragma once
 
 #include <functional>

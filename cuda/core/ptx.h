@@ -1,5 +1,5 @@
-// What a kernel needs of the GPU and CUDA C++ has no short name for. emulation/ptx.h has the same
-// names and arguments. What an instruction does in full: NVIDIA's "PTX ISA".
+// Instructions that CUDA C++ has no short name for. emulation/ptx.h has the same names and arguments.
+// NVIDIA's "PTX ISA" describes each instruction in full.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,8 +15,8 @@ __device__ T* dynamic_shared() {
   return reinterpret_cast<T*>(dynamic_shared_bytes);
 }
 
-// Waits for all blocks of a launch_cooperative; `arrived` was 0 before the first such launch.
-// (cooperative_groups.h has one too, and makes a file take seconds longer to compile.)
+// A barrier for all blocks of a launch_cooperative; `arrived` must be 0 before the first launch.
+// (cooperative_groups.h has one too, but costs seconds of compile time.)
 __device__ inline void grid_sync(unsigned* arrived) {
   __syncthreads();  // what the block's threads wrote is there before the one that tells of it
   if (threadIdx.x + threadIdx.y + threadIdx.z == 0) {
@@ -39,7 +39,7 @@ __device__ inline unsigned shared_address(const void* p) {
   return static_cast<unsigned>(__cvta_generic_to_shared(p));
 }
 
-// Loads 16 bytes that no one else will read: they take no room in L1 from what is read again.
+// Loads 16 bytes that will not be read again, so they do not evict anything from L1.
 template <class T>
 __device__ Pack<T> load_once(const Pack<T>* p) {
   uint4 bits;
@@ -51,7 +51,7 @@ __device__ Pack<T> load_once(const Pack<T>* p) {
   return pack;
 }
 
-// Asks for the 128 bytes of device memory around p to be in L2 when they are read.
+// Prefetches the 128 bytes of device memory around p into L2.
 __device__ inline void prefetch_l2(const void* p) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }
@@ -63,7 +63,7 @@ __device__ inline void cp_async_16(void* to, const void* from, bool valid = true
                : "memory");
 }
 __device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until at most `Left` of this thread's groups are under way.
+// Waits until at most `Left` of this thread's groups are still in progress.
 template <int Left>
 __device__ void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Left) : "memory");

@@ -1,5 +1,5 @@
-// Inner products of rows of weights with one x or a few, by a warp: what every product of a matrix and
-// a few tokens is made of. Included by kernels only.
+// Inner products of rows of weights with one or a few x, by a warp. Products of a matrix with few tokens
+// are made of them. Included by kernels only.
 #pragma once
 
 #include "cuda/core/block_reduce.h"

@@ -1,5 +1,5 @@
-// Scratch<T, Rank>: device memory of one operation, until the end of the scope. The last one made must
-// be the first to go, as local variables do.
+// Scratch<T, Rank>: device memory for one operation, until the end of the scope. Scratches must end in the
+// reverse order of their beginning, as local variables do.
 //
 //   const Scratch<bf16, 2> rounded(stream, {T, I});
 //   launch(..., rounded.view().data());
