@@ -143,7 +143,7 @@ def check_pages():
     for name in tracked("tests/*_test.cpp", "tests/*_test.cu"):
         for suite, test in re.findall(r"\b(?:TYPED_)?TEST(?:_[FP])?\((\w+), (\w+)\)", text_of(name)):
             tests.add(f"{suite}.{test}")
-    suites = {test.split(".")[0] for test in tests}
+    suites, names = ({test.split(".")[i] for test in tests} for i in (0, 1))
     for name in tracked("*.md"):
         text = text_of(name)
         prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.M | re.S)
@@ -155,8 +155,9 @@ def check_pages():
                 problem(name, f"quotes {path}, which is not there")
             elif code.strip("\n") not in text_of(path):
                 problem(name, f"its code block is no verbatim part of {path}")
-        for suite, test in re.findall(r"`([A-Z]\w+)(?:/\d+)?\.([A-Z]\w+)`", text):
-            if suite in suites and f"{suite}.{test}" not in tests:
+        for suite, test in re.findall(r"`([A-Z][\w/]+)\.([A-Z][a-z]\w*)`", text):
+            known = suite in suites or "/" in suite or test in names
+            if known and f"{suite}.{test}" not in tests:
                 problem(name, f"names the test {suite}.{test}, which is not there")
 
 
