@@ -3,11 +3,11 @@
 //   const Fast fast;                      the best kernels, as many threads as there are processors
 //   const Fast one({.threads = 1});
 //
-// It owns what its operations need: threads, the memory that kernels use again and again, tables. Copies
-// share them. It serves one caller at a time; several executors run side by side.
+// It owns what its operations need: threads, scratch memory, tables. Copies share them. It serves one caller
+// at a time; several executors run side by side.
 //
-// What an operation has no fast version of stands in fast/from_reference.h; what stands in neither does
-// not compile.
+// An operation without a fast version is listed in fast/from_reference.h. One that has neither does not
+// compile.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,7 @@ class Fast {
   const Kernels& kernels() const;
   int threads() const;
 
-  // For kernels: Threads::run, Workspace::scratch, and RopeTable of at least so many positions.
+  // For kernels: Threads::run, Workspace::scratch, and a RopeTable of at least so many positions.
   void run(Index n, Index grain, void (*work)(const void*, Index begin, Index end, int thread),
            const void* context) const;
   void* scratch(int thread, Scratch purpose, std::size_t bytes) const;

@@ -1,6 +1,6 @@
 // The kernels of one instruction set, and the sets that there are.
 //
-//   portable      4 lanes: SSE2 or NEON, whatever the compiler takes for granted
+//   portable      4 lanes: SSE2 or NEON, the compiler's default
 //   avx2          8 lanes, multiply-add
 //   avx512        16 lanes; 8-bit products by VNNI
 //   avx512_bf16   the same, and bf16 products by vdpbf16ps

@@ -10,7 +10,7 @@ namespace {
 //
 //   x = n ln 2 + r, |r| <= ln 2 / 2        e^x = 2^n e^r
 //
-// ln 2 is taken away in two parts, of which n times the first is exact; e^r is its series, to r^7 / 7!.
+// ln 2 is subtracted in two parts, of which n times the first is exact; e^r is its series up to r^7 / 7!.
 inline Lanes exp(Lanes x) {
   constexpr float kLowest = -87.33f, kHighest = 88.0f;
   const auto underflows = x < kLowest;
@@ -32,8 +32,8 @@ inline Lanes exp(Lanes x) {
   return underflows ? Lanes{} : (x == x ? power : x);  // a NaN stays one
 }
 
-// (e^2x - 1) / (e^2x + 1), written so that nothing overflows; an odd series near 0, where that would
-// lose digits.
+// (e^2x - 1) / (e^2x + 1), written so that nothing overflows. Near 0 that would lose digits, so there it is
+// the series.
 inline Lanes tanh(Lanes x) {
   const Lanes magnitude = x < 0 ? -x : x;
   const Lanes e = exp(magnitude * -2.0f);

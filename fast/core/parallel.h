@@ -6,8 +6,8 @@
 namespace paligemma {
 namespace {
 
-// f(i, thread) for all i below n, in any order, `grain` neighbours at a time. Where it is not `worth` waking
-// the others, the caller does them all.
+// Calls f(i, thread) for all i below n, in any order, `grain` neighbours at a time. Unless it is `worth`
+// waking the other threads, the caller does all of them.
 template <class Function>
 inline void for_each(const Fast& on, Index n, bool worth, const Function& f, Index grain = 1) {
   on.run(

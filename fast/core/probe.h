@@ -1,4 +1,4 @@
-// What this machine can do at most, measured: the roofs that times are compared with.
+// The limits of this machine, measured: the peak and the bandwidth that times are compared with.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,9 @@ struct Limits {
   double read;  // bytes per second, of all threads, from memory
 };
 
-// Measures for some 0.1 s what all threads reach. Other work on the machine lowers it, so it belongs right
-// beside what it is compared with. `memory` is what is read, a gibibyte or two of it in pieces from all
-// over: the weights themselves, since places in memory differ by a factor of two on some machines.
+// Measures what all threads together reach, for some 0.1 s. Other work on the machine lowers it, so probe
+// right before and after what is compared with it. Reads a gibibyte or two from all over `memory`, which
+// should be the weights themselves: on some machines places in memory differ by a factor of two.
 Limits probe(const Fast& on, const std::vector<std::span<const std::byte>>& memory);
 
 }  // namespace paligemma

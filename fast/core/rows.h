@@ -1,4 +1,4 @@
-// Loops over the rows of activations, for pieces that memory decides: every compiler's four lanes will do.
+// Loops over the rows of activations, for pieces that are bound by memory: four lanes are enough.
 #pragma once
 
 #include "fast/core/lanes.h"
@@ -8,7 +8,7 @@
 namespace paligemma {
 namespace {
 
-// f(t) for T rows of D numbers, by all threads where that is worth waking them.
+// Calls f(t) for T rows of D numbers, with all threads if that is worth waking them.
 template <class Function>
 inline void for_each_row(const Fast& on, Index T, Index D, const Function& f) {
   constexpr Index kWorthAThread = 1 << 14, kAtATime = 1 << 12;  // numbers
@@ -16,7 +16,7 @@ inline void for_each_row(const Fast& on, Index T, Index D, const Function& f) {
       on, T, T * D > kWorthAThread, [&](Index t, int) { f(t); }, kAtATime / (D + 1) + 1);
 }
 
-// f(register at d) for all whole registers of a row, then f of one lane for what is left.
+// Calls wide(d) for each whole register of a row, then single(d) for each number that is left.
 template <class Wide, class Single>
 inline void for_row(Index D, const Wide& wide, const Single& single) {
   Index d = 0;

@@ -1,12 +1,12 @@
-// Threads: those that an executor shares a loop among. All but the caller sleep between loops.
+// Threads: an executor's, which share its loops. All but the caller sleep between loops.
 //
 //   who waits           for what                            how long awake    then
 //   a thread            the next loop                       kAwake            sleeps
 //   the caller          threads that are within its loop    kAwake            sleeps
-//   nobody              a thread that has not begun: the caller takes what is left itself
+//   nobody              a thread that has not begun: the caller does its share itself
 //
-// So a machine that is busy with something else costs the share of a core that it takes, and no turns of
-// waiting. With more threads than processors nobody stays awake.
+// So other work on the machine costs only the share of the cores that it takes. With more threads than
+// processors nobody stays awake.
 #pragma once
 
 #include <atomic>
@@ -31,18 +31,17 @@ class Threads {
 
   int count() const { return count_; }
 
-  // Calls work(context, begin, end, thread) for stretches of `grain` indices, until all below n are done.
-  // `thread` is below count(); no two of its calls overlap. The first exception ends the loop and is thrown
-  // here. One caller at a time.
+  // Calls work(context, begin, end, thread) for `grain` indices at a time, until all below n are done.
+  // `thread` is below count(), and calls with the same one do not overlap. An exception ends the loop and is
+  // thrown here. One caller at a time.
   using Work = void (*)(const void* context, Index begin, Index end, int thread);
   void run(Index n, Index grain, Work work, const void* context);
 
  private:
   static constexpr std::chrono::microseconds kAwake{500};
 
-  // The state of a loop in one number, so that coming in, leaving and closing are one step each and none
-  // needs a lock: how many threads are inside (the caller is not counted), whether more may come in, and
-  // which loop it is.
+  // The state of a loop is one number, so that entering, leaving and closing are one atomic step each: how
+  // many threads are inside (without the caller), whether more may enter, and which loop it is.
   using State = std::uint32_t;
   static constexpr State kInside = (1u << 10) - 1, kOpen = 1u << 10, kOneLoop = 1u << 11;
   static State loop_of(State state) { return state / kOneLoop; }

@@ -1,6 +1,7 @@
-// A tile of a product: a few rows of x times a panel, a strip of the other matrix that is a few registers
-// wide. All sums stay in registers while the features pass by. Numbers are counted in units of 32 bits,
-// which hold one float, two bf16 or more (fast/core/products.h).
+// The micro-kernel of products, and the packing that it needs. A tile is a few rows of x times a panel, a
+// packed strip of the other matrix that is a few registers wide. Its sums stay in registers while the loop
+// goes over the features. Numbers are counted in units of 32 bits, which hold one float, two bf16 or four
+// bytes (fast/core/products.h).
 #pragma once
 
 #include <type_traits>
@@ -10,13 +11,13 @@
 namespace paligemma {
 namespace {
 
-// How large a tile is: as many sums as leave room for a row of the panel and one number of x. Of 264
-// tokens and of 256 nothing is left over where a tile has eight rows.
+// The size of a tile: as many sums as leave registers for a row of the panel and one number of x. Eight rows
+// divide the 256 patches of a picture and the 264 tokens of its prefix.
 inline constexpr int kTileRows = kLanes == 16 ? 8 : 6;
 inline constexpr int kTileRegisters = kLanes == 16 ? 3 : 2;
 inline constexpr int kPanel = kTileRegisters * kLanes;  // columns
 
-inline constexpr Index kWorthAThread = 1 << 16;  // products: about what waking a thread costs
+inline constexpr Index kWorthAThread = 1 << 16;  // multiplications in the time of waking a thread
 
 // sum[r][c] += sum_i x[r][i] panel[i][c], where x[r][i] lies at x[r * row + i * next].
 template <class Product, int Rows, int Registers>
@@ -32,14 +33,14 @@ inline void multiply_tile(const std::uint32_t* x, Index row, Index next, const s
   }
 }
 
-// Calls tile(t) for rows t and the following of `count`: as many as a tile has, then four, two and one.
+// Covers `count` rows with tiles: whole tiles first, then tiles of four, two and one rows.
 template <int Rows = kTileRows, class Tile>
 inline void for_tiles(Index count, const Tile& tile, Index t = 0) {
   for (; t + Rows <= count; t += Rows) tile.template operator()<Rows>(t);
   if constexpr (Rows > 1) for_tiles<(Rows > 4 ? 4 : Rows / 2)>(count, tile, t);
 }
 
-// kLanes units from `p`, of which `count` numbers exist; zeros behind them.
+// Loads kLanes units from `p`, where only `count` numbers exist, and zeros behind them.
 template <class Number>
 inline Units load_some(const Number* p, Index count) {
   constexpr Index kNumbers = sizeof(Units) / sizeof(Number);
@@ -49,8 +50,8 @@ inline Units load_some(const Number* p, Index count) {
   return load<Units>(some);
 }
 
-// panel[i][k] = unit i of the row at row_of(k), zeros for k >= count. This turns rows of weights, or
-// queries, so that neighbours in a register belong to neighbouring rows. It writes whole steps of kLanes
+// Packs a panel: panel[i][k] = unit i of the row at row_of(k), zeros for k >= count. Squares of registers
+// are transposed, so that the lanes of a register belong to neighbouring rows. It writes multiples of kLanes
 // units.
 template <class Product, class RowOf>
 inline void pack_panel(const RowOf& row_of, int count, Index features, int registers,
@@ -79,7 +80,7 @@ inline void pack_panel(const RowOf& row_of, int count, Index features, int regis
   }
 }
 
-// bf16 of floats, rounded to nearest, ties to even; a NaN stays one.
+// Rounds floats to bf16: to nearest, ties to even; a NaN stays a NaN.
 inline LanesOf<std::uint16_t> round_to_bf16(Lanes x) {
   const Units bits = bits_as<Units>(x);
   const Units rounded = x == x ? bits + 0x7fffu + ((bits >> 16) & 1u) : bits | 0x40'0000u;

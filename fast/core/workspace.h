@@ -1,5 +1,5 @@
-// Memory that kernels use again and again: one block for each thread of an executor and purpose, which
-// grows and stays.
+// Scratch memory of kernels: one block for each thread of an executor and each purpose. It grows to what was
+// asked for, and is kept.
 #pragma once
 
 #include <array>
@@ -16,8 +16,8 @@ class Workspace {
  public:
   explicit Workspace(int threads) : blocks_(static_cast<std::size_t>(threads)) {}
 
-  // At least `bytes`, aligned to a cache line; what it holds is anything. It is the thread's until it is
-  // asked for the same purpose again. Threads may ask at the same time.
+  // At least `bytes`, aligned to a cache line, with undefined contents. It is valid until the thread asks for
+  // the same purpose again. Threads may ask at the same time.
   void* scratch(int thread, Scratch purpose, std::size_t bytes);
 
  private:

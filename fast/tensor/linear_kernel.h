@@ -1,4 +1,5 @@
-// The two ways of a product, for the registers of whatever processor the including file is compiled for.
+// Linear layers, for whatever instruction set the including file is compiled for. There are two ways
+// (docs/fast.md): many tokens use packed panels and tiles, a few tokens read the weights as streams.
 #pragma once
 
 #include <type_traits>
@@ -13,7 +14,7 @@ namespace {
 
 constexpr Index kFewTokens = 4;
 
-// What becomes of finished sums; `gate` are those of the gate's layer, or null.
+// The epilogue: GELU and the product with the gate. `gate` has the sums of the gate's layer, or is null.
 inline Lanes finished(bool gelu, Lanes sum, const float* gate) {
   if (gate == nullptr) return gelu ? gelu_tanh(sum) : sum;
   const Lanes by = load<Lanes>(gate);
@@ -22,7 +23,7 @@ inline Lanes finished(bool gelu, Lanes sum, const float* gate) {
 
 // ---- many tokens -----------------------------------------------------------------------------------
 
-// Of the outputs o, o + 1, ... of a panel; zeros behind the last, and where there is none.
+// The biases of a panel's outputs o, o + 1, ...; zeros behind the last output, or if there is no bias.
 struct PanelBias {
   float numbers[kPanel] = {};
   PanelBias(const float* bias, Index o, int outputs) {
@@ -30,10 +31,10 @@ struct PanelBias {
   }
 };
 
-constexpr Index kPanelUnits = 2048;  // of a panel, for each of its columns: it stays in L2
+constexpr Index kPanelUnits = 2048;  // units of a column of a panel (K): so the panel stays in L2
 
-// A strip of the product: all rows of x times the panel of `outputs` rows of weights. y[0] is the
-// first row's first sum.
+// A strip of the product: all rows of x times `outputs` rows of weights. It packs one panel after the other
+// along the features, and adds the tiles of each to y, whose first element is the first row's first sum.
 template <class Product, class Weight>
 void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x_stride,
                     const Weight* weight, const PanelBias& bias, int outputs, std::uint32_t* panel,
@@ -101,8 +102,8 @@ void by_panels(const Fast& on, const LinearWork<Weight>& w, const std::uint32_t*
   });
 }
 
-// The same with x rounded to bf16, in rows that do not lie a power of two apart: those would push one
-// another out of the cache.
+// The same with x rounded to bf16. The stride of its rows is no power of two, or rows would evict one
+// another from the cache.
 template <class Weight>
 void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
   const Index stride = (w.I + 31) / 32 * 16 + 16;
@@ -114,8 +115,9 @@ void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
 
 // ---- a few tokens ----------------------------------------------------------------------------------
 
-// 16-bit weights are widened two neighbours of a unit at a time, the lower halves and then the upper ones;
-// so of each 2 kLanes numbers of x the even ones come first, then the odd ones. What is left over stays.
+// 16-bit weights are widened by units of two neighbours: the lower halves give one register, the upper
+// halves the next. So x is reordered to match: of each 2 kLanes numbers first the even ones, then the odd
+// ones. Numbers behind the last whole group keep their places.
 inline void part_evens_from_odds(const float* x, Index I, float* to) {
   Index i = 0;
   for (; i + 2 * kLanes <= I; i += 2 * kLanes) {
@@ -143,11 +145,11 @@ struct TwoRegisters {
   }
 };
 
-constexpr Index kFirstCache = 24 * 1024;  // of a core; some of 32 KiB and more
+constexpr Index kFirstCache = 24 * 1024;  // bytes of x that stay in a first cache of 32 KiB
 
-// The inner products of one x with `Rows` rows of weights that lie `apart` from one another, each with two
-// sums under way. An x that is read again from the second cache keeps the processor from seeing that the
-// rows are streams, so they are fetched by hand.
+// The inner products of one x with `Rows` rows of weights that lie `apart` from one another. Each row has two
+// sums, so that an addition need not wait for the one before. If x is too long for the first cache, reading it
+// from the second hides the streams of weights from the processor's prefetcher, so they are prefetched here.
 template <int Rows, class Weight>
 inline void row_dots(const float* x, const Weight* weight, Index apart, Index I, float* dots) {
   const bool by_hand = I * Index{sizeof *x} > kFirstCache;
@@ -168,11 +170,12 @@ inline void row_dots(const float* x, const Weight* weight, Index apart, Index I,
   }
 }
 
-// How memory is busiest was tried: as four streams of many rows, each row where the one before ends. An odd
-// number of rows: of 64, say, all streams would be at the same place of a page, and of the caches.
+// Memory is busiest with four streams of many rows, each row behind the one before (docs/fast.md has what was
+// tried). The number of rows is odd: with 64, all streams would be at the same offset of a page, and of a
+// cache.
 constexpr Index kStreams = 4, kLongestStream = 255;
 
-// `length` is that of a row, in whatever x and weights are made of.
+// `length` is the number of elements of a row.
 template <class X, class Weight>
 inline void many_row_dots(const X* x, const Weight* weight, Index length, Index rows, float* dots) {
   const Index apart = rows / kStreams;
@@ -188,7 +191,7 @@ inline void many_row_dots(const X* x, const Weight* weight, Index length, Index 
 
 template <class X, class Weight>
 void by_rows(const Fast& on, const LinearWork<Weight>& w, const X* x, Index length) {
-  const Index share = w.O / (4 * kStreams * on.threads());  // of what a thread does at a time
+  const Index share = w.O / (4 * kStreams * on.threads());  // four turns for each thread
   const Index at_a_time = kStreams * ((share < kLongestStream ? share : kLongestStream) | 1);
   const Index times = (w.O + at_a_time - 1) / at_a_time;
   for_each(on, times, w.T * w.O * w.I > kWorthAThread, [&](Index i, int) {

@@ -1,6 +1,6 @@
-// Products with quantised weights, for the registers of whatever processor the including file is compiled
-// for. x is rounded to 8 bits, with a scale for each block of 256 features; products of a block are summed
-// as integers, exactly, and blocks as floats.
+// Linear layers with quantised weights, for whatever instruction set the including file is compiled for. x is
+// rounded to 8 bits, with a scale for each block of 256 features. The products of a block are summed as
+// integers, exactly; the sums of blocks are scaled and added as floats.
 #pragma once
 
 #include "fast/core/rounded_block.h"
@@ -9,7 +9,7 @@
 namespace paligemma {
 namespace {
 
-// Rows of x, rounded by all threads where there are many.
+// Rounds the rows of x, with all threads if there are many.
 template <class Rounded, class Weight>
 inline void round_rows(const Fast& on, const LinearWork<Weight>& w, Rounded* x) {
   const Index blocks = blocks_of(w.I);
@@ -23,11 +23,12 @@ inline void round_rows(const Fast& on, const LinearWork<Weight>& w, Rounded* x) 
 
 // ---- a few tokens ----------------------------------------------------------------------------------
 
-// What vpdpbusd multiplies has no sign: q + 128. The sum of x times 128 is taken away beforehand.
+// vpdpbusd multiplies unsigned bytes by signed ones. So it is given q + 128, and the sums begin at -128 times
+// the sum of x.
 constexpr std::uint32_t kFlip = kParts == 1 ? 0x8080'8080u : 0u;
 constexpr std::int32_t kOffset = kParts == 1 ? 128 : 0;
 
-// What is to be taken away from sums of products without a sign: Factor times the numbers of x.
+// The sums begin at Factor times the sum of x, which makes up for weights that were made unsigned.
 template <int Factor>
 inline void begin_sums(const RowBlock& x, Ints (&sum)[kSets]) {
   for (int s = 0; s < kSets; ++s) {
@@ -44,8 +45,8 @@ inline Ints factors(const Int4Block& w, int set) {
   return __builtin_convertvector(load<LanesOf<std::int8_t>>(some), Ints);
 }
 
-// Blocks of `Rows` rows that lie `apart` from one another: total[r] += x times row r. Rows share what they read
-// of x. Loops over units stay loops: unrolled, their sums would not fit in registers.
+// total[r] += the product of x with one block of row r; rows lie `apart` from one another and share the loads
+// of x. The loop over units must not be unrolled: its sums would not fit in registers.
 template <int Rows>
 inline void add_block(const RowBlock& x, const Int8Block* weight, Index apart, Lanes* total) {
   Ints sum[Rows][kSets];
@@ -65,7 +66,7 @@ inline void add_block(const RowBlock& x, const Int8Block* weight, Index apart, L
   }
 }
 
-constexpr std::uint32_t kLowBits = 0x0f0f'0f0f;  // the first of two numbers in a byte
+constexpr std::uint32_t kLowBits = 0x0f0f'0f0f;  // of each byte: the first of its two numbers
 
 template <int Rows>
 inline void add_block(const RowBlock& x, const Int4Block* weight, Index apart, Lanes* total) {
@@ -90,7 +91,8 @@ inline void add_block(const RowBlock& x, const Int4Block* weight, Index apart, L
   }
 }
 
-// A sum of 16 bits ends as 16 products of at most 8 * 127. On the way it may overflow, and back.
+// With sums of 16 bits: the final sum is of 16 products of at most 8 * 127 and fits. Partial sums may wrap
+// around, which the later ones undo.
 template <int Rows>
 requires(kShortSums) inline void add_block(const RowBlock& x, const Int4Block* weight, Index apart,
                                            Lanes* total) {
@@ -124,14 +126,14 @@ inline void row_dots(const RowBlock* x, const Block* weight, Index apart, Index 
 
 constexpr Index kPanelBlocks = kPanelUnits / (kParts * kBlockUnits);
 
-// A panel of weights of up to kPanelBlocks blocks: [block][kParts * kBlockUnits][kPanel] and scales
-// [block][kPanel].
+// A packed panel of weights of up to kPanelBlocks blocks: units [block][kParts * kBlockUnits][kPanel] and
+// scales [block][kPanel].
 struct BytePanel {
   std::uint32_t* units;
   float* scales;
 };
 
-// Units of weights of kLanes rows, where a product wants them.
+// Stores the even and odd bytes of kLanes rows in the order of the product's instruction.
 inline void put(Units even, Units odd, std::uint32_t* to) {
   if constexpr (kParts == 1) {
     store(to, even | (odd << 8));
@@ -164,7 +166,7 @@ inline void pack_block(const Int8Block* first, Index row, int rows, std::uint32_
   }
 }
 
-// factor * (n - 8), and 128 more where the product wants no sign.
+// factor * (n - 8), plus 128 where the instruction takes unsigned bytes.
 inline void pack_block(const Int4Block* first, Index row, int rows, std::uint32_t* to) {
   Shorts factor[kGroups];
   for (int g = 0; g < kGroups; ++g) {
