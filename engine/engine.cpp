@@ -96,6 +96,7 @@ Engine Engine::open(const std::filesystem::path& model, const EngineOptions& opt
 }
 
 const std::string& Engine::device() const { return state_->device.id; }
+const std::string& Engine::note() const { return state_->device.note; }
 
 Picture Engine::look_at(const std::filesystem::path& file) {
   const RgbImage image = read_image(file);
@@ -128,7 +129,8 @@ Answer Engine::answer(const Picture& picture, std::string_view prompt,
   const OpenMpThreads use(state_->threads);
   const Reply reply = pipeline.generate(seen->encoded, prompt, reply_options(options), {});
 
-  Answer answer{reply.text, {}, {}, reply.ended ? FinishReason::eos : FinishReason::length};
+  Answer answer{
+      reply.text, {}, {}, reply.ended ? FinishReason::eos : FinishReason::length, reply.note};
   for (const GeneratedToken& token : reply.tokens) {
     answer.tokens.push_back(
         {token.id, pipeline.tokenizer().piece(token.id), token.log_probability});

@@ -87,6 +87,7 @@ struct Answer {
   std::vector<Token> tokens;  // the end token too, when it came
   std::vector<Object> objects;
   FinishReason finish_reason;
+  std::string note;  // one line for the user, or "": what the prompt says in vain
 };
 
 class Engine {
@@ -100,6 +101,7 @@ class Engine {
   ~Engine();
 
   const std::string& device() const;  // "cpu", "cuda:0"
+  const std::string& note() const;    // one line for the user, or "": which kernels failed, ...
 
   // PNG, JPEG, GIF, BMP, PPM, PGM or TGA.
   Picture look_at(const std::filesystem::path& file);

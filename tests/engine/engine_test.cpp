@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <paligemma/engine.h>
 #include <paligemma/errors.h>
+#include <pthread.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -203,6 +205,35 @@ TEST(Engine, SaysThatThereIsNoGpu) {
           << message;
     }
   }
+}
+
+// Kernels fail where their proof, which is made in a child process, finds no memory.
+TEST(Engine, SaysWhichKernelsFailed) {
+  TemporaryFolder cache;
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  EXPECT_EQ(open_tiny().note(), "");
+  if (!std::filesystem::remove(cache / "paligemma/proven-kernels")) {
+    GTEST_SKIP() << "this processor runs the portable kernels, which need no proof";
+  }
+  static bool fails = true;
+  ::pthread_atfork(nullptr, nullptr, [] {
+    const rlimit none{0, 0};
+    if (fails) ::setrlimit(RLIMIT_AS, &none);
+  });
+  Engine engine = open_tiny();
+  fails = false;
+  EXPECT_NE(engine.note().find("kernels compute nonsense here"), std::string::npos);
+  EXPECT_TRUE(engine.note().ends_with(", so portable run")) << engine.note();
+  EXPECT_EQ(engine.answer(kScene, "answer en what color is the square?").text, "blue");
+}
+
+TEST(Engine, SaysWhatWasTypedInVain) {
+  Engine engine = open_tiny();
+  const Picture scene = engine.look_at(kScene);
+  const Answer plain = engine.answer(scene, "ocr"), typed = engine.answer(scene, "<bos>ocr");
+  EXPECT_EQ(plain.note, "");
+  EXPECT_NE(typed.note.find("<bos>"), std::string::npos) << typed.note;
+  EXPECT_EQ(ids_of(typed), ids_of(plain));
 }
 
 TEST(Engine, SeveralRunSideBySide) {
