@@ -12,6 +12,22 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Beside the weights: what is read here, and what transformers' processor reads.
+constexpr const char* kOtherFiles[] = {
+    "config.json",       "generation_config.json", "preprocessor_config.json",
+    "tokenizer.model",   "processor_config.json",  "vae-oid.npz",
+    "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
+    "added_tokens.json", "chat_template.json",     "chat_template.jinja"};
+
+// A file that is gone in the end, unless it has got another name by then.
+struct Part {
+  fs::path path;
+  ~Part() {
+    std::error_code error;  // of a path where nothing is
+    fs::remove(path, error);
+  }
+};
+
 std::size_t bytes_of(const std::vector<Index>& shape, std::size_t size) {
   return std::accumulate(shape.begin(), shape.end(), size, [](std::size_t bytes, Index axis) {
     return bytes * static_cast<std::size_t>(axis);
@@ -96,24 +112,23 @@ void quantize_checkpoint(const fs::path& model, WeightFormat format, const fs::p
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw std::runtime_error(out.string() + ": " + error.message());
-  if (is_there(weights) || is_there(out / "model.safetensors.index.json")) {
+  if (is_there(weights) || is_there(out / "model.safetensors.index.json") ||
+      fs::equivalent(folder, out, error)) {
     throw std::runtime_error(out.string() + ": there is a model already");
   }
-  for (const char* name : {"config.json", "generation_config.json", "preprocessor_config.json",
-                           "tokenizer.model", "vae-oid.npz"}) {
+
+  const Part part{out / "model.safetensors.part"};
+  if (format == WeightFormat::int8_blocks) {
+    Writer<Int8Block>(checkpoint, config).write(part.path, listener);
+  } else {
+    Writer<Int4Block>(checkpoint, config).write(part.path, listener);
+  }
+  for (const char* name : kOtherFiles) {
     if (!is_there(folder / name)) continue;
     fs::copy_file(folder / name, out / name, fs::copy_options::overwrite_existing, error);
     if (error) throw std::runtime_error((out / name).string() + ": " + error.message());
   }
-
-  // Under another name until it is whole.
-  const fs::path part = out / "model.safetensors.part";
-  if (format == WeightFormat::int8_blocks) {
-    Writer<Int8Block>(checkpoint, config).write(part, listener);
-  } else {
-    Writer<Int4Block>(checkpoint, config).write(part, listener);
-  }
-  fs::rename(part, weights, error);
+  fs::rename(part.path, weights, error);
   if (error) throw std::runtime_error(weights.string() + ": " + error.message());
 }
 

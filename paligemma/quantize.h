@@ -3,7 +3,7 @@
 //
 //   model.safetensors   language_model.* matrices [O, I]: U8 [O, ceil(I / 256), 260 or 140], the blocks of
 //                       tensor/quantized_linear.h; everything else BF16; today's names
-//   config.json, generation_config.json, preprocessor_config.json, tokenizer.model, vae-oid.npz
+//   config.json, tokenizer.model, vae-oid.npz and what else is read beside weights, here or by transformers
 //                       copied, where they are there
 //
 // The vision tower stays bf16: a picture is encoded once, and a seventh of the weights is in it.
@@ -19,7 +19,7 @@ namespace paligemma {
 
 // `format` is int8_blocks or int4_blocks; `model` a checkpoint's folder or file; `out` a folder, made if it is
 // not there. Throws NotFoundError or ModelFileError for the model, std::runtime_error if `out` has a model
-// already or cannot be written.
+// already or cannot be written; no part of the weights is left then.
 void quantize_checkpoint(const std::filesystem::path& model, WeightFormat format,
                          const std::filesystem::path& out, const LoadListener& listener = {});
 

@@ -1,7 +1,9 @@
 #include "paligemma/quantize.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "paligemma/pipeline.h"
@@ -75,6 +77,22 @@ TEST_P(QuantizeTo, BlocksAreWhatQuantizeMakesOfTheRows) {
   }
 }
 
+TEST_P(QuantizeTo, KeepsThatAModelIsUntrained) {
+  const std::filesystem::path model = folder_.path() / "model";
+  copy_golden(model);
+  write_tensors(model / "model.safetensors", read_tensors(model / "model.safetensors"),
+                {{"__metadata__", {{"trained", "false"}}}});
+  quantize_checkpoint(model, GetParam(), out_);
+  EXPECT_FALSE(Checkpoint(out_, read_config(out_)).trained());
+}
+
+TEST_P(QuantizeTo, TheFirstTensorIsAligned) {
+  quantize_checkpoint(kGolden, GetParam(), out_);
+  std::uint64_t length = 0;
+  std::memcpy(&length, read_bytes(out_ / "model.safetensors").data(), sizeof length);
+  EXPECT_EQ((sizeof length + length) % 64, 0u);
+}
+
 TEST_P(QuantizeTo, TellsHowFarItIs) {
   std::size_t last = 0, whole = 0;
   quantize_checkpoint(kGolden, GetParam(), out_, [&](std::size_t done, std::size_t all) {
@@ -87,12 +105,63 @@ TEST_P(QuantizeTo, TellsHowFarItIs) {
 }
 
 TEST_P(QuantizeTo, RefusesAFolderWithAModel) {
+  const auto said = [&](const std::filesystem::path& model, const std::filesystem::path& out) {
+    return error_text<std::runtime_error>([&] { quantize_checkpoint(model, GetParam(), out); });
+  };
+  const std::string there_is = "there is a model already";
   quantize_checkpoint(kGolden, GetParam(), out_);
-  EXPECT_NE(error_text<std::runtime_error>([&] {
-              quantize_checkpoint(kGolden, GetParam(), out_);
-            }).find("there is a model already"),
-            std::string::npos);
-  EXPECT_THROW(quantize_checkpoint(kGolden, GetParam(), kGolden), std::runtime_error);
+  EXPECT_TRUE(holds(said(kGolden, out_), there_is));
+  EXPECT_TRUE(holds(said(kGolden, kGolden), there_is));
+  std::filesystem::rename(out_ / "model.safetensors", out_ / "model.safetensors.index.json");
+  EXPECT_TRUE(holds(said(kGolden, out_), there_is));
+
+  const std::filesystem::path model = folder_.path() / "model";
+  copy_golden(model);
+  std::filesystem::rename(model / "model.safetensors", model / "weights.safetensors");
+  EXPECT_TRUE(holds(said(model / "weights.safetensors", model), there_is));
+}
+
+TEST_P(QuantizeTo, TakesAlongWhatStandsBesideTheWeights) {
+  const std::filesystem::path model = folder_.path() / "model";
+  copy_golden(model);
+  std::filesystem::remove(model / "preprocessor_config.json");
+  write_text(model / "processor_config.json", R"({"image_processor": {"resample": 2}})");
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vae-oid.npz", "chat_template.json", "chat_template.jinja"}) {
+    write_text(model / name, name);
+  }
+  write_text(model / "pytorch_model.bin", "weights");
+  quantize_checkpoint(model, GetParam(), out_);
+  EXPECT_EQ(read_config(out_).resample, ResampleFilter::bilinear);
+  std::set<std::string> before, after;
+  for (const auto& entry : std::filesystem::directory_iterator(model)) {
+    before.insert(entry.path().filename());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(out_)) {
+    after.insert(entry.path().filename());
+  }
+  before.erase("pytorch_model.bin");
+  EXPECT_EQ(after, before);
+  EXPECT_EQ(read_bytes(out_ / "chat_template.jinja"), "chat_template.jinja");
+}
+
+// Where the disk is full, or the caller stops it.
+TEST_P(QuantizeTo, LeavesNothingOfWhatItCannotFinish) {
+  const auto stop = [](std::size_t, std::size_t) { throw std::domain_error("enough"); };
+  EXPECT_THROW(quantize_checkpoint(kGolden, GetParam(), out_, stop), std::domain_error);
+  EXPECT_TRUE(std::filesystem::is_empty(out_));
+
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{1 << 16, before.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string said =
+      error_text<std::runtime_error>([&] { quantize_checkpoint(kGolden, GetParam(), out_); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_TRUE(holds(said, "cannot be written")) << said;
+  EXPECT_TRUE(std::filesystem::is_empty(out_));
 }
 
 TEST_P(QuantizeTo, RefusesWhatIsQuantizedOtherwise) {
@@ -100,7 +169,7 @@ TEST_P(QuantizeTo, RefusesWhatIsQuantizedOtherwise) {
   const WeightFormat other = GetParam() == WeightFormat::int8_blocks ? WeightFormat::int4_blocks
                                                                      : WeightFormat::int8_blocks;
   EXPECT_THROW(quantize_checkpoint(out_, other, folder_.path() / "other"), ModelFileError);
-  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "other" / "model.safetensors"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "other"));
   EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = other}), ModelFileError);
   EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = WeightFormat::bf16}),
                ModelFileError);
@@ -120,7 +189,7 @@ TEST_P(QuantizeTo, RefusesWeightsThatNoBlockCanSay) {
   write_tensors(model / "model.safetensors", tensors);
   EXPECT_TRUE(holds(
       error_text<ModelFileError>([&] { quantize_checkpoint(model, GetParam(), out_); }), name));
-  EXPECT_FALSE(std::filesystem::exists(out_ / "model.safetensors"));
+  EXPECT_TRUE(std::filesystem::is_empty(out_));
   EXPECT_TRUE(holds(error_text<ModelFileError>([&] {
                       Pipeline<Reference>(reference, {.model = model, .dtype = GetParam()});
                     }),
