@@ -120,6 +120,13 @@ const Config& tiny() {
   return config;
 }
 
+TEST(AnswerMemory, KeepsThatOfAPicture) {
+  AnswerMemory<Reference> memory;
+  const auto take = [&] { memory.encoder_scratch(tiny().vision); };
+  EXPECT_GT(allocations(0, take), 0);
+  EXPECT_EQ(allocations(0, take), 0);
+}
+
 TEST(AnswerMemory, GrowsAndStays) {
   AnswerMemory<Reference> memory;
   const auto sizes_for = [&](Index prefix, Index capacity) {
