@@ -1,6 +1,7 @@
 // The installed library, as a program outside sees it: of ours, this includes its two headers and what starts
 // the program `paligemma`, whose answers are compared.
 #include <gtest/gtest.h>
+#include <omp.h>
 #include <paligemma/engine.h>
 #include <paligemma/errors.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #define STB_IMAGE_IMPLEMENTATION
@@ -104,17 +106,26 @@ TEST(Engine, AnswersAsTheProgramDoes) {
   EXPECT_EQ(masks, 1u);
 }
 
+// Each of them changes the answer.
 TEST(Engine, OptionsMeanWhatTheProgramsFlagsMean) {
   Engine engine = Engine::open(kModel, {.device = "cpu", .threads = 1, .dtype = "int8"});
-  const AnswerOptions options{
-      .max_tokens = 9, .temperature = 1.5f, .top_k = 50, .top_p = 0.98f, .seed = 7};
-  const Answer answer = engine.answer(kScene, "caption en", options);
-  expect_same(answer, program_says({"-p", "caption en", "--dtype", "int8", "-n", "9", "-s", "7",
-                                    "--temperature", "1.5", "--top-k", "50", "--top-p", "0.98"}));
-  const Answer other = engine.answer(kScene, "caption en", {.temperature = 1.5f, .seed = 8});
-  EXPECT_NE(ids_of(other), ids_of(answer));
-  EXPECT_EQ(engine.answer(kScene, "caption en", {.max_tokens = 1}).finish_reason,
-            FinishReason::length);
+  const std::pair<AnswerOptions, std::vector<std::string>> all[] = {
+      {{}, {}},
+      {{.temperature = 3, .seed = 7}, {"--temperature", "3", "-s", "7"}},
+      {{.temperature = 3, .seed = 8}, {"--temperature", "3", "-s", "8"}},
+      {{.temperature = 3, .top_k = 3, .seed = 7},
+       {"--temperature", "3", "--top-k", "3", "-s", "7"}},
+      {{.temperature = 3, .top_p = 0.7f, .seed = 7},
+       {"--temperature", "3", "--top-p", "0.7", "-s", "7"}}};
+  std::set<std::vector<int>> answers;
+  for (auto [options, flags] : all) {
+    options.max_tokens = 9;
+    flags.insert(flags.end(), {"-p", "caption en", "--dtype", "int8", "-n", "9"});
+    const Answer answer = engine.answer(kScene, "caption en", options);
+    expect_same(answer, program_says(flags));
+    answers.insert(ids_of(answer));
+  }
+  EXPECT_EQ(answers.size(), std::size(all));
 }
 
 TEST(Engine, TextComesAsItIsMade) {
@@ -144,8 +155,11 @@ TEST(Engine, APictureMayLieInTheCallersMemory) {
   const Answer here = engine.answer(Image{45, 37, pixels}, "caption en");
   EXPECT_EQ(here.text, there.text);
   EXPECT_EQ(here.tokens[0].log_probability, there.tokens[0].log_probability);
-  for (const Image& image : {Image{}, Image{45, 36, pixels}, Image{37, 45, {}},
-                             Image{-45, -37, pixels}, Image{0x7fffffff, 0x7fffffff, pixels}}) {
+  EXPECT_EQ(engine.answer(Image{45, 37, pixels}, "caption en", {.max_tokens = 1}).finish_reason,
+            FinishReason::length);
+  for (const Image& image :
+       {Image{}, Image{0, 37, {}}, Image{45, 36, pixels}, Image{44, 37, pixels}, Image{37, 45, {}},
+        Image{-45, -37, pixels}, Image{0x7fffffff, 0x7fffffff, pixels}}) {
     EXPECT_THROW(engine.look_at(image), ImageError);
   }
 }
@@ -158,6 +172,9 @@ TEST(Engine, MayBeMovedAndItsPicturesStay) {
   EXPECT_EQ(moved.answer(scene, "answer en what color is the square?").text, "blue");
   moved = open_tiny();  // the picture keeps what it needs
   EXPECT_THROW(moved.answer(scene, "ocr"), std::invalid_argument);
+  Picture mine = moved.look_at(kScene);
+  const Picture taken = std::move(mine);
+  EXPECT_THROW(moved.answer(mine, "ocr"), std::invalid_argument);
 }
 
 TEST(Engine, RefusesWhatMakesNoSense) {
@@ -234,6 +251,22 @@ TEST(Engine, SaysWhatWasTypedInVain) {
   EXPECT_EQ(plain.note, "");
   EXPECT_NE(typed.note.find("<bos>"), std::string::npos) << typed.note;
   EXPECT_EQ(ids_of(typed), ids_of(plain));
+}
+
+TEST(Engine, HasAsManyThreadsAsAreAskedFor) {
+  const auto running = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                         std::filesystem::directory_iterator());
+  };
+  omp_set_num_threads(5);
+  const auto before = running();
+  for (const int threads : {1, 2, 4}) {
+    Engine engine = Engine::open(kModel, {.device = "cpu", .threads = threads});
+    const auto listen = [&](std::string_view) { EXPECT_EQ(omp_get_max_threads(), threads); };
+    engine.answer(kScene, "caption en", {.on_text = listen});
+    EXPECT_EQ(running(), before + threads - 1);
+    EXPECT_EQ(omp_get_max_threads(), 5);
+  }
 }
 
 TEST(Engine, SeveralRunSideBySide) {

@@ -15,6 +15,10 @@ def is_fast(piece):
     return piece.startswith("fast/")
 
 
+def is_engine(piece):
+    return piece.startswith("engine/")
+
+
 def files_of(*patterns):
     return sorted(str(path.relative_to(ROOT)) for p in patterns for path in ROOT.glob(p))
 
@@ -44,9 +48,16 @@ def kernels_of(piece):
     return files_of(f"{piece}.cu", f"{piece}/*.cu")
 
 
+def engine_sources():
+    """The sources of the library without kernels: all that stands in its room."""
+    return [name for name in files_of("engine/*.cpp") if name != "engine/cuda.cpp"]
+
+
 @functools.cache
 def sources_of(piece):
     """Where a fault may stand."""
+    if is_engine(piece):
+        return engine_sources()
     files = {*files_of(f"{piece}.h", f"{piece}_*.h", f"{piece}.cpp"), *kernels_of(piece)}
     if not is_cuda(piece) and not is_fast(piece):
         return sorted(files)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 
-from lists import ROOT, files_of, includes, is_cuda, is_fast, kernels_of
+from lists import ROOT, engine_sources, files_of, includes, is_cuda, is_engine, is_fast, kernels_of
 
 BUILD = ROOT / "build/cpu"
 _folder = tempfile.TemporaryDirectory(prefix="mutations-")  # goes when the program ends
@@ -24,7 +24,7 @@ def flags(*packages):
 
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait in a loop
-COMPILE = ["g++", "-std=c++20", "-O1", "-ffp-contract=off", "-fopenmp",
+COMPILE = ["g++", "-std=c++20", "-O1", "-ffp-contract=off", "-fopenmp", f"-I{BUILD}/include",
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
@@ -62,6 +62,8 @@ def is_stale(pieces):
     targets = ["libpaligemma_pieces.a", "pg_source_tree"]
     if any(map(is_fast, pieces)):
         targets.append("fast_emulated_avx512")
+    if any(map(is_engine, pieces)):
+        targets.append("pg_engine")
     if any(map(is_cuda, pieces)):
         targets += ["libpg_cuda_model.a", "pg_emulation", "pg_kernels_checked"]
         targets += [cuda_test_target(piece) for piece in pieces if is_cuda(piece)]
@@ -106,8 +108,15 @@ def test_object(piece, folder, changed):
     return unchanged_test(piece) if known.isdisjoint(changed) else compile_test(piece, folder)
 
 
+def engine_object(name, folder, changed):
+    built = BUILD / f"engine/CMakeFiles/pg_engine.dir/{pathlib.Path(name).name}.o"
+    return folder / name if name in changed else built if built.exists() else ROOT / name
+
+
 def product_objects(piece, folder, changed):
-    """What stands in front of the library: the piece; of kernels, all there are."""
+    """What stands in front of the library: the piece; of kernels and of the engine, all there are."""
+    if is_engine(piece):
+        return [str(engine_object(name, folder, changed)) for name in engine_sources()]
     if not is_cuda(piece):
         names = files_of(f"{piece}.cpp")
         if is_fast(piece) and not includes("fast/kernels/portable.cpp").isdisjoint(changed):

@@ -16,7 +16,8 @@ to date.
 
 A piece fast/... is its fast version, with what it includes of fast/; of kernels, as they are for
 every processor (portable). A piece cuda/... is its kernels, compiled for the emulation with a check
-of every access to memory. They need no list for their barriers: each is left out once.
+of every access to memory. They need no list for their barriers: each is left out once. The piece
+engine/engine is all sources of that room, as they are without kernels of a GPU.
 
 Exits 1 if a fault survives, or is noticed though it is called equivalent, or a list is wrong.
 """
