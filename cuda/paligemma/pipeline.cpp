@@ -5,6 +5,13 @@
 
 namespace paligemma {
 
-template class Pipeline<cuda::Stream>;
+// One by one: clang 14 would make with() too, which asks for an executor that can be copied.
+template Pipeline<cuda::Stream>::Files::Files(const PipelineOptions&);
+template Pipeline<cuda::Stream>::Pipeline(cuda::Stream, const PipelineOptions&);
+template WeightFormat Pipeline<cuda::Stream>::dtype() const;
+template auto Pipeline<cuda::Stream>::encode(View<const std::uint8_t, 3>, const TapListener&) const
+    -> Picture;
+template Reply Pipeline<cuda::Stream>::generate(const Picture&, std::string_view,
+                                                const ReplyOptions&, const TapListener&) const;
 
 }  // namespace paligemma
