@@ -1,6 +1,8 @@
 #include "fast/core/kernel_check.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <csignal>
@@ -163,6 +165,17 @@ TEST(KernelCheckOf, AProcessorWithoutAnInstructionNoticesIt) {
     kernels.linear.int8 = [](const Fast&, const LinearWork<Int8Block>&) { raise(SIGILL); };
   });
   EXPECT_EQ(failed_check_apart(illegal), "int8 weights, few rows");
+}
+
+// Whoever kills it, for its memory, say, has proven nothing.
+TEST(KernelCheckOf, AChildThatSaysNothingIsAFailure) {
+  static bool is_killed = true;
+  ::pthread_atfork(nullptr, nullptr, [] {
+    if (is_killed) ::_exit(1);
+  });
+  EXPECT_EQ(failed_check_apart(portable()), "the beginning");
+  is_killed = false;
+  EXPECT_EQ(failed_check_apart(portable()), "");
 }
 
 // 50 ms are promised, of an idle processor; here is room for a busy one, which processor time still feels.
