@@ -59,7 +59,7 @@ def cuda_test_target(piece):
 
 def is_stale(pieces):
     """Whether anything in build/cpu that faults are linked with is older than its sources."""
-    targets = ["libpaligemma_pieces.a", "pg_source_tree"]
+    targets = ["libpaligemma_pieces.a", "pg_rounded", "pg_source_tree"]
     if any(map(is_fast, pieces)):
         targets.append("fast_emulated_avx512")
     if any(map(is_engine, pieces)):
