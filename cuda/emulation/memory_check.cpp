@@ -12,6 +12,7 @@
 
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/device_memory.h"
+#include "cuda/emulation/sanitizer.h"
 
 extern "C" char __executable_start, __bss_start, _end;  // the linker's
 
@@ -147,6 +148,8 @@ void note_atomic(const void* address, std::size_t bytes, const Site& where) {
 
 // ---- what the compiler calls ----------------------------------------------------------------------
 
+#ifndef PG_THREAD_SANITIZER  // which has these functions itself
+
 using paligemma::emulation::touch;
 using paligemma::emulation::Touch;
 
@@ -176,3 +179,5 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_init() { paligemma::emulation::checked = true; }  // at the program's start
 }
+
+#endif

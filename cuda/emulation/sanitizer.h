@@ -1,4 +1,5 @@
-// What the emulation tells AddressSanitizer: nothing, where the program is built without it.
+// What the emulation tells AddressSanitizer: nothing, where the program is built without it. Whether it is
+// built with ThreadSanitizer.
 #pragma once
 
 #include <cstddef>
@@ -7,9 +8,15 @@
 #if __has_feature(address_sanitizer)
 #define PG_ADDRESS_SANITIZER
 #endif
+#if __has_feature(thread_sanitizer)
+#define PG_THREAD_SANITIZER
+#endif
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #define PG_ADDRESS_SANITIZER
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define PG_THREAD_SANITIZER
 #endif
 
 #ifdef PG_ADDRESS_SANITIZER

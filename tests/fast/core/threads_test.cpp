@@ -58,7 +58,7 @@ TEST(FastThreads, DoOneLoopAfterAnother) {
 TEST(FastThreads, HaveTheWorkDoneTogether) {
   Threads threads(2);
   std::atomic<int> there = 0;
-  bool met = false;
+  std::atomic<bool> met = false;
   run(threads, 2, 1, [&](Index, Index, int) {
     ++there;
     for (const auto end = std::chrono::steady_clock::now() + 10s;
