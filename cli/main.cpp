@@ -17,9 +17,9 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/kernel_programs.h"
 #include "cli/spelling.h"
 #include "commit.h"
-#include "engine/devices.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
 
@@ -96,8 +96,8 @@ void fill_in_prompt(Options& o) {
   }
 }
 
-int run(const std::vector<std::string>& arguments) {
-  Options options = parse(in_our_spelling(arguments));
+int run(int argc, char** argv) {
+  Options options = parse(in_our_spelling({argv + 1, argv + argc}));
   if (options.help) {
     std::cout << help_text();
     return 0;
@@ -112,10 +112,11 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (options.list_devices) {
-    std::cout << device_list();
+    std::cout << all_devices();
     return 0;
   }
   check(options);
+  go_on_with_kernels(options, argv);
   // The reference and the loader use OpenMP.
   if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
   fill_in_prompt(options);
@@ -146,7 +147,7 @@ int main(int argc, char** argv) {
   using namespace paligemma;
   std::signal(SIGINT, [](int) { _exit(130); });
   try {
-    const int exit_code = cli::run({argv + 1, argv + argc});
+    const int exit_code = cli::run(argc, argv);
     if (!std::cout.flush() || std::ferror(stdout)) {
       throw std::runtime_error("standard output cannot be written");
     }

@@ -45,4 +45,7 @@ std::unique_ptr<const AnyPipeline> open_fast(const Kernels* kernels, int threads
                                              const PipelineOptions& options);
 std::unique_ptr<const AnyPipeline> open_cuda(int device, const PipelineOptions& options);
 
+// Whether kernels are linked, a GPU's or emulated ones.
+bool has_cuda();
+
 }  // namespace paligemma

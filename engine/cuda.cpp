@@ -29,6 +29,8 @@ class CudaPipeline final : public PipelineOn<cuda::Stream> {
 
 }  // namespace
 
+bool has_cuda() { return true; }
+
 std::unique_ptr<const AnyPipeline> open_cuda(int device, const PipelineOptions& options) {
   cuda::use_device(device);
   return std::make_unique<const CudaPipeline>(device,

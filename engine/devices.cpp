@@ -101,9 +101,7 @@ Device choose_device(const ExecutorOptions& options) {
     throw std::invalid_argument("device " + name + ": must be auto, cpu, cuda, cuda:N or emulated");
   }
   if (cuda::is_emulated()) {
-    throw std::runtime_error(
-        "no CUDA device: this program was built without nvcc; "
-        "--device emulated runs the kernels on the CPU");
+    throw std::runtime_error("the kernels here are emulated; paligemma_cuda has the GPU's");
   }
   Found found = find_cuda(*number);
   if (!found.problem.empty()) throw std::runtime_error(found.problem);

@@ -1,4 +1,5 @@
-// In the place of cuda.cpp and of all kernels, where the library was built without them.
+// In the place of cuda.cpp and of all kernels, in the program `paligemma` and in a library that was built without
+// them.
 #include <stdexcept>
 
 #include "cuda/core/device.h"
@@ -12,6 +13,8 @@ std::vector<DeviceInfo> devices() { return {}; }
 bool is_emulated() { return false; }
 
 }  // namespace cuda
+
+bool has_cuda() { return false; }
 
 std::unique_ptr<const AnyPipeline> open_cuda(int, const PipelineOptions&) {
   throw std::runtime_error(cuda::device_problem());

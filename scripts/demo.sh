@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the program, and asks the model that comes with it one question of each
-# kind. Only questions and answers are on stdout; pictures with boxes and masks go to build/demo.
+# Installs what is missing, builds the program (without kernels for a GPU, which scripts/test.sh builds), and
+# asks the model that comes with it one question of each kind. Only questions and answers are on stdout;
+# pictures with boxes and masks go to build/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

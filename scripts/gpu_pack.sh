@@ -14,7 +14,7 @@ most_mib=60
 shopt -s nullglob
 programs=("$build"/tests/gpu_*_test "$build"/bench/cuda_*_bench)
 [ ${#programs[@]} -gt 0 ] || { echo "$build holds no program for a GPU: was there an nvcc?" >&2; exit 1; }
-programs+=("$build/paligemma")
+programs+=("$build"/paligemma{,_cuda})  # the first goes on as the second
 
 rm -rf "$pack" "$pack.tar.gz"
 mkdir -p "$pack"/{bin,lib,scripts,tools,tests,models,examples}

@@ -10,7 +10,9 @@ cmake --install build/cpu --prefix "$prefix" >/dev/null
 cmake -S examples/library -B "$prefix/example" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
 cmake --build "$prefix/example"
 "$prefix/example/caption" "$prefix/share/paligemma/models/tiny" examples/pictures/scene.png
-"$prefix/bin/paligemma" caption examples/pictures/scene.png
+for device in cpu emulated; do
+  "$prefix/bin/paligemma" caption examples/pictures/scene.png --device "$device"
+done
 
 # Nothing of that project changes. The flags are build/cpu's, so that ccache has all objects.
 cat >"$prefix/CMakeLists.txt" <<END

@@ -265,7 +265,7 @@ TEST_F(Traced, EmulatedKernelsHaveTapsToo) {
   run(question_);
   const auto expected = names_of(lane_of(trace(), kModel));
   const Ran ran =
-      run_emulated(words() + question_ + std::vector<std::string>{"--device", "emulated"});
+      run_program(words() + question_ + std::vector<std::string>{"--device", "emulated"});
   ASSERT_EQ(ran.exit_code, 0) << ran;
   EXPECT_EQ(names_of(lane_of(trace(), kModel)), expected);
   EXPECT_EQ(trace()["otherData"]["executor"], "cuda");

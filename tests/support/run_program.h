@@ -114,7 +114,7 @@ inline Ran run_program(std::vector<std::string> arguments, const Surroundings& a
   return run_command(std::move(arguments), around);
 }
 
-// The same program with emulated kernels.
+// As which it goes on for --device emulated.
 inline Ran run_emulated(std::vector<std::string> arguments, const Surroundings& around = {}) {
   arguments.insert(arguments.begin(), program() + "_emulated");
   return run_command(std::move(arguments), around);
