@@ -13,7 +13,7 @@
 #include "tensor/numbers.h"
 #include "tensor/view.h"
 
-#if defined(__x86_64__)
+#if defined(__F16C__)
 #include <immintrin.h>
 #endif
 

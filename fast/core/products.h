@@ -12,6 +12,10 @@
 
 #include "fast/core/lanes.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace paligemma {
 namespace {
 
