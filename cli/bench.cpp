@@ -3,11 +3,11 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "engine/devices.h"
 #include "fast/paligemma/measure.h"
 #include "paligemma/pipeline.h"
+#include "tensor/json.h"
 
 namespace paligemma::cli {
 namespace {
@@ -52,7 +52,7 @@ int run_bench(const Options& options) {
                 {"prefill", json_of(m.prefill)},
                 {"decode", json_of(m.decode)},
                 {"decode0", json_of(m.decode0)}});
-    std::cout << all.indented() << "\n";
+    std::cout << all.text() << "\n";
     return 0;
   }
   std::printf("%s, weights %s, kernels %s (%s), %d threads\n", found.id.c_str(), m.dtype.c_str(),

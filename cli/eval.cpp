@@ -9,11 +9,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "engine/devices.h"
 #include "processing/segmentation.h"
 #include "tensor/errors.h"
+#include "tensor/json.h"
 #include "world/render.h"
 #include "world/scores.h"
 

@@ -6,9 +6,9 @@
 #include <map>
 
 #include "cli/commands.h"
-#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "paligemma/checkpoint.h"
+#include "tensor/json.h"
 
 namespace paligemma::cli {
 namespace {

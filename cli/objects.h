@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/json.h"
 #include "processing/detections.h"
 #include "processing/segmentation.h"
+#include "tensor/json.h"
 
 namespace paligemma::cli {
 

@@ -2,10 +2,10 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "cli/json.h"
 #include "cli/model_folder.h"
 #include "paligemma/config.h"
 #include "processing/tokenizer.h"
+#include "tensor/json.h"
 
 namespace paligemma::cli {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/json.h"
 #include "paligemma/generate.h"
 #include "processing/tokenizer.h"
+#include "tensor/json.h"
 
 namespace paligemma::cli {
 

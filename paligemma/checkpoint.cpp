@@ -39,17 +39,17 @@ std::vector<fs::path> weight_files(const fs::path& path) {
   const fs::path index = path / "model.safetensors.index.json";
   if (is_there(single) || !is_there(index)) return {single};
 
-  const auto json = parse_json_object(MappedFile(index).text(), index.string());
-  if (!json.contains("weight_map") || !json["weight_map"].is_object()) {
+  const JsonFields fields(MappedFile(index).text(), index.string());
+  if (!fields.is_object("weight_map")) {
     throw ModelFileError(index.string() + ": has no weight_map");
   }
+  const JsonFields shards = fields.object("weight_map");
   std::set<fs::path> files;
-  for (const auto& [name, shard] : json["weight_map"].items()) {
+  for (const std::string& name : shards.names()) {
     // A plain name: an index must not lead out of its folder.
-    const fs::path file_name = shard.is_string() ? shard.get<std::string>() : "";
+    const fs::path file_name = shards.text(name, "");
     if (file_name.empty() || file_name != file_name.filename() || file_name == "..") {
-      throw ModelFileError(index.string() + ": tensor " + name + ": " + shard.dump() +
-                           " is not a file name");
+      shards.fail(name, "\"" + file_name.string() + "\" is not a file name");
     }
     if (!is_there(path / file_name)) {
       throw ModelFileError(index.string() + ": tensor " + name + " is in " + file_name.string() +

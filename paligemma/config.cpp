@@ -13,7 +13,6 @@
 namespace paligemma {
 namespace {
 
-using nlohmann::json;
 using Fields = JsonFields;
 
 constexpr Index kMaxWidth = 1 << 20;
@@ -66,15 +65,15 @@ std::vector<Index> windows(const Fields& fields, Index layers) {
     for (Index i = 0; i < layers; i += 2) window[i] = size;
     return window;
   }
-  const json& types = fields["layer_types"];
-  if (!types.is_array() || static_cast<Index>(types.size()) != layers) {
+  const auto types = fields.texts("layer_types");
+  if (static_cast<Index>(types.size()) != layers) {
     fields.fail("layer_types", "must name " + std::to_string(layers) + " layers");
   }
   for (Index i = 0; i < layers; ++i) {
     if (types[i] == "sliding_attention") {
       window[i] = size;
     } else if (types[i] != "full_attention") {
-      fields.fail("layer_types", types[i].dump() + " is not supported");
+      fields.fail("layer_types", "\"" + types[i] + "\" is not supported");
     }
   }
   return window;
@@ -139,49 +138,40 @@ gemma::DecoderShape text_shape(const Fields& fields) {
 void add_end_tokens(const Fields& fields, std::set<TokenId>& end_tokens) {
   const char* name = "eos_token_id";
   if (!fields.has(name)) return;
-  const json ids = fields[name].is_array() ? fields[name] : json::array({fields[name]});
-  for (const json& id : ids) {
-    if (!id.is_number_integer() || id < 0 || id >= kMaxVocabulary) {
-      fields.fail(name, id.dump() + " is not a token id");
-    }
-    end_tokens.insert(id.get<TokenId>());
-  }
+  constexpr Index kLast = kMaxVocabulary - 1;
+  const auto ids = fields.is_list(name) ? fields.whole_numbers(name, kLast)
+                                        : std::vector{fields.whole(name, kLast)};
+  for (const Index id : ids) end_tokens.insert(static_cast<TokenId>(id));
 }
 
 std::array<float, 3> per_channel(const Fields& fields, const char* name,
                                  std::array<float, 3> absent) {
   if (!fields.has(name)) return absent;
-  const json& values = fields[name];
-  const auto usable = [](const json& v) {
-    return v.is_number() && std::abs(v.get<double>()) <= 1e6;
-  };
-  if (!values.is_array() || values.size() != 3 ||
-      !std::all_of(values.begin(), values.end(), usable)) {
-    fields.fail(name, "must be three numbers");
-  }
-  return values.get<std::array<float, 3>>();
+  const auto values = fields.numbers(name, -1e6, 1e6);
+  if (values.size() != 3) fields.fail(name, "must be three numbers");
+  std::array<float, 3> channels{};
+  std::transform(values.begin(), values.end(), channels.begin(),
+                 [](double value) { return static_cast<float>(value); });
+  return channels;
 }
 
 void read_preprocessor(const Fields& fields, Config& config) {
   if (fields.has("resample")) {
-    const json& filter = fields["resample"];
-    if (filter != 2 && filter != 3) fields.fail("resample", filter.dump() + " is neither 2 nor 3");
+    const Index filter = fields.whole("resample", 3);
+    if (filter < 2) fields.fail("resample", "is neither 2 nor 3");
     config.resample = filter == 2 ? ResampleFilter::bilinear : ResampleFilter::bicubic;
   }
   for (const char* step : {"do_resize", "do_rescale", "do_normalize"}) {
     fields.refuse_unless(step, true);
   }
   PixelScale& scale = config.pixel_scale;
-  if (fields.has("rescale_factor")) {
-    fields.number("rescale_factor", 0, 0, 1);
-    scale.rescale = fields["rescale_factor"].get<double>();
-  }
+  if (fields.has("rescale_factor")) scale.rescale = fields.number("rescale_factor", 0.0, 1.0);
   scale.mean = per_channel(fields, "image_mean", scale.mean);
   scale.std = per_channel(fields, "image_std", scale.std);
   for (float std : scale.std) {
     if (std == 0) fields.fail("image_std", "must not be 0");
   }
-  if (fields.has("size") && fields["size"].is_object()) {
+  if (fields.is_object("size")) {
     const Fields size = fields.object("size");
     for (const char* side : {"height", "width"}) {
       if (size.size(side, config.vision.image_size, kMaxImageSize) != config.vision.image_size) {
@@ -198,17 +188,16 @@ MappedFile opened(const std::filesystem::path& path) {
   return file;
 }
 
-json object_in(const std::filesystem::path& path) {
-  return parse_json_object(opened(path).text(), path.string());
+Fields fields_in(const std::filesystem::path& path) {
+  return Fields(opened(path).text(), path.string());
 }
 
 }  // namespace
 
 Config parse_config(std::string_view text, const std::string& where) {
   Config config;
-  const json object = parse_json_object(text, where);
-  config.json = object.dump();
-  const Fields top(object, where);
+  const Fields top(text, where);
+  config.json = top.all();
   if (top.text("model_type", "") != "paligemma") {
     top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
   }
@@ -220,13 +209,8 @@ Config parse_config(std::string_view text, const std::string& where) {
   // The published files say image_token_index, later releases image_token_id.
   const char* image = top.has("image_token_index") ? "image_token_index" : "image_token_id";
   if (!top.has(image)) top.fail("image_token_index", "missing");
-  const json& id = top[image];
   // It may stand right behind the table's rows, since it is never looked up.
-  if (!id.is_number_integer() || id < 0 || id > config.text.vocabulary) {
-    top.fail(image, id.dump() + " does not fit the " + std::to_string(config.text.vocabulary) +
-                        " rows of text_config.vocab_size");
-  }
-  config.image_token = id.get<TokenId>();
+  config.image_token = static_cast<TokenId>(top.whole(image, config.text.vocabulary));
   add_end_tokens(top, config.end_tokens);
   add_end_tokens(top.object("text_config"), config.end_tokens);
   return config;
@@ -241,20 +225,15 @@ std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
 Config read_config(const std::filesystem::path& folder) {
   const auto main_file = folder / "config.json", generation = folder / "generation_config.json";
   Config config = parse_config(opened(main_file).text(), main_file.string());
-  if (is_there(generation)) {
-    const json object = object_in(generation);
-    add_end_tokens(Fields(object, generation.string()), config.end_tokens);
-  }
+  if (is_there(generation)) add_end_tokens(fields_in(generation), config.end_tokens);
 
   // Later releases save the picture's part inside processor_config.json.
   const auto preprocessor = folder / "preprocessor_config.json";
   const auto processor = folder / "processor_config.json";
   if (is_there(preprocessor)) {
-    const json object = object_in(preprocessor);
-    read_preprocessor(Fields(object, preprocessor.string()), config);
+    read_preprocessor(fields_in(preprocessor), config);
   } else if (is_there(processor)) {
-    const json object = object_in(processor);
-    const Fields fields(object, processor.string());
+    const Fields fields = fields_in(processor);
     if (fields.has("image_processor")) read_preprocessor(fields.object("image_processor"), config);
   }
   return config;

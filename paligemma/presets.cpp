@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
+
+#include "tensor/json.h"
 
 namespace paligemma {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::array<Preset, 12> kPresets{{{"paligemma-3b-224", "gemma-2b", 224},
                                            {"paligemma-3b-448", "gemma-2b", 448},
@@ -45,51 +45,52 @@ const auto& named(const Rows& rows, std::string_view name) {
 
 std::span<const Preset> presets() { return kPresets; }
 
-json preset_json(std::string_view name) {
+std::string preset_json(std::string_view name) {
   const Preset& preset = named(kPresets, name);
   const TextSize& size = named(kTextSizes, preset.text);
   const bool gemma2 = preset.text.starts_with("gemma2");
 
-  json text = {{"model_type", gemma2 ? "gemma2" : "gemma"},
-               {"vocab_size", 257216},
-               {"hidden_size", size.width},
-               {"intermediate_size", size.mlp_width},
-               {"num_hidden_layers", size.layers},
-               {"num_attention_heads", size.heads},
-               {"num_key_value_heads", size.kv_heads},
-               {"head_dim", size.head_size},
-               {"max_position_embeddings", 8192},
-               {"rms_norm_eps", 1e-6},
-               {"rope_theta", 10000.0},
-               {"hidden_act", "gelu_pytorch_tanh"}};
+  std::vector<Field> text{{"model_type", gemma2 ? "gemma2" : "gemma"},
+                          {"vocab_size", 257216},
+                          {"hidden_size", size.width},
+                          {"intermediate_size", size.mlp_width},
+                          {"num_hidden_layers", size.layers},
+                          {"num_attention_heads", size.heads},
+                          {"num_key_value_heads", size.kv_heads},
+                          {"head_dim", size.head_size},
+                          {"max_position_embeddings", 8192},
+                          {"rms_norm_eps", 1e-6},
+                          {"rope_theta", 10000.0},
+                          {"hidden_act", "gelu_pytorch_tanh"}};
   if (gemma2) {
-    text.update({{"hidden_activation", "gelu_pytorch_tanh"},
-                 {"query_pre_attn_scalar", size.query_scalar},
-                 {"attn_logit_softcapping", 50.0},
-                 {"final_logit_softcapping", 30.0},
-                 {"sliding_window", 4096},
-                 {"eos_token_id", {1, 107}}});
+    text.insert(text.end(), {{"hidden_activation", "gelu_pytorch_tanh"},
+                             {"query_pre_attn_scalar", size.query_scalar},
+                             {"attn_logit_softcapping", 50.0},
+                             {"final_logit_softcapping", 30.0},
+                             {"sliding_window", 4096},
+                             {"eos_token_id", array({1, 107})}});
   }
-  const json vision = {{"model_type", "siglip_vision_model"},
-                       {"image_size", preset.image_size},
-                       {"patch_size", 14},
-                       {"hidden_size", 1152},
-                       {"intermediate_size", 4304},
-                       {"num_attention_heads", 16},
-                       {"num_hidden_layers", 27},
-                       {"layer_norm_eps", 1e-6},
-                       {"hidden_act", "gelu_pytorch_tanh"},
-                       {"vision_use_head", false}};
-  return {{"model_type", "paligemma"},
-          {"architectures", {"PaliGemmaForConditionalGeneration"}},
-          {"image_token_index", 257152},
-          {"bos_token_id", 2},
-          {"eos_token_id", 1},
-          {"pad_token_id", 0},
-          {"projection_dim", size.width},
-          {"tie_word_embeddings", true},
-          {"text_config", text},
-          {"vision_config", vision}};
+  const std::vector<Field> vision{{"model_type", "siglip_vision_model"},
+                                  {"image_size", preset.image_size},
+                                  {"patch_size", 14},
+                                  {"hidden_size", 1152},
+                                  {"intermediate_size", 4304},
+                                  {"num_attention_heads", 16},
+                                  {"num_hidden_layers", 27},
+                                  {"layer_norm_eps", 1e-6},
+                                  {"hidden_act", "gelu_pytorch_tanh"},
+                                  {"vision_use_head", false}};
+  return object({{"model_type", "paligemma"},
+                 {"architectures", array({"PaliGemmaForConditionalGeneration"})},
+                 {"image_token_index", 257152},
+                 {"bos_token_id", 2},
+                 {"eos_token_id", 1},
+                 {"pad_token_id", 0},
+                 {"projection_dim", size.width},
+                 {"tie_word_embeddings", true},
+                 {"text_config", object(text)},
+                 {"vision_config", object(vision)}})
+      .text();
 }
 
 }  // namespace paligemma

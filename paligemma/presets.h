@@ -4,8 +4,8 @@
 // the configuration files of the published checkpoints. Read next: paligemma/weights.h.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "paligemma/config.h"
@@ -21,6 +21,6 @@ struct Preset {
 std::span<const Preset> presets();
 
 // The preset's config.json, with every field written out. Throws ContractError for an unknown name.
-nlohmann::json preset_json(std::string_view name);
+std::string preset_json(std::string_view name);
 
 }  // namespace paligemma

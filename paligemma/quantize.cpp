@@ -1,9 +1,9 @@
 #include "paligemma/quantize.h"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "tensor/json.h"
 #include "tensor/paths.h"
 
 namespace paligemma {
@@ -59,8 +59,9 @@ class Writer {
  private:
   // Padded, so that blocks are aligned.
   std::string header() {
-    nlohmann::ordered_json json = {{"__metadata__", {{"format", "pt"}}}};
-    if (!checkpoint_.trained()) json["__metadata__"]["trained"] = "false";
+    std::vector<Field> metadata{{"format", "pt"}};
+    if (!checkpoint_.trained()) metadata.push_back({"trained", "false"});
+    std::vector<Field> fields{{"__metadata__", object(metadata)}};
     all_ = 0;
     for (const ExpectedTensor& tensor : tensors_) {
       const bool blocks = is_text_matrix(tensor);
@@ -68,10 +69,11 @@ class Writer {
       if (blocks) shape = {shape[0], blocks_of(shape[1]), Index{sizeof(Block)}};
       const std::size_t begin = all_;
       all_ += bytes_of(shape, blocks ? 1 : sizeof(bf16));
-      json[tensor.name] = {
-          {"dtype", blocks ? "U8" : "BF16"}, {"shape", shape}, {"data_offsets", {begin, all_}}};
+      fields.push_back({tensor.name, object({{"dtype", blocks ? "U8" : "BF16"},
+                                             {"shape", array_of(shape)},
+                                             {"data_offsets", array({begin, all_})}})});
     }
-    std::string text = json.dump();
+    std::string text = object(fields).text();
     text.append((64 - (text.size() + 8) % 64) % 64, ' ');
     return text;
   }

@@ -1,7 +1,9 @@
 #include "tensor/json.h"
 
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
-#include <vector>
 
 #include "tensor/errors.h"
 
@@ -9,7 +11,9 @@ namespace paligemma {
 
 using nlohmann::json;
 
-json parse_json_object(std::string_view text, const std::string& where) {
+namespace {
+
+json parsed_object(std::string_view text, const std::string& where) {
   constexpr int kMaxDepth = 32;
   std::vector<std::set<std::string>> keys;  // of each object that is open
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
@@ -30,56 +34,180 @@ json parse_json_object(std::string_view text, const std::string& where) {
   }
 }
 
-bool JsonFields::has(const char* name) const {
-  return object_.contains(name) && !object_[name].is_null();
+// Kinds of values: what one holds, or nothing if it is of another kind.
+struct Whole {
+  Index min, max;
+  std::optional<Index> of(const json& value) const {
+    if (!value.is_number_unsigned()) return std::nullopt;
+    const auto number = value.get<std::uint64_t>();
+    if (number < static_cast<std::uint64_t>(min) || number > static_cast<std::uint64_t>(max)) {
+      return std::nullopt;
+    }
+    return static_cast<Index>(number);
+  }
+  std::string name() const {
+    return "a whole number from " + std::to_string(min) + " to " + std::to_string(max);
+  }
+};
+
+struct Number {
+  double min, max;
+  std::optional<double> of(const json& value) const {
+    if (!value.is_number()) return std::nullopt;
+    const auto number = value.get<double>();
+    return number >= min && number <= max ? std::optional(number) : std::nullopt;
+  }
+  std::string name() const {
+    return "a number from " + std::to_string(min) + " to " + std::to_string(max);
+  }
+};
+
+struct Flag {
+  std::optional<bool> of(const json& value) const {
+    return value.is_boolean() ? std::optional(value.get<bool>()) : std::nullopt;
+  }
+  std::string name() const { return "true or false"; }
+};
+
+struct Text {
+  std::optional<std::string> of(const json& value) const {
+    return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+  }
+  std::string name() const { return "a text"; }
+};
+
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-bool JsonFields::is_null(const char* name) const {
-  return object_.contains(name) && object_[name].is_null();
+}  // namespace
+
+JsonFields::JsonFields(std::string_view text, std::string where)
+    : object_(std::make_shared<const json>(parsed_object(text, where))), where_(std::move(where)) {}
+
+JsonFields::JsonFields(std::shared_ptr<const json> object, std::string where)
+    : object_(std::move(object)), where_(std::move(where)) {}
+
+bool JsonFields::has(const std::string& name) const {
+  return object_->contains(name) && !(*object_)[name].is_null();
 }
 
-void JsonFields::fail(const char* name, const std::string& problem) const {
+bool JsonFields::is_null(const std::string& name) const {
+  return object_->contains(name) && (*object_)[name].is_null();
+}
+
+bool JsonFields::is_object(const std::string& name) const {
+  return has(name) && (*object_)[name].is_object();
+}
+
+bool JsonFields::is_list(const std::string& name) const {
+  return has(name) && (*object_)[name].is_array();
+}
+
+bool JsonFields::is_text(const std::string& name) const {
+  return has(name) && (*object_)[name].is_string();
+}
+
+std::vector<std::string> JsonFields::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object_->items()) names.push_back(name);
+  return names;
+}
+
+std::string JsonFields::all() const { return object_->dump(); }
+
+void JsonFields::fail(const std::string& name, const std::string& problem) const {
   throw ModelFileError(where_ + "." + name + ": " + problem);
 }
 
-Index JsonFields::size(const char* name, Index absent, Index max) const {
-  if (!has(name)) return absent;
-  const json& value = object_[name];
-  if (!value.is_number_integer() || value < 1 || value > max) {
-    fail(name, value.dump() + " is not a size from 1 to " + std::to_string(max));
+template <class Kind>
+auto JsonFields::value(const std::string& name, const Kind& kind) const {
+  if (!has(name)) fail(name, "missing");
+  const json& value = (*object_)[name];
+  const auto found = kind.of(value);
+  if (!found) fail(name, value.dump() + " is not " + kind.name());
+  return *found;
+}
+
+template <class Kind>
+auto JsonFields::list(const std::string& name, const Kind& kind) const {
+  if (!is_list(name)) fail(name, "missing, or not a list");
+  std::vector<typename decltype(kind.of(*object_))::value_type> values;
+  for (const json& value : (*object_)[name]) {
+    const auto found = kind.of(value);
+    if (!found) fail(name, value.dump() + " is not " + kind.name());
+    values.push_back(*found);
   }
-  return value.get<Index>();
+  return values;
 }
 
-float JsonFields::number(const char* name, float absent, float min, float max) const {
-  if (!has(name)) return absent;
-  const json& value = object_[name];
-  if (!value.is_number() || !(value.get<double>() >= min) || !(value.get<double>() <= max)) {
-    fail(name, value.dump() + " is not a number from " + std::to_string(min) + " to " +
-                   std::to_string(max));
-  }
-  return value.get<float>();
+Index JsonFields::size(const std::string& name, Index absent, Index max) const {
+  return has(name) ? value(name, Whole{1, max}) : absent;
 }
 
-bool JsonFields::flag(const char* name, bool absent) const {
-  if (!has(name)) return absent;
-  if (!object_[name].is_boolean()) fail(name, object_[name].dump() + " is not true or false");
-  return object_[name].get<bool>();
+float JsonFields::number(const std::string& name, float absent, float min, float max) const {
+  return has(name) ? static_cast<float>(value(name, Number{min, max})) : absent;
 }
 
-std::string JsonFields::text(const char* name, const std::string& absent) const {
-  if (!has(name)) return absent;
-  if (!object_[name].is_string()) fail(name, object_[name].dump() + " is not a text");
-  return object_[name].get<std::string>();
+double JsonFields::number(const std::string& name, double min, double max) const {
+  return value(name, Number{min, max});
 }
 
-JsonFields JsonFields::object(const char* name) const {
-  if (!has(name) || !object_[name].is_object()) fail(name, "missing, or not an object");
-  return JsonFields(object_[name], where_ + "." + name);
+bool JsonFields::flag(const std::string& name, bool absent) const {
+  return has(name) ? value(name, Flag()) : absent;
 }
 
-void JsonFields::refuse_unless(const char* name, bool supported_value) const {
+std::string JsonFields::text(const std::string& name) const { return value(name, Text()); }
+
+std::string JsonFields::text(const std::string& name, const std::string& absent) const {
+  return has(name) ? text(name) : absent;
+}
+
+Index JsonFields::whole(const std::string& name, Index max) const {
+  return value(name, Whole{0, max});
+}
+
+std::vector<Index> JsonFields::whole_numbers(const std::string& name, Index max) const {
+  return list(name, Whole{0, max});
+}
+
+std::vector<double> JsonFields::numbers(const std::string& name, double min, double max) const {
+  return list(name, Number{min, max});
+}
+
+std::vector<std::string> JsonFields::texts(const std::string& name) const {
+  return list(name, Text());
+}
+
+JsonFields JsonFields::object(const std::string& name) const {
+  return object(name, where_ + "." + name);
+}
+
+JsonFields JsonFields::object(const std::string& name, std::string where) const {
+  if (!is_object(name)) fail(name, "missing, or not an object");
+  return {std::shared_ptr<const json>(object_, &(*object_)[name]), std::move(where)};
+}
+
+void JsonFields::refuse_unless(const std::string& name, bool supported_value) const {
   if (flag(name, supported_value) != supported_value) fail(name, "not supported");
+}
+
+Json::Json(double number) : text_(text_of(number)) {}
+
+Json::Json(std::string_view text) : text_(text_of(text)) {}
+
+Json object(const std::vector<Field>& fields) {
+  std::string text = "{";
+  for (const auto& [name, value] : fields) {
+    text += (text.size() > 1 ? "," : "") + Json(name).text() + ":" + value.text();
+  }
+  return Json::of_text(text + "}");
+}
+
+Json array(const std::vector<Json>& values) {
+  std::string text = "[";
+  for (const Json& value : values) text += (text.size() > 1 ? "," : "") + value.text();
+  return Json::of_text(text + "]");
 }
 
 }  // namespace paligemma

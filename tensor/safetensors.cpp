@@ -16,8 +16,6 @@
 namespace paligemma {
 namespace {
 
-using nlohmann::json;
-
 static_assert(std::endian::native == std::endian::little && sizeof(std::size_t) == 8,
               "numbers are read as they lie in the file, which may be larger than 4 GiB");
 
@@ -57,50 +55,43 @@ std::string_view header_of(std::span<const std::byte> bytes, const std::string& 
           static_cast<std::size_t>(length)};
 }
 
-// A whole number that is not negative and fits an Index.
-Index whole(const json& value, const std::string& where) {
-  const bool fits =
-      value.is_number_unsigned() &&
-      value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
-  if (!fits) throw ModelFileError(where + ": " + value.dump() + " is not a size");
-  return value.get<Index>();
-}
-
-TensorEntry entry_of(const json& fields, std::span<const std::byte> data,
-                     const std::string& where) {
-  const auto is_array = [&](const char* key) {
-    return fields.contains(key) && fields[key].is_array();
+TensorEntry entry_of(const JsonFields& header, const std::string& name,
+                     std::span<const std::byte> data, const std::string& where) {
+  constexpr Index kMax = std::numeric_limits<Index>::max();
+  const auto need = [&](bool is_there) {
+    if (!is_there) throw ModelFileError(where + ": needs dtype, shape and two data_offsets");
   };
-  if (!fields.is_object() || !fields.contains("dtype") || !fields["dtype"].is_string() ||
-      !is_array("shape") || !is_array("data_offsets") || fields["data_offsets"].size() != 2) {
-    throw ModelFileError(where + ": needs dtype, shape and two data_offsets");
-  }
-  const auto dtype = dtype_named(fields["dtype"].get<std::string>());
-  if (!dtype) throw ModelFileError(where + ": unknown dtype " + fields["dtype"].dump());
+  need(header.is_object(name));
+  const JsonFields fields = header.object(name, where);
+  need(fields.is_text("dtype") && fields.is_list("shape") && fields.is_list("data_offsets"));
+  const auto offsets = fields.whole_numbers("data_offsets", kMax);
+  need(offsets.size() == 2);
+  const std::string type = fields.text("dtype");
+  const auto dtype = dtype_named(type);
+  if (!dtype) throw ModelFileError(where + ": unknown dtype \"" + type + "\"");
 
   // Step by step so that no product overflows, in whatever order sizes are multiplied: an axis of 0 hides none.
   TensorEntry entry{*dtype, {}, {}};
   Index product = size_of(*dtype);
-  for (const json& axis : fields["shape"]) {
-    entry.shape.push_back(whole(axis, where));
-    const Index length = std::max(entry.shape.back(), Index{1});
-    if (product > std::numeric_limits<Index>::max() / length) {
+  for (const Index axis : fields.whole_numbers("shape", kMax)) {
+    entry.shape.push_back(axis);
+    const Index length = std::max(axis, Index{1});
+    if (product > kMax / length) {
       throw ModelFileError(where + ": the shape " + shape_text(entry.shape) + " overflows");
     }
     product *= length;
   }
   const Index size = entry.count() * size_of(*dtype);
 
-  const Index begin = whole(fields["data_offsets"][0], where);
-  const Index end = whole(fields["data_offsets"][1], where);
+  const Index begin = offsets[0], end = offsets[1];
   if (begin > end || end > static_cast<Index>(data.size())) {
     throw ModelFileError(where + ": bytes " + std::to_string(begin) + " to " + std::to_string(end) +
                          " of " + std::to_string(data.size()));
   }
   if (end - begin != size) {
-    throw ModelFileError(where + ": " + fields["dtype"].get<std::string>() + " " +
-                         shape_text(entry.shape) + " takes " + std::to_string(size) +
-                         " bytes, the header gives it " + std::to_string(end - begin));
+    throw ModelFileError(where + ": " + type + " " + shape_text(entry.shape) + " takes " +
+                         std::to_string(size) + " bytes, the header gives it " +
+                         std::to_string(end - begin));
   }
   entry.bytes = data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
   return entry;
@@ -156,17 +147,14 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path)
   const std::string_view header = header_of(file_.bytes(), where);
   const auto data = file_.bytes().subspan(sizeof(std::uint64_t) + header.size());
 
-  const json object = parse_json_object(header, where);
-  for (const auto& [name, fields] : object.items()) {
-    if (name == "__metadata__") {
-      if (!fields.is_object()) throw ModelFileError(where + ": __metadata__ is not an object");
-      for (const auto& [key, value] : fields.items()) {
-        if (!value.is_string()) throw ModelFileError(where + ": __metadata__ holds texts only");
-        metadata_[key] = value.get<std::string>();
-      }
+  const JsonFields fields(header, where);
+  for (const std::string& name : fields.names()) {
+    if (name != "__metadata__") {
+      tensors_.emplace(name, entry_of(fields, name, data, where + ": tensor " + name));
       continue;
     }
-    tensors_.emplace(name, entry_of(fields, data, where + ": tensor " + name));
+    const JsonFields metadata = fields.object(name);
+    for (const std::string& key : metadata.names()) metadata_[key] = metadata.text(key);
   }
   check_layout(tensors_, data, where);
 }

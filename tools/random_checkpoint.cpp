@@ -114,7 +114,7 @@ void write_json(const fs::path& path, const json& object) {
 
 void write_checkpoint(const std::string& preset, const fs::path& out, bool sparse) {
   fs::create_directories(out);
-  const json config_json = preset_json(preset);
+  const json config_json = json::parse(preset_json(preset));
   write_json(out / "config.json", config_json);
   const auto tensors = expected_tensors(parse_config(config_json.dump(), preset));
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "paligemma/checkpoint.h"
 #include "paligemma/weights.h"
@@ -35,7 +36,7 @@ const std::map<std::string_view, Published> kPublished{
     {"paligemma2-28b-896", {947, 27'654'910'704, 27'654'615'792}}};
 
 Config config_of(std::string_view name, Index rows = 257216) {
-  auto json = preset_json(name);
+  auto json = nlohmann::json::parse(preset_json(name));
   json["text_config"]["vocab_size"] = rows;
   if (rows < 257216) json["image_token_index"] = rows;
   return parse_config(json.dump(), std::string(name));

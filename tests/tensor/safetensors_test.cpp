@@ -205,8 +205,8 @@ TEST_F(Safetensors, RefusesTowersOfBrackets) {
 }
 
 TEST_F(Safetensors, RefusesMetadataThatIsNotText) {
-  EXPECT_TRUE(holds(refusal(R"({"__metadata__":{"a":1}})"), "__metadata__", "texts"));
-  EXPECT_TRUE(holds(refusal(R"({"__metadata__":{"a":{}}})"), "__metadata__", "texts"));
+  EXPECT_TRUE(holds(refusal(R"({"__metadata__":{"a":1}})"), "__metadata__", "text"));
+  EXPECT_TRUE(holds(refusal(R"({"__metadata__":{"a":{}}})"), "__metadata__", "text"));
   EXPECT_TRUE(holds(refusal(R"({"__metadata__":["a"]})"), "__metadata__", "object"));
 }
 
@@ -250,10 +250,10 @@ TEST_F(Safetensors, RefusesSizesThatAreNotWholeNumbers) {
                            "9223372036854775808", "18446744073709551615"}) {
     const std::string text =
         std::string("{\"w\":{\"dtype\":\"U8\",\"shape\":[") + size + "],\"data_offsets\":[0,1]}}";
-    EXPECT_TRUE(holds(refusal(text, 1), "tensor w", "is not a size")) << size;
+    EXPECT_TRUE(holds(refusal(text, 1), "tensor w", "is not a whole number")) << size;
     const std::string offsets =
         std::string("{\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,") + size + "]}}";
-    EXPECT_TRUE(holds(refusal(offsets, 1), "tensor w", "is not a size")) << size;
+    EXPECT_TRUE(holds(refusal(offsets, 1), "tensor w", "is not a whole number")) << size;
   }
 }
 

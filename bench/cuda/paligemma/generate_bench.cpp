@@ -36,8 +36,7 @@ struct RandomWeights {
 };
 
 struct Whole {
-  Config config =
-      parse_config(preset_json("paligemma-3b-224").dump(), "the preset paligemma-3b-224");
+  Config config = parse_config(preset_json("paligemma-3b-224"), "the preset paligemma-3b-224");
   std::list<cuda::DeviceBuffer<bf16, 1>> memory;
   Model<Stream, DeviceWeights<bf16>> model = make();
   cuda::DeviceBuffer<float, 3> pixels =
