@@ -4,9 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/model_folder.h"
@@ -14,6 +12,7 @@
 #include "processing/segmentation.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"
+#include "tensor/mapped_file.h"
 #include "world/render.h"
 #include "world/scores.h"
 
@@ -21,7 +20,6 @@ namespace paligemma::cli {
 namespace {
 
 using namespace paligemma::world;
-using nlohmann::json;
 
 constexpr int kBaselineScenes = 10000;
 
@@ -44,24 +42,21 @@ std::vector<Examination> drawn_here(Split split, std::int64_t count) {
 }
 
 std::vector<Examination> drawn_elsewhere(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "scenes.json");
-  if (!file) throw NotFoundError((folder / "scenes.json").string() + ": cannot be read");
+  const std::filesystem::path path = folder / "scenes.json";
+  const JsonFields file(MappedFile(path).text(), path.string());
   std::vector<Examination> all;
-  for (const json& scene : json::parse(file)) {
+  for (const JsonFields& scene : file.objects("scenes")) {
     Truth truth;
-    for (const json& object : scene.at("objects")) {
-      const auto color = color_named(object.at("color").get<std::string>());
-      const auto shape = shape_named(object.at("shape").get<std::string>());
-      if (!color || !shape) {
-        throw std::runtime_error("scenes.json: no such color or shape in " + object.dump());
-      }
-      truth.things.push_back({*color, *shape, object.at("box")});
+    for (const JsonFields& object : scene.objects("objects")) {
+      const auto color = color_named(object.text("color"));
+      const auto shape = shape_named(object.text("shape"));
+      const auto box = object.numbers("box", 0, kCanvas);
+      if (!color || !shape || box.size() != 4)
+        object.fail("color", "no such thing: " + object.all());
+      truth.things.push_back({*color, *shape, {box[0], box[1], box[2], box[3]}});
     }
     auto questions = all_questions(truth, all.size());
-    all.push_back({{},
-                   std::move(truth),
-                   std::move(questions),
-                   folder / scene.at("picture").get<std::string>()});
+    all.push_back({{}, std::move(truth), std::move(questions), folder / scene.text("picture")});
   }
   return all;
 }

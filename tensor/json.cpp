@@ -188,6 +188,16 @@ JsonFields JsonFields::object(const std::string& name, std::string where) const 
   return {std::shared_ptr<const json>(object_, &(*object_)[name]), std::move(where)};
 }
 
+std::vector<JsonFields> JsonFields::objects(const std::string& name) const {
+  if (!is_list(name)) fail(name, "missing, or not a list");
+  std::vector<JsonFields> objects;
+  for (const json& object : (*object_)[name]) {
+    if (!object.is_object()) fail(name, object.dump() + " is not an object");
+    objects.push_back({std::shared_ptr<const json>(object_, &object), where_ + "." + name});
+  }
+  return objects;
+}
+
 void JsonFields::refuse_unless(const std::string& name, bool supported_value) const {
   if (flag(name, supported_value) != supported_value) fail(name, "not supported");
 }

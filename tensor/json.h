@@ -44,6 +44,7 @@ class JsonFields {
   std::vector<Index> whole_numbers(const std::string& name, Index max) const;
   std::vector<double> numbers(const std::string& name, double min, double max) const;
   std::vector<std::string> texts(const std::string& name) const;
+  std::vector<JsonFields> objects(const std::string& name) const;
 
   // For features that would change the result and that are not supported.
   void refuse_unless(const std::string& name, bool supported_value) const;

@@ -21,7 +21,7 @@ const std::string kFolder = test::source_dir() + "/world/other/";
 
 json scenes() {
   std::ifstream file(kFolder + "scenes.json");
-  return json::parse(file);
+  return json::parse(file)["scenes"];
 }
 
 int distance(const std::uint8_t* a, const std::uint8_t* b) {

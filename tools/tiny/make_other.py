@@ -87,7 +87,7 @@ def main():
         subprocess.run(["rsvg-convert", "-o", FOLDER / name], input=svg.encode(), check=True)
         scenes.append(dict(picture=name, objects=objects))
     lines = ",\n".join("  " + json.dumps(s) for s in scenes)
-    (FOLDER / "scenes.json").write_text(f"[\n{lines}\n]\n")
+    (FOLDER / "scenes.json").write_text(f'{{"scenes": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":
