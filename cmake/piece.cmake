@@ -1,12 +1,14 @@
 # pg_piece(leaf gemma/rms_norm) builds one piece from the files that carry its name:
 #
 #   gemma/rms_norm.{h,cpp}             the reference           target gemma_rms_norm
-#   tests/gemma/rms_norm_test.cpp      its test                ctest --preset cpu -R gemma/rms_norm
+#   tests/gemma/rms_norm_test.cpp      its test                target gemma_rms_norm_test
 #   bench/gemma/rms_norm_bench.cpp     its benchmark           build/cpu/bench/gemma_rms_norm_bench
 #   docs/gemma/rms_norm.md             its page                must exist
 #   diagrams/gemma/rms_norm.svg        its diagram             must exist for a leaf
 #   fast/gemma/rms_norm.{h,cpp}        its fast version        tests/fast/gemma/rms_norm_test.cpp
 #   cuda/gemma/rms_norm.{h,cu}         its kernels             cmake/cuda.cmake
+#
+# The target check_gemma_rms_norm builds all tests of the piece, and runs them.
 #
 # The objects of all pieces together are one archive, which the tests link.
 function(pg_piece kind path)
@@ -192,6 +194,19 @@ function(pg_discover_tests target prefix seconds)
     "env;OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=2;MALLOC_PERTURB_=128;prlimit;--cpu=${seconds}:")
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 100 TEST_PREFIX ${prefix}:
     PROPERTIES TIMEOUT ${timeout} ${ARGN})
+  pg_check(${prefix} ${target})
+endfunction()
+
+# check_gemma_rms_norm builds and runs gemma/rms_norm's test, its fast version's, and its kernels', emulated, checked
+# and for the GPU: whatever is named gemma/rms_norm:case behind fast/, cuda/ and the kind of kernels.
+function(pg_check prefix target)
+  string(REGEX REPLACE "^(fast|(emulated|checked|gpu)/cuda)/" "" path ${prefix})
+  string(REPLACE "/" "_" check check_${path})
+  if(NOT TARGET ${check})
+    add_custom_target(${check} USES_TERMINAL VERBATIM COMMAND ${CMAKE_CTEST_COMMAND}
+      --test-dir ${PROJECT_BINARY_DIR} --output-on-failure --no-tests=error -R "(^|/)${path}:")
+  endif()
+  add_dependencies(${check} ${target})
 endfunction()
 
 # The test tests/<path>_test.cpp. A case may take 120 seconds, or as many as are given.
