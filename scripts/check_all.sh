@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is too slow for every push: what .ci/run does, a build by clang, all deliberate
+# Everything that is too slow for every push: what .ci/run does, a build by clang, new pieces, all deliberate
 # faults, a comparison with transformers over many random checkpoints, a 64-bit ARM compilation,
 # longer fuzzing, and a full-size random 3B. Takes about an hour and 12 GB of disk; needs PyPI for
 # the comparison.
@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 .ci/run
 cmake --preset clang  # it warns of other things than g++, in tests too
 cmake --build --preset clang
+tests/new_piece_test.sh c++ --build
 tests/mutations/run.py
 scripts/fuzz.sh 300
 scripts/thread_sanitizer.sh

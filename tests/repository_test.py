@@ -17,6 +17,7 @@
 - No file of code is longer than 300 lines; nothing calls exit, asks the file system so that it may throw, or
   uses -ffast-math.
 - The GPUs of cuda/core/measured.h are those of docs/cuda/results.
+- No file says TODO (scripts/new_piece.sh writes it where a new piece has something to say).
 - A piece that has one file under cuda/ has its header, kernels and test there, and kernels are started by
   launch alone and do not ask for whom they are compiled.
 """
@@ -80,7 +81,7 @@ def check_pieces():
             if (ROOT / f"fast/{path}.cpp").is_file():
                 wanted.append(f"tests/mutations/fast/{path}.txt")
         for name in wanted:
-            if not (ROOT / name).is_file() or text_of(name).strip() in ("", "TODO", "<svg/>"):
+            if not (ROOT / name).is_file() or text_of(name).strip() in ("", "<svg/>"):
                 problem(path, f"{name} is missing or empty")
     check_order(list(pieces))
     supports = " ".join(re.findall(r"pg_support_test\(([^)]*)\)", text_of("CMakeLists.txt"))).split()
@@ -180,6 +181,7 @@ def check_names():
     file = re.compile(rf"(?<![\w/.$<-])(?:{folders})/[\w./-]*\w\.(?:{kinds})(?:\.in)?"
                       r"(?!\.?\w|[/*{<])")
     tests = [name[len("tests/"):] for name in tracked("tests/*_test.*")]
+    checks = {"check_" + re.sub(r"^(?:fast|cuda)/|_test\..*", "", name).replace("/", "_") for name in tests}
     benches = {name[len("bench/"):-len(".cpp")].replace("/", "_")
                for name in tracked("bench/*_bench.cpp")}
     for name in tracked("*.h", "*.cpp", "*.cu", "*.md", "*.py", "*.sh", "*.cmake", "*CMakeLists.txt"):
@@ -193,6 +195,9 @@ def check_names():
         for path in re.findall(r"ctest --preset \w+ -R ([\w/]+)", text):
             if path != "repository" and not any(test.startswith(path) for test in tests):
                 problem(name, f"runs the test {path}, which is not there")
+        for targets in re.findall(r"--target((?: check_\w+)+)(?![\w$<])", text):
+            for target in {*targets.split()} - checks:
+                problem(name, f"builds {target}, which has no test")
         for place in re.findall(r"^// (?:.*\. )?Read next: (.*?)$(?=\n(?://)?\n|\n#)", text, re.M | re.S):
             targets = re.findall(r"[\w/]+\.\w+", place)
             if not targets or not all((ROOT / target).is_file() for target in targets):
@@ -262,6 +267,13 @@ def check_widths():
                 problem(f"{name}:{i}", f"has {len(line)} columns")
 
 
+def check_todos():
+    for name in tracked("*.h", "*.cpp", "*.cu", "*.md", "*.svg", "*.txt"):
+        for i, line in enumerate(text_of(name).splitlines(), 1):
+            if re.search(r"\bTODO\b(?!`)", line):
+                problem(f"{name}:{i}", line.strip())
+
+
 def check_measured():
     listed = re.search(r"kMeasured\{(.*?)\}", text_of("cuda/core/measured.h"), re.S)[1]
     pages = re.findall(r"/sm_(\d+)\.md", " ".join(tracked("docs/cuda/results/*")))
@@ -277,6 +289,7 @@ check_names()
 check_numbers()
 check_code()
 check_widths()
+check_todos()
 check_measured()
 problems += lists.problems()
 print("\n".join(problems) or "the repository keeps its rules")
