@@ -11,9 +11,9 @@ namespace {
 // Calls f(t) for T rows of D numbers, with all threads if that is worth waking them.
 template <class Function>
 inline void for_each_row(const Fast& on, Index T, Index D, const Function& f) {
-  constexpr Index kWorthAThread = 1 << 14, kAtATime = 1 << 12;  // numbers
+  constexpr Index kWorthAThread = 1 << 14;  // numbers
   for_each(
-      on, T, T * D > kWorthAThread, [&](Index t, int) { f(t); }, kAtATime / (D + 1) + 1);
+      on, T, T * D > kWorthAThread, [&](Index t, int) { f(t); }, even_share(on, T));
 }
 
 // Calls wide(d) for each whole register of a row, then single(d) for each number that is left.

@@ -38,7 +38,7 @@ class Threads {
   void run(Index n, Index grain, Work work, const void* context);
 
  private:
-  static constexpr std::chrono::microseconds kAwake{500};
+  static constexpr std::chrono::microseconds kAwake{1500};
 
   // The state of a loop is one number, so that entering, leaving and closing are one atomic step each: how
   // many threads are inside (without the caller), whether more may enter, and which loop it is.

@@ -109,7 +109,9 @@ void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
   const Index stride = (w.I + 31) / 32 * 16 + 16;
   auto* const x = static_cast<std::uint32_t*>(
       on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.T * stride) * sizeof(std::uint32_t)));
-  for_each(on, w.T, true, [&](Index t, int) { round_row(w.x + t * w.I, w.I, x + t * stride); });
+  for_each(
+      on, w.T, true, [&](Index t, int) { round_row(w.x + t * w.I, w.I, x + t * stride); },
+      even_share(on, w.T));
   by_panels<Bf16Product>(on, w, x, stride);
 }
 

@@ -13,12 +13,15 @@ namespace {
 template <class Rounded, class Weight>
 inline void round_rows(const Fast& on, const LinearWork<Weight>& w, Rounded* x) {
   const Index blocks = blocks_of(w.I);
-  for_each(on, w.T, w.T > kFewTokens, [&](Index t, int) {
-    for (Index b = 0; b < blocks; ++b) {
-      const Index i = b * kBlock;
-      x[t * blocks + b] = Rounded(w.x + t * w.I + i, w.I - i < kBlock ? w.I - i : kBlock);
-    }
-  });
+  for_each(
+      on, w.T, w.T > kFewTokens,
+      [&](Index t, int) {
+        for (Index b = 0; b < blocks; ++b) {
+          const Index i = b * kBlock;
+          x[t * blocks + b] = Rounded(w.x + t * w.I + i, w.I - i < kBlock ? w.I - i : kBlock);
+        }
+      },
+      even_share(on, w.T));
 }
 
 // ---- a few tokens ----------------------------------------------------------------------------------
