@@ -1,7 +1,7 @@
 // KV cache: the keys and values of every token so far, per layer, so that a new token computes only
 // its own.
 //
-//   keys, values  [layer][capacity, K, H]   of one sequence; rows 0 .. length-1 are filled
+//   keys, values  [layer][capacity, K, H]   of one sequence; between steps rows 0 .. length-1 are filled
 //   append        copies T new rows behind them; the keys are already turned by RoPE
 //
 // A cache holds several sequences, each as long as it is: other questions about a picture, other pictures,

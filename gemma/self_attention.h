@@ -5,7 +5,7 @@
 //   k = rope( linear(x) ),  v = linear(x)      [T, K, H], appended to the cache
 //   y = linear( attention(q, cached k, cached v) )
 //
-// The products are of all rows of a step, the rest is each sequence's own. No biases. The scale is
+// Linear layers run over all rows of a step, the rest for each segment by itself. No biases. The scale is
 // 1 / sqrt(H) in Gemma 1 and 1 / sqrt(query_pre_attn_scalar) in Gemma 2, which are equal in all sizes but the
 // largest. Gemma 2 caps the scores, and in every other layer looks back no further than a window.
 //

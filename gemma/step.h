@@ -1,10 +1,10 @@
 // A step: which tokens of which sequences the decoder computes at once.
 //
-//   Segment{sequence, 0, 264, 264}      a picture and its prompt, seen both ways
+//   Segment{sequence, 0, 264, 264}      a picture and its prompt, which see one another both ways
 //   Segment{sequence, 264, 1, 264}      a token of the answer
 //
-// The rows of all segments stand one behind the other: nothing is padded, and one sequence is a list of
-// one.
+// The rows of all segments stand one behind the other: nothing is padded, and a single sequence is a list
+// of one segment.
 //
 // Read next: gemma/kv_cache.h, gemma/decoder.h.
 #pragma once
@@ -25,7 +25,7 @@ struct Segment {
   Index prefix;
 };
 
-// Borrows its segments.
+// Borrows its segments: a Step made of a temporary must not be kept.
 struct Step {
   std::span<const Segment> segments;
 

@@ -1,8 +1,8 @@
-// What attention adds to the score of a key for how far it stands from the query.
+// A bias that attention adds to each score, by the distance between the key and the query.
 //
 //   d         = s - (first_query + t)          the key's distance: below 0 it stands before the query
 //   bias[n,d] = -slope[n] |d|                  a slope: ALiBi
-//             + table[n, d - first_distance]   a table: T5's buckets, or a small network's answers
+//             + table[n, d - first_distance]   a table: T5's buckets, or what a small MLP says
 //
 //   slope  [N]              of each head
 //   table  [N, distances]   of each head, from first_distance on; what is beyond either end takes the
