@@ -1,6 +1,6 @@
-// Lanes: as many floats as one register holds, for which the compiler has the instructions of whatever
-// processor a file is compiled for. The operators + - * work on all lanes at once, and a * b + c becomes
-// one multiply-add where there is one.
+// Lanes: a register's worth of floats, as a vector type of the compiler, for whatever instruction set a file is
+// compiled for. The operators + - * work on all lanes at once, and a * b + c becomes one multiply-add where
+// the processor has it.
 //
 // What kernels call is in an unnamed namespace or always inlined, and nothing of the standard library: a
 // function compiled for a newer processor must not be the one that the linker gives to all.
@@ -45,7 +45,7 @@ template <class V, class T>
 inline void store(T* p, V v) {
   std::memcpy(p, &v, sizeof v);
 }
-// Asks for what a stream will read a page later, into the second cache.
+// Prefetches into L2 what a stream will read a page later.
 inline void fetch_ahead(const void* p) {
   __builtin_prefetch(static_cast<const char*>(p) + 4096, 0, 2);
 }
@@ -99,7 +99,7 @@ inline float max_of(Lanes v) {
 }
 inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
 
-// The number of lane k is that of lane i of row k: a square turned about its diagonal.
+// Transposes a square: lane k of row i becomes lane i of row k.
 template <int Distance, std::size_t... I>
 inline void exchange(Units& a, Units& b, std::index_sequence<I...>) {
   const Units below =

@@ -1,4 +1,4 @@
-// The instructions that products are made of, as often as the processor can: nothing is loaded.
+// The instructions that products are made of, at the highest rate: nothing is loaded.
 #pragma once
 
 #include <type_traits>
@@ -35,7 +35,7 @@ double peak(Index rounds) {
   return 2.0 * static_cast<double>(rounds) * kSums * kLanes * Product::kNumbers;
 }
 
-// One stream, with several sums so that nothing but memory is waited for.
+// One stream, with several sums, so that only memory limits it.
 double read(const std::byte* memory, Index bytes) {
   constexpr Index kStep = 8 * Index{sizeof(Units)};
   Units sum[8] = {};

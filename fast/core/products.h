@@ -1,13 +1,13 @@
-// The arithmetic of a product: what 32 bits hold, and the instruction that multiplies lanes of them and
-// adds to sums.
+// The arithmetic of a product: what 32 bits hold, and the instruction that multiplies them and adds to the
+// sums.
 //
 //   FloatProduct   1 float        multiply-add                      every processor
 //   Bf16Product    2 bf16         vdpbf16ps                         AVX-512 with BF16
-//   Int16Product   2 short ints   pmaddwd                           every processor: of 8-bit numbers
+//   Int16Product   2 short ints   pmaddwd                           every processor: for 8-bit numbers
 //   Int8Product    4 bytes        vpdpbusd, unsigned times signed   AVX-512 with VNNI
 //
 // kBf16Dot and kInt8Dot say which the including file's processor has. With PG_EMULATE_AVX512 both are
-// written out, so that all but the two instructions themselves is tested on any machine.
+// written out in C++, so that all but the two instructions themselves is tested on any machine.
 #pragma once
 
 #include "fast/core/lanes.h"
@@ -54,13 +54,13 @@ struct Bf16Product {
 
 using Shorts = std::int16_t __attribute__((vector_size(sizeof(Units))));
 
-// AVX2 multiplies bytes and sums neighbours in 16 bits: pmaddubsw, of w without a sign times x with one.
+// pmaddubsw of AVX2: unsigned bytes of w times signed bytes of x, and the sums of neighbours in 16 bits.
 #if defined(__AVX2__) && !defined(__AVX512F__) && !defined(PG_EMULATE_AVX512)
 inline constexpr bool kShortSums = true;
 inline Shorts short_dot(Units x, Units w) {
   return bits_as<Shorts>(_mm256_maddubs_epi16(bits_as<__m256i>(w), bits_as<__m256i>(x)));
 }
-// Bytes with signs, none of them -128: |w| times x of w's sign.
+// For signed bytes, none of them -128: |w| times x with the sign of w.
 inline Ints signed_dot(Ints sum, Units x, Units w) {
   const __m256i bytes = bits_as<__m256i>(w);
   const __m256i pairs =

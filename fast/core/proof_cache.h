@@ -1,6 +1,5 @@
-// What has been proven on this machine, kept from one start of a program to the next: a line of a small text
-// file in the user's cache. Whatever is wrong with folder or file, nothing is found or kept, and nobody hears
-// of it.
+// Remembers between runs which sets of kernels have been proven on this machine: lines of a small text file in
+// the user's cache. Errors of folder or file are never reported; then nothing is found or kept.
 //
 //   avx2 2c4f0a9be1d07734 88d05ac1f3b2e946     a set of kernels, the build, the processor
 #pragma once
@@ -20,7 +19,7 @@ class ProofCache {
   // Whether keep() may be worth trying. Makes the folder if its parent or that one's is there.
   bool is_writable() const;
 
-  // Adds a line, and forgets the oldest of many. Whoever reads meanwhile sees the old file or the new one.
+  // Adds a line, and forgets the oldest of many. A concurrent reader sees the old file or the new one.
   void keep(const std::string& proof) const;
 
  private:
@@ -33,8 +32,8 @@ std::filesystem::path user_cache();
 // This build's kernels and their check, as a number in hexadecimal: cmake/kernel_build.cmake.
 extern const char* const kKernelBuild;
 
-// The same for the processor: its name, model, revision, microcode and features, as a file like /proc/cpuinfo
-// tells of the first. "" if it does not.
+// The same for the processor: a hash of the name, model, revision, microcode and features of the first one in
+// a file like /proc/cpuinfo. "" if the file lacks them.
 std::string processor_id(const std::filesystem::path& cpuinfo = "/proc/cpuinfo");
 
 }  // namespace paligemma

@@ -1,12 +1,11 @@
-// The kernels that run unless others are asked for: the best of this processor's that compute what the
-// portable ones do (fast/core/kernel_check.h).
+// The default kernels: the best set of this processor's that computes what the portable one does
+// (fast/core/kernel_check.h).
 //
-// A set is checked when it is first met; that it passed is kept in the user's cache, for this processor and
-// this build. Where nothing can be kept it is checked at every start, unless the weights are so few that
-// whoever waits for an answer would notice. A set that fails is not the default, and is checked again next
-// time.
+// A set is checked at its first use, and the user's cache remembers that it passed, for this processor and this
+// build. Without a cache it is checked at every start, but not for a model so small that the check would take
+// longer than its answer. A set that fails is passed over, and is checked again at the next start.
 //
-// Fast itself checks nothing and writes no file: who chooses kernels for a user does.
+// Fast itself checks nothing and writes no file; the program and the engine call this for their users.
 #pragma once
 
 #include <cstdint>
@@ -24,17 +23,18 @@ struct ProvenKernels {
   std::string note;  // which sets failed which check; empty if none did
 };
 
-// At least this much of weights is read in more time than a check takes.
+// Reading so many bytes of weights takes longer than a check.
 inline constexpr std::uintmax_t kWorthChecking = std::uintmax_t{16} << 20;
 
-// Of the safetensors files at a model's path, a checkpoint's folder or one file in it; 0 if there are none.
+// The bytes of the safetensors files of a model, given as a checkpoint's folder or a file in it; 0 if there are
+// none.
 std::uintmax_t weight_bytes(const std::filesystem::path& model);
 
 // For the model at that path.
 ProvenKernels proven_kernels(const std::filesystem::path& model);
 
-// The same of these sets, of which the last one is believed, with this cache, for this processor: "" has no
-// name to be remembered by.
+// The same among these sets, of which the last is taken unchecked, with this cache and for this processor; if
+// the processor is "", nothing is remembered.
 ProvenKernels proven_kernels(const std::vector<const Kernels*>& best_first, const ProofCache& cache,
                              const std::string& processor, std::uintmax_t weight_bytes);
 

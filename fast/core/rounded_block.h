@@ -1,5 +1,5 @@
-// A row of x, rounded to 8 bits with a scale for each block of 256 features, as products with quantised
-// weights want it.
+// A row of x for products with quantised weights: rounded to 8 bits, with a scale for each block of 256
+// features.
 #pragma once
 
 #include <type_traits>
@@ -52,7 +52,7 @@ inline void put_units(Units bytes, std::uint32_t* to) {
   if constexpr (Parts == 2) store(to + kBlockUnits, odd_bytes(bytes));
 }
 
-// What a few tokens are multiplied from. It is small, since many rows of weights pass between two readings.
+// The form for a few tokens. It is small, because many rows of weights are read between two uses of it.
 struct alignas(64) RowBlock {
   std::uint32_t units[kRowParts * kBlockUnits];
   std::int16_t offset[kShortSums ? 2 * kLanes : 1];  // -8 times the sums of pairs
@@ -78,7 +78,7 @@ struct alignas(64) RowBlock {
   }
 };
 
-// What many tokens are multiplied from.
+// The form for many tokens.
 struct alignas(64) PanelBlock {
   std::uint32_t units[kParts * kBlockUnits];
   std::int32_t sum = 0;  // of all numbers
@@ -97,7 +97,7 @@ struct alignas(64) PanelBlock {
   }
 };
 
-// Units u and the following of x, as add_products() wants them.
+// Units u, u + 1, ... of x, in the form that add_products() takes.
 struct RowUnits {
   Units first, second;
   RowUnits(const RowBlock& x, Index u)
@@ -105,7 +105,7 @@ struct RowUnits {
         second(load<Units>(x.units + (kRowParts - 1) * kBlockUnits + u)) {}
 };
 
-// sum += four products for each lane, of bytes of weights: without a sign where the instruction wants none.
+// sum += four products of bytes for each lane. Weights are unsigned where the instruction takes them so.
 inline Ints add_products(Ints sum, Units bytes, const RowUnits& x) {
   if constexpr (kShortSums) return signed_dot(sum, x.first, bytes);
   if constexpr (kParts == 1) return ByteProduct::dot(sum, x.first, bytes);

@@ -1,4 +1,4 @@
-// Sums and maxima of logits, for the registers of whatever processor the including file is compiled for.
+// Sums and maxima of logits, for whatever instruction set the including file is compiled for.
 #pragma once
 
 #include "fast/core/math.h"

@@ -1,4 +1,4 @@
-// Attention for the registers of whatever processor the including file is compiled for.
+// Attention, for whatever instruction set the including file is compiled for.
 #pragma once
 
 #include "fast/core/math.h"
