@@ -38,7 +38,7 @@ void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape
     PG_CHECK(first + T >= prefix, "the rows of a prefix see one another: they are one step");
     cache.extend(on, sequence, T);
   }
-  const auto rows = [T = step.T()](auto& buffer) { return buffer.view().rows(0, T); };
+  const auto rows = [T = step.rows()](auto& buffer) { return buffer.view().rows(0, T); };
   const auto x = rows(s.x), normed = rows(s.normed);
   tap("embedded", x);
   for (Index i = 0; i < shape.layers; ++i) {

@@ -35,7 +35,7 @@ template <class On, class W, class Tap>
 void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderShape& shape,
                    Index layer, Step step, DecoderScratch<On>& s, KvCache<On>& cache,
                    const Tap& tap) {
-  const auto rows = [T = step.T()](auto& buffer) { return buffer.view().rows(0, T); };
+  const auto rows = [T = step.rows()](auto& buffer) { return buffer.view().rows(0, T); };
   const auto x = rows(s.x), normed = rows(s.normed), branch = rows(s.branch);
   const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
 

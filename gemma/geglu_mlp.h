@@ -24,7 +24,7 @@ struct GegluMlpWeights {
 template <class On, class W>
 void geglu_mlp(const On& on, const GegluMlpWeights<W>& w, const DecoderShape& shape, Step step,
                DecoderScratch<On>& s) {
-  const auto rows = [T = step.T()](auto& buffer) { return buffer.view().rows(0, T); };
+  const auto rows = [T = step.rows()](auto& buffer) { return buffer.view().rows(0, T); };
   linear(on, rows(s.normed), w.up, rows(s.hidden), {.activation = shape.gelu, .gate = &w.gate});
   linear(on, rows(s.hidden), w.down, rows(s.branch));
 }

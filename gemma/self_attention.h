@@ -36,7 +36,7 @@ struct SelfAttentionWeights {
 template <class On, class W>
 void self_attention(const On& on, const SelfAttentionWeights<W>& w, const DecoderShape& shape,
                     Index layer, Step step, DecoderScratch<On>& s, KvCache<On>& cache) {
-  const auto all_rows = [T = step.T()](auto& buffer) { return buffer.view().rows(0, T); };
+  const auto all_rows = [T = step.rows()](auto& buffer) { return buffer.view().rows(0, T); };
   linear(on, all_rows(s.normed), w.q, all_rows(s.q));
   linear(on, all_rows(s.normed), w.k, all_rows(s.k));
   linear(on, all_rows(s.normed), w.v, all_rows(s.v));

@@ -32,7 +32,7 @@ struct Step {
   Step(std::span<const Segment> all) : segments(all) {}  // NOLINT(google-explicit-constructor)
   Step(const Segment& one) : segments(&one, 1) {}        // NOLINT(google-explicit-constructor)
 
-  Index T() const {  // rows of all
+  Index rows() const {
     Index sum = 0;
     for (const Segment& segment : segments) sum += segment.T;
     return sum;
