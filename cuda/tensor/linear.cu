@@ -102,13 +102,12 @@ void linear(const Stream& stream, DeviceView<const float, 2> x,
   multiply(stream, x, w, ending, y, kernel);
 }
 
-#define PG_LINEAR_OF(Weight)                                                       \
-  template void linear(const Stream&, DeviceView<const float, 2>,                  \
-                       const Linear<DeviceWeights<Weight>>&, DeviceView<float, 2>, \
-                       const Epilogue<DeviceWeights<Weight>>&, LinearKernel);
-PG_LINEAR_OF(float)
-PG_LINEAR_OF(bf16)
-PG_LINEAR_OF(f16)
+#define PG_LINEAR_OF(W)                                                             \
+  template void linear(const Stream&, DeviceView<const float, 2>, const Linear<W>&, \
+                       DeviceView<float, 2>, const Epilogue<W>&, LinearKernel);
+PG_LINEAR_OF(DeviceWeights<float>)
+PG_LINEAR_OF(DeviceWeights<bf16>)
+PG_LINEAR_OF(DeviceWeights<f16>)
 #undef PG_LINEAR_OF
 
 }  // namespace paligemma::cuda
