@@ -50,7 +50,7 @@ TEST(FastThreads, DoOneLoopAfterAnother) {
   std::atomic<Index> sum = 0;
   for (int loop = 0; loop < 2000; ++loop) {
     run(threads, 8, 1, [&](Index begin, Index, int) { sum += begin; });
-    if (loop % 500 == 0) std::this_thread::sleep_for(1ms);
+    if (loop % 500 == 0) std::this_thread::sleep_for(10ms);  // they sleep
   }
   EXPECT_EQ(sum, 2000 * 28);
 }
@@ -84,7 +84,7 @@ TEST(FastThreads, HaveANumberEachAndAreDoneWhenTheLoopIs) {
       ++done[thread];
     });
     for (const auto& times : done) EXPECT_EQ(times, 1);
-    std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(10ms);
   }
 }
 
