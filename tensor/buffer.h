@@ -2,11 +2,15 @@
 // zeros, or as whatever stands in memory where all that is read of it is written first:
 //
 //   Buffer<float, 2> y({T, D}, unwritten);
+//
+// It begins at a cache line, so that a register of 64 bytes is never stored across two.
 #pragma once
 
 #include <algorithm>
 #include <concepts>
 #include <memory>
+#include <new>
+#include <type_traits>
 
 #include "tensor/execution.h"
 #include "tensor/view.h"
@@ -21,9 +25,14 @@ class Buffer {
  public:
   using Shape = typename View<T, Rank>::Shape;
 
-  explicit Buffer(Shape shape) : shape_(shape), data_(std::make_unique<T[]>(count(shape))) {}
-  Buffer(Shape shape, Unwritten)
-      : shape_(shape), data_(std::make_unique_for_overwrite<T[]>(count(shape))) {}
+  explicit Buffer(Shape shape) : Buffer(shape, unwritten) {
+    std::uninitialized_value_construct_n(data_.get(), count(shape));
+  }
+  Buffer(Shape shape, Unwritten) : shape_(shape) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    data_.reset(static_cast<T*>(::operator new(count(shape) * sizeof(T), kLine)));
+    std::uninitialized_default_construct_n(data_.get(), count(shape));
+  }
 
   View<T, Rank> view() { return {data_.get(), shape_}; }
   View<const T, Rank> view() const { return {data_.get(), shape_}; }
@@ -33,8 +42,13 @@ class Buffer {
     return static_cast<std::size_t>(View<T, Rank>(nullptr, shape).count());
   }
 
+  static constexpr std::align_val_t kLine{64};
+  struct Free {
+    void operator()(T* data) const { ::operator delete(data, kLine); }
+  };
+
   Shape shape_;
-  std::unique_ptr<T[]> data_;
+  std::unique_ptr<T, Free> data_;
 };
 
 // Where an executor keeps its activations: BufferOn<Reference, float, 2> is host memory. An
