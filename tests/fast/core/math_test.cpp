@@ -51,6 +51,13 @@ TEST(FastMath, GeluIsTheReference) {
   });
 }
 
+TEST(FastMath, GeluOfVerySmallNumbersIsZero) {
+  for (const float x : {-10.0f, -100.0f, -3e38f}) {
+    EXPECT_EQ(gelu_tanh(broadcast(x))[0], 0) << x;
+    EXPECT_TRUE(std::signbit(gelu_tanh(broadcast(x))[0])) << x;
+  }
+}
+
 TEST(FastMath, EveryLaneIsItsOwn) {
   Lanes x;
   for (int i = 0; i < kLanes; ++i) x[i] = static_cast<float>(i) - 1.5f;
