@@ -45,13 +45,13 @@ function(pg_fast_piece path)
   endif()
 endfunction()
 
-# Tests of fast versions also run AVX-512 as written out in C++.
+# Tests of fast versions also run AVX-512 and AMX as written out in C++.
 function(pg_fast_test)
   foreach(path IN LISTS ARGN)
     pg_test(fast/${path})
     if(PG_TESTS)
       string(REPLACE "/" "_" target fast_${path}_test)
-      target_link_libraries(${target} PRIVATE fast_emulated_avx512)
+      target_link_libraries(${target} PRIVATE fast_emulated)
     endif()
   endforeach()
 endfunction()
@@ -63,9 +63,10 @@ function(pg_fast_kernels)
   set(avx2 avx2 fma f16c)
   set(avx512 ${avx2} avx512f avx512bw avx512dq avx512vl avx512vnni)
   set(avx512_bf16 ${avx512} avx512bf16)
+  set(amx ${avx512_bf16} amx-tile amx-bf16 amx-int8)
   set(sets portable)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(APPEND sets avx2 avx512 avx512_bf16)
+    list(APPEND sets avx2 avx512 avx512_bf16 amx)
   endif()
   set(objects)
   set(proven $<TARGET_OBJECTS:fast_core_kernel_check>)
@@ -103,11 +104,11 @@ function(pg_fast_kernels)
     find_package(Python3 REQUIRED COMPONENTS Interpreter)
     add_test(NAME fast/weak_symbols COMMAND Python3::Interpreter
       ${PROJECT_SOURCE_DIR}/tests/fast/weak_symbols_test.py ${objects} COMMAND_EXPAND_LISTS)
-    add_library(fast_emulated_avx512 OBJECT tests/fast/emulated_avx512.cpp)
-    pg_compile(fast_emulated_avx512)
-    target_compile_options(fast_emulated_avx512 PRIVATE -ffp-contract=fast -Wno-psabi
+    add_library(fast_emulated OBJECT tests/fast/emulated_avx512.cpp tests/fast/emulated_amx.cpp)
+    pg_compile(fast_emulated)
+    target_compile_options(fast_emulated PRIVATE -ffp-contract=fast -Wno-psabi
       $<$<CONFIG:Release>:-O2>)  # a quarter of the time that it takes with -O3
-    target_link_libraries(fast_emulated_avx512 PUBLIC OpenMP::OpenMP_CXX)
+    target_link_libraries(fast_emulated PUBLIC OpenMP::OpenMP_CXX)
   endif()
 endfunction()
 

@@ -2,6 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -26,6 +28,18 @@ bool has_f16c() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
+
+// The features of tile registers, bits of leaf 7's edx. Linux keeps the registers from a process that has not
+// asked for them, and may refuse (docs/amx.md).
+bool may_use_tiles() {
+  constexpr long kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const bool may = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  return may;
+}
+bool has_tiles(unsigned bit) {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> bit & 1) != 0 && may_use_tiles();
+}
 #endif
 
 }  // namespace
@@ -41,7 +55,10 @@ Features features_of_this_processor() {
           {"avx512dq", __builtin_cpu_supports("avx512dq")},
           {"avx512vl", __builtin_cpu_supports("avx512vl")},
           {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
-          {"avx512bf16", __builtin_cpu_supports("avx512bf16")}};
+          {"avx512bf16", __builtin_cpu_supports("avx512bf16")},
+          {"amx-bf16", has_tiles(22)},
+          {"amx-tile", has_tiles(24)},
+          {"amx-int8", has_tiles(25)}};
 #else
   return {};
 #endif
@@ -50,7 +67,8 @@ Features features_of_this_processor() {
 std::vector<const Kernels*> available_kernels(const Features& processor) {
   std::vector<const Kernels*> found;
 #if defined(__x86_64__)
-  for (const Kernels* kernels : {&kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels}) {
+  for (const Kernels* kernels :
+       {&kAmxKernels, &kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels}) {
     if (can_run(processor, *kernels)) found.push_back(kernels);
   }
 #endif

@@ -4,6 +4,7 @@
 //   avx2          8 lanes, multiply-add
 //   avx512        16 lanes; 8-bit products by VNNI
 //   avx512_bf16   the same, and bf16 products by vdpbf16ps
+//   amx           the same, and products of many rows by tile registers, attention's too
 //
 // fast/kernels/ has a file for each, all made of the same sources.
 #pragma once
@@ -26,6 +27,7 @@ struct Kernels {
   std::string_view products;  // how each type of weights is multiplied, for people
   LinearKernels linear;
   AttentionKernel attention;
+  float attention_rounding;  // of its products, relative to the largest
   LogitKernels logits;
   ProbeKernels probe;
 };

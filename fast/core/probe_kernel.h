@@ -5,6 +5,9 @@
 
 #include "fast/core/probe_work.h"
 #include "fast/core/products.h"
+#if defined(PG_TILES)
+#include "fast/core/amx.h"
+#endif
 
 namespace paligemma {
 namespace {
@@ -35,6 +38,21 @@ double peak(Index rounds) {
   return 2.0 * static_cast<double>(rounds) * kSums * kLanes * Product::kNumbers;
 }
 
+#if defined(PG_TILES)
+template <class Tiles>
+double tile_peak(Index rounds) {
+  const TileRegisters registers;
+  rounds /= 16;  // of 64 cycles each
+  for (Index i = 0; i < rounds; ++i) {
+    Tiles::template multiply<0, 4, 6>();
+    Tiles::template multiply<1, 4, 7>();
+    Tiles::template multiply<2, 5, 6>();
+    Tiles::template multiply<3, 5, 7>();
+  }
+  return 2.0 * static_cast<double>(rounds * 4 * kTile * kTile * Tiles::kFeatures);
+}
+#endif
+
 // One stream, with several sums, so that only memory limits it.
 double read(const std::byte* memory, Index bytes) {
   constexpr Index kStep = 8 * Index{sizeof(Units)};
@@ -46,9 +64,14 @@ double read(const std::byte* memory, Index bytes) {
   return static_cast<double>(bytes);
 }
 
+#if defined(PG_TILES)
+constexpr ProbeKernels kProbeKernels{peak<FloatProduct>, tile_peak<Bf16Tiles>, tile_peak<ByteTiles>,
+                                     read};
+#else
 constexpr ProbeKernels kProbeKernels{
-    peak<FloatProduct>, peak<std::conditional_t<kBf16Dot, Bf16Product, FloatProduct>>,
-    peak<std::conditional_t<kInt8Dot, Int8Product, Int16Product>>, read};
+    peak<FloatProduct>, peak<std::conditional_t<kBf16Dot, Bf16Product, FloatProduct> >,
+    peak<std::conditional_t<kInt8Dot, Int8Product, Int16Product> >, read};
+#endif
 
 }  // namespace
 }  // namespace paligemma

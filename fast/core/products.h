@@ -30,6 +30,11 @@ inline constexpr bool kInt8Dot = true;
 inline constexpr bool kInt8Dot = false;
 #endif
 
+// Whether there are tile registers, which multiply many rows of bf16 and of bytes (fast/core/amx.h).
+#if defined(__AMX_TILE__) || defined(PG_EMULATE_AMX)
+#define PG_TILES
+#endif
+
 struct FloatProduct {
   using Sum = Lanes;
   static constexpr int kNumbers = 1;  // in 32 bits

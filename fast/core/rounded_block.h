@@ -18,6 +18,16 @@ constexpr Index kRowParts = kShortSums ? 1 : kParts;
 constexpr int kWidth = kLanes < 8 ? 8 : kLanes;  // sums, so that each belongs to one group
 constexpr int kSets = kWidth / kLanes;
 
+// Of an Int4Block: the first of a byte's two numbers, and factors, of which lane j holds that of group j % 8.
+constexpr std::uint32_t kLowBits = 0x0f0f'0f0f;
+inline Ints factors(const Int4Block& w, int set) {
+  std::int8_t some[kLanes];
+  for (int j = 0; j < kLanes; j += 8) {
+    std::memcpy(some + j, w.factor + set * kLanes % 8, kLanes < 8 ? kLanes : 8);
+  }
+  return __builtin_convertvector(load<LanesOf<std::int8_t>>(some), Ints);
+}
+
 struct RoundedBlock {
   std::int8_t bytes[kBlock];
   float scale;

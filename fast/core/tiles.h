@@ -46,8 +46,17 @@ inline Units load_some(const Number* p, Index count) {
   constexpr Index kNumbers = sizeof(Units) / sizeof(Number);
   if (count >= kNumbers) return load<Units>(p);
   Number some[kNumbers] = {};
-  std::memcpy(some, p, static_cast<std::size_t>(count) * sizeof(Number));
+  if (count > 0) std::memcpy(some, p, static_cast<std::size_t>(count) * sizeof(Number));
   return load<Units>(some);
+}
+inline Lanes load_lanes(const float* p, Index count) { return bits_as<Lanes>(load_some(p, count)); }
+
+// Stores the first `count` of kLanes units, or all.
+template <class Number>
+inline void store_some(Number* p, Units v, Index count) {
+  constexpr Index kNumbers = sizeof(Units) / sizeof(Number);
+  if (count >= kNumbers) return store(p, v);
+  std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(Number));
 }
 
 // Packs a panel: panel[i][k] = unit i of the row at row_of(k), zeros for k >= count. Squares of registers
@@ -80,20 +89,25 @@ inline void pack_panel(const RowOf& row_of, int count, Index features, int regis
   }
 }
 
-// Rounds floats to bf16: to nearest, ties to even; a NaN stays a NaN.
-inline LanesOf<std::uint16_t> round_to_bf16(Lanes x) {
-  const Units bits = bits_as<Units>(x);
-  const Units rounded = x == x ? bits + 0x7fffu + ((bits >> 16) & 1u) : bits | 0x40'0000u;
-  return __builtin_convertvector(rounded >> 16, LanesOf<std::uint16_t>);
+// Two registers rounded to the nearest bf16, ties to even, as units of two neighbours; a NaN stays a NaN.
+inline Units round_to_bf16(Lanes a, Lanes b) {
+#if defined(__AVX512BF16__)
+  return bits_as<Units>(_mm512_cvtne2ps_pbh(bits_as<__m512>(b), bits_as<__m512>(a)));
+#else
+  std::uint16_t numbers[2 * kLanes];
+  for (int i = 0; i < 2; ++i) {
+    const Lanes x = i == 0 ? a : b;
+    const Units bits = bits_as<Units>(x);
+    const Units rounded = x == x ? bits + 0x7fffu + ((bits >> 16) & 1u) : bits | 0x40'0000u;
+    store(numbers + i * kLanes, __builtin_convertvector(rounded >> 16, LanesOf<std::uint16_t>));
+  }
+  return load<Units>(numbers);
+#endif
 }
 
-// One row of x as units of two bf16.
-inline void round_row(const float* x, Index I, std::uint32_t* units) {
-  auto* const to = reinterpret_cast<std::uint16_t*>(units);
-  Index i = 0;
-  for (; i + kLanes <= I; i += kLanes) store(to + i, round_to_bf16(load<Lanes>(x + i)));
-  for (; i < I; ++i) to[i] = round_to_bf16(broadcast(x[i]))[0];
-  if (I % 2 != 0) to[I] = 0;
+// 2 kLanes floats, of which `count` exist; zeros behind them.
+inline Units round_to_bf16(const float* x, Index count) {
+  return round_to_bf16(load_lanes(x, count), load_lanes(x + kLanes, count - kLanes));
 }
 
 }  // namespace

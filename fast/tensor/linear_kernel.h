@@ -4,22 +4,18 @@
 
 #include <type_traits>
 
-#include "fast/core/math.h"
 #include "fast/core/parallel.h"
 #include "fast/core/tiles.h"
+#include "fast/tensor/linear_epilogue.h"
 #include "fast/tensor/linear_work.h"
+#if defined(PG_TILES)
+#include "fast/tensor/amx_linear_kernel.h"
+#endif
 
 namespace paligemma {
 namespace {
 
 constexpr Index kFewTokens = 4;
-
-// The epilogue: GELU and the product with the gate. `gate` has the sums of the gate's layer, or is null.
-inline Lanes finished(bool gelu, Lanes sum, const float* gate) {
-  if (gate == nullptr) return gelu ? gelu_tanh(sum) : sum;
-  const Lanes by = load<Lanes>(gate);
-  return (gelu ? gelu_tanh(by) : by) * sum;
-}
 
 // ---- many tokens -----------------------------------------------------------------------------------
 
@@ -109,9 +105,12 @@ void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
   const Index stride = (w.I + 31) / 32 * 16 + 16;
   auto* const x = static_cast<std::uint32_t*>(
       on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.T * stride) * sizeof(std::uint32_t)));
-  for_each(
-      on, w.T, true, [&](Index t, int) { round_row(w.x + t * w.I, w.I, x + t * stride); },
-      even_share(on, w.T));
+  const auto round_row = [&](Index t, int) {
+    for (Index i = 0; i < w.I; i += 2 * kLanes) {
+      store(x + t * stride + i / 2, round_to_bf16(w.x + t * w.I + i, w.I - i));
+    }
+  };
+  for_each(on, w.T, true, round_row, even_share(on, w.T));
   by_panels<Bf16Product>(on, w, x, stride);
 }
 
@@ -231,6 +230,9 @@ void multiply(const Fast& on, const LinearWork<Weight>& work) {
     }
     return by_rows(on, work, static_cast<const float*>(x), work.I);
   }
+#if defined(PG_TILES)
+  if constexpr (std::is_same_v<Weight, bf16>) return by_tile_registers(on, work);
+#endif
   if constexpr (kBf16Dot && std::is_same_v<Weight, bf16>) return by_bf16_panels(on, work);
   by_panels<FloatProduct>(on, work, reinterpret_cast<const std::uint32_t*>(work.x), work.I);
 }

@@ -39,15 +39,6 @@ inline void begin_sums(const RowBlock& x, Ints (&sum)[kSets]) {
   }
 }
 
-// Lane j holds the factor of group j % 8.
-inline Ints factors(const Int4Block& w, int set) {
-  std::int8_t some[kLanes];
-  for (int j = 0; j < kLanes; j += 8) {
-    std::memcpy(some + j, w.factor + set * kLanes % 8, kLanes < 8 ? kLanes : 8);
-  }
-  return __builtin_convertvector(load<LanesOf<std::int8_t>>(some), Ints);
-}
-
 // total[r] += the product of x with one block of row r; rows lie `apart` from one another and share the loads
 // of x. The loop over units must not be unrolled: its sums would not fit in registers.
 template <int Rows>
@@ -68,8 +59,6 @@ inline void add_block(const RowBlock& x, const Int8Block* weight, Index apart, L
     total[r] += to_float(sum[r][0]) * (x.scale * weight[r * apart].scale);
   }
 }
-
-constexpr std::uint32_t kLowBits = 0x0f0f'0f0f;  // of each byte: the first of its two numbers
 
 template <int Rows>
 inline void add_block(const RowBlock& x, const Int4Block* weight, Index apart, Lanes* total) {
@@ -290,7 +279,12 @@ void by_byte_rows(const Fast& on, const LinearWork<Block>& w) {
 
 template <class Block>
 void multiply_quantized(const Fast& on, const LinearWork<Block>& work) {
-  return work.T <= kFewTokens ? by_byte_rows(on, work) : by_byte_panels(on, work);
+  if (work.T <= kFewTokens) return by_byte_rows(on, work);
+#if defined(PG_TILES)
+  by_tile_registers(on, work);
+#else
+  by_byte_panels(on, work);
+#endif
 }
 
 }  // namespace

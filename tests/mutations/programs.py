@@ -28,7 +28,7 @@ COMPILE = ["g++", "-std=c++20", "-O1", "-ffp-contract=off", "-fopenmp", f"-I{BUI
            *flags("--cflags", "sentencepiece", "stb", "libzip")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
-EMULATED_AVX512 = BUILD / "CMakeFiles/fast_emulated_avx512.dir/tests/fast/emulated_avx512.cpp.o"
+EMULATED = ["tests/fast/emulated_avx512.cpp", "tests/fast/emulated_amx.cpp"]
 SOURCE_TREE = BUILD / "CMakeFiles/pg_source_tree.dir/generated/source_tree.cpp.o"
 LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), *map(str, BUILD.glob("tests/libpg_rounded.a")),
         str(BUILD / "libpaligemma_pieces.a"), str(SOURCE_TREE), "-lgtest", "-lgtest_main",
@@ -61,7 +61,7 @@ def is_stale(pieces):
     """Whether anything in build/cpu that faults are linked with is older than its sources."""
     targets = ["libpaligemma_pieces.a", "pg_rounded", "pg_source_tree"]
     if any(map(is_fast, pieces)):
-        targets.append("fast_emulated_avx512")
+        targets.append("fast_emulated")
     if any(map(is_engine, pieces)):
         targets.append("pg_engine")
     if any(map(is_cuda, pieces)):
@@ -113,16 +113,24 @@ def engine_object(name, folder, changed):
     return folder / name if name in changed else built if built.exists() else ROOT / name
 
 
+def emulated_kernels(source, of_amx):
+    built = BUILD / f"CMakeFiles/fast_emulated.dir/{source}.o"
+    return source if of_amx and "amx" in source else str(built)
+
+
 def product_objects(piece, folder, changed):
     """What stands in front of the library: the piece; of kernels and of the engine, all there are."""
     if is_engine(piece):
         return [str(engine_object(name, folder, changed)) for name in engine_sources()]
     if not is_cuda(piece):
         names = files_of(f"{piece}.cpp")
-        if is_fast(piece) and not includes("fast/kernels/portable.cpp").isdisjoint(changed):
-            names.append("fast/kernels/portable.cpp")
-        objects = [str(folder / name if name in changed else ROOT / name) for name in names]
-        return objects + [str(EMULATED_AVX512)] * is_fast(piece)
+        if is_fast(piece):
+            # Of the kernels the portable ones stand for all, but for what AMX has alone.
+            of_amx = any("/amx" in name for name in changed)
+            if not of_amx and not includes("fast/kernels/portable.cpp").isdisjoint(changed):
+                names.append("fast/kernels/portable.cpp")
+            names += [emulated_kernels(name, of_amx) for name in EMULATED]
+        return [str(folder / name if name in changed else ROOT / name) for name in names]
     objects = [str(path) for path in (EMULATION / "pg_emulation.dir").rglob("*.o")]
     for name in files_of("cuda/**/*.cu"):
         built = EMULATION / f"pg_kernels_checked.dir/__/{name.removeprefix('cuda/')}.o"

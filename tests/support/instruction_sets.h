@@ -1,5 +1,5 @@
-// Tests of fast versions run once for each instruction set that this machine has, and once for AVX-512 as
-// written out in C++ (fast/core/products.h), which every machine has.
+// Tests of fast versions run once for each instruction set that this machine has, and once each for AVX-512 and
+// AMX as written out in C++ (fast/core/products.h, fast/core/amx.h), which every machine has.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,12 +12,15 @@
 namespace paligemma {
 
 extern const Kernels kEmulatedAvx512Kernels;  // tests/fast/emulated_avx512.cpp
+extern const Kernels kEmulatedAmxKernels;     // tests/fast/emulated_amx.cpp
 
 namespace test {
 
 // The kernels of that name; none if this processor does not have them.
 inline const Kernels* kernels_named(std::string_view name) {
-  if (name == kEmulatedAvx512Kernels.name) return &kEmulatedAvx512Kernels;
+  for (const Kernels* kernels : {&kEmulatedAvx512Kernels, &kEmulatedAmxKernels}) {
+    if (kernels->name == name) return kernels;
+  }
   for (const Kernels* kernels : available_kernels()) {
     if (kernels->name == name) return kernels;
   }
@@ -38,8 +41,8 @@ class OnEveryInstructionSet : public ::testing::TestWithParam<std::string_view> 
   bool rounds_to_bf16() const { return fast.kernels().products.starts_with("bf16"); }
 };
 
-inline const auto kInstructionSets =
-    ::testing::Values("portable", "avx2", "avx512", "avx512_bf16", "emulated_avx512");
+inline const auto kInstructionSets = ::testing::Values("portable", "avx2", "avx512", "avx512_bf16",
+                                                       "amx", "emulated_avx512", "emulated_amx");
 inline std::string instruction_set_name(const ::testing::TestParamInfo<std::string_view>& info) {
   return std::string(info.param);
 }

@@ -59,6 +59,7 @@ void expect_each_failure(const std::string& type) {
   expect(almost<Weight, Member, 9, true, false>, "many rows, a gate");
   expect(almost<Weight, Member, 9, false, true>, "many rows, GELU");
   expect(almost<Weight, Member, 9, true, true>, "many rows, a gate and GELU");
+  expect(almost<Weight, Member, 37, false, false>, "very many rows");
 }
 
 TEST(KernelCheckOf, ProductsNoticesAWrongOne) {

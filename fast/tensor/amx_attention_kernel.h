@@ -1,0 +1,210 @@
+// Attention of many queries by AMX's tile registers (docs/amx.md). A number is split into the nearest bf16 and the
+// bf16 nearest to what is left, 16 bits together; of the four products of two such numbers the smallest is left out:
+//
+//   a b = a_high b_high + a_high b_low + a_low b_high, within 2^-16
+//
+// Scores are keys by queries and results numbers by queries, so C lies in memory as a column has it
+// (fast/tensor/attention_column.h).
+#pragma once
+
+#include "fast/core/amx.h"
+#include "fast/core/parallel.h"
+#include "fast/core/tiles.h"
+#include "fast/tensor/attention_column.h"
+
+namespace paligemma {
+namespace {
+
+constexpr float kAttentionRounding = 0x1p-16f;
+
+constexpr Index kStep = Bf16Tiles::kFeatures;  // numbers of a head, or keys, of a step
+constexpr Index kKeyPanel = 2 * kTile;         // keys, or numbers of a head, of a panel
+
+// The nearest bf16, with ties away from zero.
+inline Lanes nearest_bf16(Lanes x) {
+  return bits_as<Lanes>((bits_as<Units>(x) + 0x8000u) & 0xffff'0000u);
+}
+
+struct Halves {
+  Units high, low;
+};
+
+// 32 floats as pairs of neighbours.
+inline Halves split(Lanes a, Lanes b) {
+  const Lanes high_a = nearest_bf16(a), high_b = nearest_bf16(b);
+  return {round_to_bf16(high_a, high_b), round_to_bf16(a - high_a, b - high_b)};
+}
+inline Halves split(const float* x, Index count) {  // of which `count` exist
+  return split(load_lanes(x, count), load_lanes(x + kLanes, count - kLanes));
+}
+
+// Lane by lane, as pairs of one of each.
+inline Halves split_pairs(Lanes even, Lanes odd) {
+  const auto pair = [](Lanes e, Lanes o) {
+    return bits_as<Units>(e) >> 16 | (bits_as<Units>(o) & 0xffff'0000u);
+  };
+  const Lanes high_even = nearest_bf16(even), high_odd = nearest_bf16(odd);
+  return {pair(high_even, high_odd),
+          pair(nearest_bf16(even - high_even), nearest_bf16(odd - high_odd))};
+}
+
+// [rows or columns: 2][steps] of tiles, high ones first.
+struct SplitTiles {
+  char* at;
+  Index steps;
+
+  Index bytes() const { return 2 * steps * kTileBytes; }  // of either half
+  void put(Index half, Index step, Index row, const Halves& halves) const {
+    char* const to = at + (half * steps + step) * kTileBytes + row * 64;
+    store(to, halves.high);
+    store(to + bytes(), halves.low);
+  }
+  Operand high(Index step = 0) const { return {at + step * kTileBytes, steps * kTileBytes}; }
+  Operand low(Index step = 0) const { return {high(step).at + bytes(), steps * kTileBytes}; }
+};
+
+inline void multiply_split(const SplitTiles& a, Index first, const SplitTiles& b, Index steps,
+                           const SumsAt& c) {
+  const auto nothing = [] {};
+  zero_sums<2>();
+  multiply_tiles<Bf16Tiles, Stays::b, 2>(a.high(first), b.high(), steps, nothing);
+  multiply_tiles<Bf16Tiles, Stays::b, 2>(a.high(first), b.low(), steps, nothing);
+  multiply_tiles<Bf16Tiles, Stays::b, 2>(a.low(first), b.high(), steps, nothing);
+  store_sums<2>(c);
+}
+
+// The keys and values of all heads as A: panels of 32 keys by steps of the head's numbers, and panels of 32 numbers
+// by steps of the keys.
+struct SplitKeys {
+  char* at;
+  Index key_steps, number_steps;  // of 32 keys, of 32 numbers of a head
+
+  SplitKeys(const AttentionWork& w, char* memory)
+      : at(memory), key_steps((w.S + kStep - 1) / kStep), number_steps((w.H + kStep - 1) / kStep) {}
+  Index bytes() const { return 8 * key_steps * number_steps * kTileBytes; }  // of a head
+  SplitTiles keys(Index g, Index panel) const {
+    return {at + g * bytes() + panel * 4 * number_steps * kTileBytes, number_steps};
+  }
+  SplitTiles values(Index g, Index panel) const {
+    return {at + g * bytes() + bytes() / 2 + panel * 4 * key_steps * kTileBytes, key_steps};
+  }
+};
+
+// Keys 32 `panel`, ... of a head, and their values, which are turned.
+inline void split_keys(const SharedHead& head, Index panel, const SplitKeys& to) {
+  const AttentionWork& w = head.w;
+  const Index begin = panel * kStep, count = w.S - begin < kStep ? w.S - begin : kStep;
+  const SplitTiles keys = to.keys(head.g, panel);
+  for (Index s = 0; s < kStep; ++s) {
+    for (Index k = 0; k < to.number_steps; ++k) {
+      const Index h = k * kStep;
+      const Halves halves = s < count ? split(head.k(begin + s) + h, w.H - h) : Halves{};
+      keys.put(s / kTile, k, s % kTile, halves);
+    }
+  }
+  for (Index h = 0; h < to.number_steps * kStep; h += kTile) {
+    float turned[kTile][kStep];
+    for (Index s = 0; s < kStep; s += kTile) {
+      Units square[kTile];
+      for (Index i = 0; i < kTile; ++i) {
+        square[i] =
+            s + i < count && h < w.H ? load_some(head.v(begin + s + i) + h, w.H - h) : Units{};
+      }
+      transpose(square);
+      for (Index i = 0; i < kTile; ++i) store(&turned[i][s], square[i]);
+    }
+    const SplitTiles values = to.values(head.g, h / kKeyPanel);
+    for (Index i = 0; i < kTile; ++i) values.put(h / kTile % 2, panel, i, split(turned[i], kStep));
+  }
+}
+
+// The queries of a column as B.
+inline void split_queries(const Column& column, const SplitTiles& to) {
+  const Index H = column.head.w.H;
+  for (Index half = 0; half < 2; ++half) {
+    for (Index k = 0; k < to.steps; ++k) {
+      Units high[kTile], low[kTile];
+      for (Index j = 0; j < kTile; ++j) {
+        const Index query = half * kTile + j, h = k * kStep;
+        const Halves halves = query < column.queries
+                                  ? split(column.head.q(column.first + query) + h, H - h)
+                                  : Halves{};
+        high[j] = halves.high, low[j] = halves.low;
+      }
+      transpose(high), transpose(low);
+      for (Index i = 0; i < kTile; ++i) to.put(half, k, i, {high[i], low[i]});
+    }
+  }
+}
+
+// The weights of a column, 32 keys a step, as B: pairs of keys by queries.
+inline void split_weights(const float* p, const SplitTiles& to) {
+  for (Index half = 0; half < 2; ++half) {
+    for (Index s = 0; s < to.steps * kStep; s += 2) {
+      const float* const at = p + s * kColumns + half * kTile;
+      to.put(half, s / kStep, s % kStep / 2,
+             split_pairs(load<Lanes>(at), load<Lanes>(at + kColumns)));
+    }
+  }
+}
+
+// Where a thread works on a column: p [S, kColumns], mixed [H, kColumns], and the split queries and weights, all
+// for whole steps.
+struct SplitColumn {
+  float *p, *mixed;
+  char *queries, *weights;
+
+  static Index bytes(const SplitKeys& keys) {
+    return (keys.key_steps + keys.number_steps) * (kStep * kColumns * 4 + 4 * kTileBytes);
+  }
+  SplitColumn(const SplitKeys& keys, char* memory)
+      : p(reinterpret_cast<float*>(memory)),
+        mixed(p + keys.key_steps * kStep * kColumns),
+        queries(reinterpret_cast<char*>(mixed + keys.number_steps * kStep * kColumns)),
+        weights(queries + keys.number_steps * 4 * kTileBytes) {}
+};
+
+inline void attend_column(Column column, const SplitKeys& keys, const SplitColumn& to) {
+  const Index g = column.head.g;
+  const Index begin = column.keys.begin / kStep,
+              steps = (column.keys.end + kStep - 1) / kStep - begin;
+  column.keys = {begin * kStep, (begin + steps) * kStep};
+  const auto sums_at = [](float* rows, Index step) {
+    constexpr Index kRow = kColumns * sizeof(float);
+    return SumsAt{reinterpret_cast<char*>(rows + step * kStep * kColumns), kRow, 64, kTile * kRow};
+  };
+
+  const SplitTiles queries{to.queries, keys.number_steps};
+  split_queries(column, queries);
+  for (Index k = 0; k < steps; ++k) {
+    multiply_split(keys.keys(g, begin + k), 0, queries, keys.number_steps, sums_at(to.p, k));
+  }
+  Lanes share[kColumnRegisters];
+  weigh(column, to.p, share);
+  const SplitTiles weights{to.weights, steps};
+  split_weights(to.p, weights);
+  for (Index h = 0; h < keys.number_steps; ++h) {
+    multiply_split(keys.values(g, h), begin, weights, steps, sums_at(to.mixed, h));
+  }
+  put_column(column, to.mixed, share);
+}
+
+inline void attend_many(const Fast& on, const AttentionWork& w, bool worth) {
+  const Index queries = w.T * (w.N / w.K), columns = (queries + kColumns - 1) / kColumns;
+  SplitKeys keys(w, nullptr);
+  keys.at = static_cast<char*>(
+      on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.K * keys.bytes())));
+  for_each(on, w.K * keys.key_steps, worth, [&](Index i, int) {
+    split_keys(SharedHead{w, i / keys.key_steps}, i % keys.key_steps, keys);
+  });
+  for_each(on, w.K * columns, worth, [&](Index i, int thread) {
+    const TileRegisters registers;
+    auto* const memory = static_cast<char*>(
+        on.scratch(thread, Scratch::panel, static_cast<std::size_t>(SplitColumn::bytes(keys))));
+    const SharedHead head{w, i / columns};
+    attend_column(Column(head, i % columns * kColumns), keys, SplitColumn(keys, memory));
+  });
+}
+
+}  // namespace
+}  // namespace paligemma
