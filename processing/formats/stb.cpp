@@ -1,0 +1,77 @@
+#include "processing/formats/stb.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "tensor/errors.h"
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_NO_STDIO
+#define STBI_NO_HDR
+#define STBI_NO_LINEAR
+#define STBI_NO_PSD
+#define STBI_NO_PIC
+// Zeros: stb_image 2.27 looks Huffman codes up in tables that a damaged JPEG never gave.
+#define STBI_MALLOC(bytes) std::calloc(1, bytes)
+#define STBI_REALLOC std::realloc
+#define STBI_FREE std::free
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb_image.h>
+#include <stb_image_write.h>
+
+namespace paligemma::formats {
+namespace {
+
+const stbi_uc* data_of(Bytes file) { return reinterpret_cast<const stbi_uc*>(file.data()); }
+
+// stb_image's own words, which may quote bytes of the file.
+std::string failure() {
+  std::string reason = stbi_failure_reason();
+  std::replace_if(
+      reason.begin(), reason.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return reason;
+}
+
+}  // namespace
+
+StbHeader stb_header(Bytes file, std::string_view format) {
+  int W = 0, H = 0, channels = 0;
+  if (!stbi_info_from_memory(data_of(file), static_cast<int>(file.size()), &W, &H, &channels)) {
+    throw ImageError("looks like " + std::string(format) +
+                     ", but its header is damaged or asks for too many pixels");
+  }
+  const auto positive = [](int size) { return static_cast<std::size_t>(std::max(size, 0)); };
+  check_size(positive(W), positive(H));
+  return {positive(W), positive(H), channels == 2 || channels == 4};
+}
+
+Picture stb_decode(Bytes file, std::string_view format) {
+  const int channels = stb_header(file, format).has_alpha ? 4 : 3;
+  int W = 0, H = 0, stored = 0;
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_memory(data_of(file), static_cast<int>(file.size()), &W, &H, &stored,
+                            channels),
+      stbi_image_free);
+  if (!pixels) throw ImageError("looks like " + std::string(format) + ", but " + failure());
+  Picture picture{Buffer<std::uint8_t, 3>({H, W, channels}, unwritten)};
+  std::copy_n(pixels.get(), picture.pixels.view().count(), picture.pixels.view().data());
+  return picture;
+}
+
+std::string stb_encode_png(View<const std::uint8_t, 3> image) {
+  const auto H = static_cast<int>(image.size(0)), W = static_cast<int>(image.size(1));
+  const auto C = static_cast<int>(image.size(2));
+  PG_CHECK((C == 1 || C == 3) && image.is_row_major(), "image " + shape_text(image));
+  std::string png;
+  const auto append = [](void* out, void* data, int size) {
+    static_cast<std::string*>(out)->append(static_cast<const char*>(data), std::size_t(size));
+  };
+  if (!stbi_write_png_to_func(append, &png, W, H, C, image.data(), C * W)) throw std::bad_alloc();
+  return png;
+}
+
+}  // namespace paligemma::formats

@@ -1,0 +1,26 @@
+// stb_image and stb_image_write, compiled once. stb_image fills what is missing at the end of a file
+// with grey or black and says nothing, and believes what headers say: each format's reader looks at
+// both before it decodes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "processing/formats/picture.h"
+
+namespace paligemma::formats {
+
+struct StbHeader {
+  std::size_t W, H;
+  bool has_alpha;
+};
+
+// Throws ImageError for a damaged header and for a size that is not read. `format` is for the message.
+StbHeader stb_header(Bytes file, std::string_view format);
+
+Picture stb_decode(Bytes file, std::string_view format);
+
+// [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
+std::string stb_encode_png(View<const std::uint8_t, 3> image);
+
+}  // namespace paligemma::formats
