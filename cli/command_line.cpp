@@ -18,9 +18,10 @@ std::string flags_of(Command command) {
   std::string pipeline = model +
                          "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
                          "--resize --reference --device --kernels --threads --json ";
-  std::string ask = pipeline +
-                    "--image --max-tokens --temperature --top-p --top-k --do-sample --seed "
-                    "--output --skip-special-tokens --perf --dump --trace ";
+  std::string ask =
+      pipeline +
+      "--image --orientation --max-tokens --temperature --top-p --top-k --do-sample --seed "
+      "--output --skip-special-tokens --perf --dump --trace ";
   switch (command) {
     case Command::none:
       return ask + "--prompt --file ";
@@ -99,6 +100,8 @@ void Parser::add_flags(Options& o) {
   app.add_option("--softcap", o.softcap, "config or off");
   app.add_option("--sliding-window", o.sliding_window, "config or off");
   app.add_option("--resize", o.resize, "config, bilinear or bicubic");
+  app.add_option("--orientation", o.orientation,
+                 "exif: pictures upright as EXIF or XMP says (default), or ignore");
   app.add_flag("--reference", o.reference, "Run the plain loops");
 
   app.option_defaults()->group("Sampling");

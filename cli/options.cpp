@@ -74,6 +74,7 @@ void check(const Options& o) {
   one_of("--softcap", o.softcap, {"config", "off"});
   one_of("--sliding-window", o.sliding_window, {"config", "off"});
   one_of("--resize", o.resize, {"config", "bilinear", "bicubic"});
+  one_of("--orientation", o.orientation, {"exif", "ignore"});
   const std::string number = o.device.substr(o.device.find(':') + 1);
   const bool numbered = o.device.starts_with("cuda:") && !number.empty() &&
                         number.find_first_not_of("0123456789") == number.npos;
@@ -98,6 +99,8 @@ PipelineOptions Options::pipeline() const {
   p.sliding_window = sliding_window == "config";
   return p;
 }
+
+ReadOptions Options::reading() const { return {.turns = orientation == "exif"}; }
 
 SamplerOptions Options::sampler() const {
   const bool draws = do_sample.empty() ? temperature.value_or(0) > 0 : do_sample == "true";

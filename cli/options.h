@@ -11,6 +11,7 @@
 namespace paligemma {
 struct ExecutorOptions;
 struct PipelineOptions;
+struct ReadOptions;
 struct SamplerOptions;
 }  // namespace paligemma
 
@@ -55,7 +56,7 @@ struct Options {
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
   float top_p = 1;
   std::int64_t top_k = 0, seed = 0;
-  std::string device = "auto", kernels = "auto", resize = "config";
+  std::string device = "auto", kernels = "auto", resize = "config", orientation = "exif";
   bool reference = false;
   // Scenes of the tiny world, to draw or to be scored on.
   std::optional<std::string> description;
@@ -73,6 +74,7 @@ struct Options {
 
   ExecutorOptions executor(std::filesystem::path model_path) const;
   PipelineOptions pipeline() const;  // all but the model's folder
+  ReadOptions reading() const;       // of pictures
   SamplerOptions sampler() const;
 };
 

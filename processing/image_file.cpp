@@ -11,7 +11,10 @@
 #include "processing/formats/bmp.h"
 #include "processing/formats/gif.h"
 #include "processing/formats/jpeg.h"
+#include "processing/formats/jpeg_segments.h"
+#include "processing/formats/orientation.h"
 #include "processing/formats/png.h"
+#include "processing/formats/png_notes.h"
 #include "processing/formats/pnm.h"
 #include "processing/formats/stb.h"
 #include "processing/formats/tga.h"
@@ -25,36 +28,36 @@ constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
 
 using namespace formats;
 
-using Decoder = Picture (*)(Bytes file);
-
 struct Magic {
   std::size_t offset;
   std::string_view bytes;
   std::string_view format;
-  Decoder decode;  // null: not read here
+  Picture (*decode)(Bytes file) = nullptr;   // not read here
+  int (*orientation)(Bytes file) = nullptr;  // the format has none
 };
 
 using namespace std::string_view_literals;
-constexpr std::array<Magic, 20> kMagics{{{0, "\x89PNG\r\n\x1a\n"sv, "PNG", decode_png},
-                                         {0, "\xff\xd8\xff"sv, "JPEG", decode_jpeg},
-                                         {0, "GIF8"sv, "GIF", decode_gif},
-                                         {0, "BM"sv, "BMP", decode_bmp},
-                                         {0, "P5"sv, "PGM", decode_pnm},
-                                         {0, "P6"sv, "PPM", decode_pnm},
-                                         {0, "8BPS"sv, "PSD", nullptr},
-                                         {0, "\x53\x80\xf6\x34"sv, "Softimage PIC", nullptr},
-                                         {8, "WEBP"sv, "WebP", nullptr},
-                                         {4, "ftypavif"sv, "AVIF", nullptr},
-                                         {4, "ftyphei"sv, "HEIC", nullptr},
-                                         {4, "ftypmif1"sv, "HEIF", nullptr},
-                                         {0, "II*\0"sv, "TIFF", nullptr},
-                                         {0, "MM\0*"sv, "TIFF", nullptr},
-                                         {0, "\xff\x0a"sv, "JPEG XL", nullptr},
-                                         {0, "\0\0\0\x0cJXL "sv, "JPEG XL", nullptr},
-                                         {0, "%PDF"sv, "PDF", nullptr},
-                                         {0, "<svg"sv, "SVG", nullptr},
-                                         {0, "<?xml"sv, "XML or SVG", nullptr},
-                                         {0, "#?RADIANCE"sv, "Radiance HDR", nullptr}}};
+constexpr std::array<Magic, 20> kMagics{
+    {{0, "\x89PNG\r\n\x1a\n"sv, "PNG", decode_png, png_orientation},
+     {0, "\xff\xd8\xff"sv, "JPEG", decode_jpeg, jpeg_orientation},
+     {0, "GIF8"sv, "GIF", decode_gif},
+     {0, "BM"sv, "BMP", decode_bmp},
+     {0, "P5"sv, "PGM", decode_pnm},
+     {0, "P6"sv, "PPM", decode_pnm},
+     {0, "8BPS"sv, "PSD"},
+     {0, "\x53\x80\xf6\x34"sv, "Softimage PIC"},
+     {8, "WEBP"sv, "WebP"},
+     {4, "ftypavif"sv, "AVIF"},
+     {4, "ftyphei"sv, "HEIC"},
+     {4, "ftypmif1"sv, "HEIF"},
+     {0, "II*\0"sv, "TIFF"},
+     {0, "MM\0*"sv, "TIFF"},
+     {0, "\xff\x0a"sv, "JPEG XL"},
+     {0, "\0\0\0\x0cJXL "sv, "JPEG XL"},
+     {0, "%PDF"sv, "PDF"},
+     {0, "<svg"sv, "SVG"},
+     {0, "<?xml"sv, "XML or SVG"},
+     {0, "#?RADIANCE"sv, "Radiance HDR"}}};
 
 const Magic* magic_of(std::string_view file) {
   for (const Magic& magic : kMagics) {
@@ -65,7 +68,7 @@ const Magic* magic_of(std::string_view file) {
   return nullptr;
 }
 
-Picture decode(Bytes file, const std::string& name) {
+Picture decode(Bytes file, const std::string& name, const ReadOptions& options) {
   if (file.empty()) throw ImageError("the file is empty");
   if (file.size() > kMaxFileBytes) throw ImageError("larger than 1 GiB");
   const Magic* magic = magic_of(characters(file));
@@ -73,7 +76,11 @@ Picture decode(Bytes file, const std::string& name) {
     throw ImageError("looks like " + std::string(magic->format) +
                      ", which is not read here; convert it to PNG or JPEG");
   }
-  if (magic) return magic->decode(file);
+  if (magic) {
+    Picture picture = magic->decode(file);
+    const bool turns = options.turns && magic->orientation;
+    return turns ? upright(std::move(picture), magic->orientation(file)) : std::move(picture);
+  }
   // TGA has no magic number, so it is believed only of a file with that name. What begins with 0xff,
   // stb_image takes for a JPEG.
   const bool is_tga = std::filesystem::path(name).extension() == ".tga" && byte_at(file, 0) != 0xff;
@@ -103,18 +110,18 @@ std::string slurp(std::istream& in) {
 
 }  // namespace
 
-RgbImage decode_image(Bytes file, const std::string& name) {
+RgbImage decode_image(Bytes file, const std::string& name, const ReadOptions& options) {
   try {
-    return without_alpha(decode(file, name));
+    return without_alpha(decode(file, name, options));
   } catch (const ImageError& error) {
     throw ImageError(name + ": " + error.what());
   }
 }
 
-RgbImage read_image(const std::filesystem::path& path) {
-  const auto decoded = [](std::istream& in, const std::string& name) {
+RgbImage read_image(const std::filesystem::path& path, const ReadOptions& options) {
+  const auto decoded = [&](std::istream& in, const std::string& name) {
     const std::string bytes = slurp(in);
-    return decode_image(std::as_bytes(std::span(bytes)), name);
+    return decode_image(std::as_bytes(std::span(bytes)), name, options);
   };
   if (path == "-") return decoded(std::cin, "standard input");
   if (!is_there(path)) throw ImageError(path.string() + ": no such file");

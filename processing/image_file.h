@@ -2,9 +2,9 @@
 // of red, green and blue bytes.
 //
 // Grey, palette, 16-bit and CMYK pictures become 8-bit RGB; transparency is dropped, as Pillow's
-// convert("RGB") does. The orientation that a camera notes in EXIF is not applied, as in the
-// original preprocessing. What cannot be read in full is an ImageError that says what the file looks
-// like. The decoder is stb_image.
+// convert("RGB") does. A picture is turned as its camera noted, as transformers' load_image turns it
+// (docs/decisions/0014-pictures-are-upright.md). What cannot be read in full is an ImageError that says
+// what the file looks like.
 //
 // Read next: processing/resize.h.
 #pragma once
@@ -21,11 +21,16 @@ namespace paligemma {
 
 using RgbImage = Buffer<std::uint8_t, 3>;  // [H, W, 3]
 
+struct ReadOptions {
+  bool turns = true;  // upright, as EXIF or XMP says; else as stored
+};
+
 // `name` begins the message of an error.
-RgbImage decode_image(std::span<const std::byte> file, const std::string& name);
+RgbImage decode_image(std::span<const std::byte> file, const std::string& name,
+                      const ReadOptions& options = {});
 
 // A file or a pipe; "-" is standard input. Devices, which may never end, are not read.
-RgbImage read_image(const std::filesystem::path& path);
+RgbImage read_image(const std::filesystem::path& path, const ReadOptions& options = {});
 
 // [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
 std::string encode_png(View<const std::uint8_t, 3> image);

@@ -62,6 +62,14 @@ Picture stb_decode(Bytes file, std::string_view format) {
   return picture;
 }
 
+std::string stb_inflate(std::string_view packed, std::size_t max_size) {
+  std::string text(max_size, '\0');
+  const int size = stbi_zlib_decode_buffer(text.data(), static_cast<int>(text.size()),
+                                           packed.data(), static_cast<int>(packed.size()));
+  text.resize(static_cast<std::size_t>(std::max(size, 0)));
+  return text;
+}
+
 std::string stb_encode_png(View<const std::uint8_t, 3> image) {
   const auto H = static_cast<int>(image.size(0)), W = static_cast<int>(image.size(1));
   const auto C = static_cast<int>(image.size(2));

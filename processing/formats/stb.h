@@ -20,6 +20,9 @@ StbHeader stb_header(Bytes file, std::string_view format);
 
 Picture stb_decode(Bytes file, std::string_view format);
 
+// What zlib has packed; nothing if it is damaged or longer than `max_size`.
+std::string stb_inflate(std::string_view packed, std::size_t max_size);
+
 // [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
 std::string stb_encode_png(View<const std::uint8_t, 3> image);
 

@@ -6,6 +6,7 @@
 #include "processing/segmentation.h"
 #include "tests/support/checkpoint_files.h"
 #include "tests/support/compare.h"
+#include "tests/support/pictures.h"
 
 namespace paligemma {
 namespace {
@@ -145,6 +146,23 @@ TEST_F(Boxes, AreDrawnIntoAPng) {
   ASSERT_EQ(after.view().shape(), before.view().shape());
   EXPECT_FALSE(std::equal(before.view().data(), before.view().data() + before.view().count(),
                           after.view().data()));
+}
+
+// The camera was on its side: 45 x 37 pixels as stored are 37 x 45 upright.
+TEST_F(Boxes, AreOfTheUprightPicture) {
+  const std::string turned = folder_ / "turned.png", boxes = folder_ / "boxes.png";
+  write_text(turned, with_chunk(read_bytes(kPicture), png_chunk("eXIf", exif(6))));
+  const auto image_of = [&](const std::string& orientation) {
+    return json_of(run_program({"detect", turned, "red circle", "-m", kGolden, "-n", "1", "--json",
+                                "-o", boxes, "--orientation", orientation}))["image"];
+  };
+  for (const std::string orientation : {"ignore", "exif"}) {
+    const json image = image_of(orientation);
+    const RgbImage read = read_image(boxes);
+    EXPECT_EQ(read.view().size(0), orientation == "exif" ? 45 : 37);
+    EXPECT_EQ(image["width"], read.view().size(1));
+    EXPECT_EQ(image["height"], read.view().size(0));
+  }
 }
 
 TEST_F(Boxes, WithoutAPlaceToGoAreRefusedBeforeTheModelRuns) {

@@ -41,6 +41,7 @@ const std::vector<Flag> kFlags{
     {{"--mask-decoder", "x"}, kAsk + Commands{"eval"}},
     {{"--softcap", "off"}, kAsk + Commands{"eval"}},
     {{"--sliding-window", "off"}, kAsk + Commands{"eval"}},
+    {{"--orientation", "ignore"}, kAsk},
     {{"--resize", "bilinear"}, kAsk + Commands{"eval"}},
     {{"--output", "x"}, kAsk + Commands{"scene", "quantize"}},
     {{"--seed", "1"}, kAsk + Commands{"scene"}},

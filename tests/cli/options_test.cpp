@@ -45,6 +45,7 @@ TEST(Ranges, AreCheckedBeforeAnythingIsRead) {
                                                       {"--kernels", "sse9"},
                                                       {"--kernels", ""},
                                                       {"--softcap", "30"},
+                                                      {"--orientation", "right"},
                                                       {"--resize", "lanczos"},
                                                       {"--sliding-window", "4"},
                                                       {"--verbosity", "3"},

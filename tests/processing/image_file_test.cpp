@@ -40,11 +40,6 @@ TEST(ImageFile, ReadsGreyAsThreeEqualChannels) {
   }
 }
 
-TEST(ImageFile, DoesNotTurnThePicture) {
-  const auto noted = read_image(kPictures + "orientation.jpg");
-  EXPECT_TRUE(same(noted, read_image(kPictures + "baseline.jpg")));
-}
-
 TEST(ImageFile, GoesByTheContentNotTheName) {
   EXPECT_TRUE(same(decoded(bytes_of(kPictures + "rgb.bmp"), "picture.jpg"), pattern()));
 }
