@@ -20,6 +20,7 @@
 #include "cli/kernel_programs.h"
 #include "cli/spelling.h"
 #include "commit.h"
+#include "processing/image_file.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
 
@@ -108,7 +109,8 @@ int run(int argc, char** argv) {
   }
   if (options.version) {
     std::cout << "paligemma " PG_VERSION " (commit " PG_COMMIT
-                 "), executors: reference, fast, cuda\n";
+                 "), executors: reference, fast, cuda; pictures: "
+              << picture_decoders() << "\n";
     return 0;
   }
   if (options.list_devices) {

@@ -11,6 +11,7 @@
 #include "processing/formats/bmp.h"
 #include "processing/formats/gif.h"
 #include "processing/formats/jpeg.h"
+#include "processing/formats/jpeg_decoder.h"
 #include "processing/formats/jpeg_segments.h"
 #include "processing/formats/orientation.h"
 #include "processing/formats/png.h"
@@ -130,6 +131,11 @@ RgbImage read_image(const std::filesystem::path& path, const ReadOptions& option
   std::ifstream file(path, std::ios::binary);
   if (!file) throw ImageError(path.string() + ": cannot be opened");
   return decoded(file, path.string());
+}
+
+std::string picture_decoders() {
+  const std::string jpeg = jpeg_decoder(), rest = "stb_image";
+  return jpeg == rest ? rest : jpeg + ", " + rest;
 }
 
 std::string encode_png(View<const std::uint8_t, 3> image) { return stb_encode_png(image); }

@@ -32,6 +32,9 @@ RgbImage decode_image(std::span<const std::byte> file, const std::string& name,
 // A file or a pipe; "-" is standard input. Devices, which may never end, are not read.
 RgbImage read_image(const std::filesystem::path& path, const ReadOptions& options = {});
 
+// "libjpeg-turbo 2.1.5, stb_image"
+std::string picture_decoders();
+
 // [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
 std::string encode_png(View<const std::uint8_t, 3> image);
 

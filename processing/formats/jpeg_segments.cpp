@@ -4,11 +4,18 @@
 #include <string>
 
 #include "processing/formats/orientation.h"
+#include "tensor/errors.h"
 
 namespace paligemma::formats {
 namespace {
 
 using namespace std::string_view_literals;
+
+constexpr std::size_t kEnd = 0xd9, kScan = 0xda, kApp1 = 0xe1;
+
+bool is_frame(std::size_t marker) {
+  return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+}
 
 bool stands_alone(std::size_t marker) { return marker == 1 || (marker >= 0xd0 && marker <= 0xd9); }
 
@@ -30,12 +37,52 @@ std::optional<JpegSegment> JpegSegments::next() {
   return {};
 }
 
-bool jpeg_ends(Bytes file) {
+JpegFrame jpeg_frame(Bytes file) {
+  JpegSegments segments(file);
+  auto s = segments.next();
+  while (s && !is_frame(s->marker) && s->marker != kEnd) s = segments.next();
+  if (!s || !is_frame(s->marker) || s->content.size() < 6) throw ImageError("the JPEG is cut off");
+  const JpegFrame frame{s->marker, big_endian(s->content, 3, 2), big_endian(s->content, 1, 2),
+                        byte_at(s->content, 5)};
+  const std::size_t bits = byte_at(s->content, 0), kind = s->marker & 7;
+  const auto refuse = [](const std::string& what) {
+    throw ImageError(what +
+                     ", which is not read here; convert it with libjpeg-turbo 3: "
+                     "djpeg IN > OUT.ppm");
+  };
+  if (kind == 3) refuse("is a lossless JPEG");
+  if (kind > 4) refuse("is a hierarchical JPEG");
+  if (bits != 8) refuse("is a JPEG of " + std::to_string(bits) + " bits a sample");
+  if (frame.components != 1 && frame.components != 3 && frame.components != 4) {
+    throw ImageError("is a JPEG of " + std::to_string(frame.components) +
+                     " components, which are no known colours");
+  }
+  return frame;
+}
+
+std::size_t jpeg_end(Bytes file) {
+  constexpr int kMaxScans = 1000;  // usual are 1 to 12
+  int scans = 0;
   JpegSegments segments(file);
   while (const auto segment = segments.next()) {
-    if (segment->marker == 0xd9) return true;
+    if (segment->marker == kScan && ++scans > kMaxScans) {
+      throw ImageError("is a JPEG of more than 1000 scans");
+    }
+    if (segment->marker != kEnd) continue;
+    if (scans == 0) throw ImageError("the JPEG has a header only");
+    return segments.at();
   }
-  return false;
+  throw ImageError("the JPEG is cut off");
+}
+
+bool huffman_tables_fit(Bytes content) {
+  for (std::size_t at = 0; at < content.size();) {  // a byte for its place, 16 counts, the values
+    std::size_t codes = 0;
+    for (int bits = 1; bits <= 16; ++bits) codes += byte_at(content, at + bits);
+    if (codes > 256) return false;
+    at += 17 + codes;
+  }
+  return true;
 }
 
 // EXIF that is longer than a segment goes on in the next. Of two XMPs the last counts, as for Pillow.
@@ -44,9 +91,10 @@ int jpeg_orientation(Bytes file) {
   std::string exif;
   std::string_view xmp;
   JpegSegments segments(file);
-  for (auto s = segments.next(); s && s->marker != 0xda && s->marker != 0xd9; s = segments.next()) {
+  for (auto s = segments.next(); s && s->marker != kScan && s->marker != kEnd;
+       s = segments.next()) {
     const std::string_view content = characters(s->content);
-    if (s->marker != 0xe1) continue;
+    if (s->marker != kApp1) continue;
     if (content.starts_with(kExif)) exif += content.substr(kExif.size());
     if (content.starts_with(kXmp)) xmp = content.substr(kXmp.size());
   }

@@ -21,14 +21,28 @@ class JpegSegments {
  public:
   explicit JpegSegments(Bytes file) : file_(file) {}
   std::optional<JpegSegment> next();
+  std::size_t at() const { return at_; }  // behind the segment
 
  private:
   Bytes file_;
   std::size_t at_ = 0;
 };
 
-// Whether the first picture's end (0xd9) is there.
-bool jpeg_ends(Bytes file);
+// How the first picture is coded. Throws ImageError, by name, for kinds that are not read: of other than
+// 8 bits a sample, lossless, hierarchical, of other than 1, 3 or 4 components.
+struct JpegFrame {
+  std::size_t marker, W, H, components;
+  bool is_arithmetic() const { return marker > 0xc8; }
+};
+JpegFrame jpeg_frame(Bytes file);
+
+// How many bytes the first picture has, up to the end of its last scan and 0xd9. Throws ImageError if
+// that is not there, and for pictures of so many scans that somebody means harm.
+std::size_t jpeg_end(Bytes file);
+
+// Whether a segment's Huffman tables have 256 codes each at most. The stb_image of 2022 writes more of
+// them past its own memory.
+bool huffman_tables_fit(Bytes content);
 
 // From EXIF and XMP.
 int jpeg_orientation(Bytes file);

@@ -1,6 +1,7 @@
 // The front door: what goes to which stream, what the commands say to the model, exit codes.
 #include <nlohmann/json.hpp>
 
+#include "processing/image_file.h"
 #include "tests/support/checkpoint_files.h"
 
 namespace paligemma {
@@ -257,6 +258,7 @@ TEST(Version, ShowsTheCommitAndTheExecutors) {
   EXPECT_TRUE(ran.out.starts_with("paligemma ")) << ran;
   EXPECT_NE(ran.out.find("commit "), std::string::npos) << ran;
   EXPECT_NE(ran.out.find("executors: reference"), std::string::npos) << ran;
+  EXPECT_NE(ran.out.find("pictures: " + picture_decoders()), std::string::npos) << ran;
   EXPECT_EQ(count_lines(ran.out), 1u);
   EXPECT_EQ(ran.err, "");
 }

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Makes every file of this folder but PROVENANCE.md, and prints what tests/processing/resize_test.cpp
-keeps of Pillow's results as numbers.
+and tests/processing/formats/jpeg_test.cpp keep of Pillow's results as numbers.
 
+    apt-get install libjpeg-turbo-progs            cjpeg 2.1.5
     pip install pillow==13.0.0 numpy scikit-image==0.26.0
     python tests/data/make_data.py                 writes, and prints the checksums
 """
 import hashlib
+import io
 import struct
+import subprocess
 import zlib
 from pathlib import Path
 
 import numpy
 import skimage
-from PIL import Image
+from PIL import Image, ImageOps
 
 HERE = Path(__file__).resolve().parent
 PHOTOS = Path(skimage.__file__).parent / "data"
@@ -85,6 +88,70 @@ def adam7(pixels):
             for row in pixels[y::step_y] if row[x::step_x].size]
 
 
+def fnv1a(data):
+    value = 0xcbf29ce484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001b3 % 2**64
+    return value
+
+
+def jpegs():
+    """A smooth picture with an edge, 23 x 17, in every kind of JPEG; cjpeg writes what Pillow does not."""
+    folder = HERE / "pictures/jpeg"
+    folder.mkdir(exist_ok=True)
+    y, x = numpy.mgrid[:17, :23]
+    smooth = numpy.stack([11 * x, 15 * y, 255 - 5 * x - 8 * y], -1).astype(numpy.uint8)
+    smooth[4:11, 7:18] = smooth[4:11, 7:18, ::-1]
+    image = Image.fromarray(smooth)
+
+    def cjpeg(name, *options):
+        ppm = io.BytesIO()
+        image.save(ppm, "PPM")
+        command = ["cjpeg", "-quality", "90", *options]
+        data = subprocess.run(command, input=ppm.getvalue(), capture_output=True, check=True).stdout
+        (folder / f"{name}.jpg").write_bytes(data)
+        return data
+
+    samples = {"444": "1x1", "422": "2x1", "420": "2x2", "440": "1x2", "411": "4x1", "410": "4x2"}
+    for name, sample in samples.items():
+        cjpeg(name, "-sample", sample)
+    for name in ("444", "422", "420"):
+        cjpeg(f"{name}_progressive", "-progressive", "-sample", samples[name])
+    cjpeg("420_arithmetic", "-arithmetic", "-sample", "2x2")
+    cjpeg("420_arithmetic_progressive", "-arithmetic", "-progressive", "-sample", "2x2")
+    cjpeg("420_restart", "-restart", "1B", "-sample", "2x2")
+    cjpeg("grey", "-grayscale")
+
+    # Three components: what says which colours they are.
+    jfif = b"\xff\xe0\x00\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+    adobe = [b"\xff\xee\x00\x0eAdobe\0\x64\0\0\0\0" + bytes([i]) for i in range(3)]
+    rgb = cjpeg("rgb_adobe0", "-rgb", "-sample", "1x1")  # ids R, G, B
+    ycc = (folder / "444.jpg").read_bytes()              # ids 1, 2, 3
+    assert rgb.count(adobe[0]) == 1 and ycc.count(jfif) == 1
+    (folder / "rgb.jpg").write_bytes(rgb.replace(adobe[0], b""))
+    (folder / "rgb_adobe1.jpg").write_bytes(rgb.replace(adobe[0], adobe[1]))
+    (folder / "rgb_jfif.jpg").write_bytes(rgb.replace(adobe[0], jfif))
+    (folder / "rgb_jfif_adobe0.jpg").write_bytes(rgb.replace(adobe[0], jfif + adobe[0]))
+    (folder / "123.jpg").write_bytes(ycc.replace(jfif, b""))
+    (folder / "123_adobe0.jpg").write_bytes(ycc.replace(jfif, adobe[0]))
+    (folder / "123_adobe1.jpg").write_bytes(ycc.replace(jfif, adobe[1]))
+
+    # Four.
+    inks = io.BytesIO()
+    black = (40 + 3 * x).astype(numpy.uint8)
+    Image.fromarray(numpy.dstack([255 - smooth, black]), "CMYK").save(inks, "JPEG", quality=90)
+    cmyk = inks.getvalue()
+    assert cmyk.count(adobe[0]) == 1
+    (folder / "cmyk.jpg").write_bytes(cmyk.replace(adobe[0], b""))
+    for i in range(3):
+        (folder / f"cmyk_adobe{i}.jpg").write_bytes(cmyk.replace(adobe[0], adobe[i]))
+    (folder / "cmyk_jfif.jpg").write_bytes(cmyk.replace(adobe[0], jfif))
+
+    for path in sorted(folder.iterdir()):
+        pixels = numpy.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+        print(f'{{"{path.stem}", 0x{fnv1a(pixels.tobytes()):016x}}},')
+
+
 def pictures():
     """The pattern, 7 x 5, in every kind of file that image_file accepts."""
     folder = HERE / "pictures"
@@ -150,6 +217,7 @@ def pictures():
 if __name__ == "__main__":
     photos()
     pictures()
+    jpegs()
     hashes()
     for path in sorted(HERE.rglob("*.*")):
         if path.suffix not in (".py", ".md"):

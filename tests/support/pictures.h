@@ -73,6 +73,15 @@ inline ::testing::AssertionResult same(const RgbImage& actual, const RgbImage& e
   return ::testing::AssertionSuccess();
 }
 
+// FNV-1a of an image's bytes, which stands for what Pillow makes of the same file.
+inline std::uint64_t hash_of(const RgbImage& image) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (Index i = 0; i < image.view().count(); ++i) {
+    hash = (hash ^ image.view().data()[i]) * 0x100000001b3;
+  }
+  return hash;
+}
+
 inline std::string number(std::size_t value, int bytes, bool is_little = false) {
   std::string text;
   for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i);
