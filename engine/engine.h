@@ -103,7 +103,7 @@ class Engine {
   const std::string& device() const;  // "cpu", "cuda:0"
   const std::string& note() const;    // one line for the user, or "": which kernels failed, ...
 
-  // PNG, JPEG, GIF, BMP, PPM, PGM or TGA.
+  // PNG, JPEG, WebP, GIF, BMP, PPM, PGM or TGA, turned upright as EXIF or XMP says.
   Picture look_at(const std::filesystem::path& file);
   Picture look_at(const Image& image);
 

@@ -19,6 +19,8 @@
 #include "processing/formats/pnm.h"
 #include "processing/formats/stb.h"
 #include "processing/formats/tga.h"
+#include "processing/formats/webp.h"
+#include "processing/formats/webp_notes.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
 
@@ -47,7 +49,7 @@ constexpr std::array<Magic, 20> kMagics{
      {0, "P6"sv, "PPM", decode_pnm},
      {0, "8BPS"sv, "PSD"},
      {0, "\x53\x80\xf6\x34"sv, "Softimage PIC"},
-     {8, "WEBP"sv, "WebP"},
+     {8, "WEBP"sv, "WebP", decode_webp, webp_orientation},
      {4, "ftypavif"sv, "AVIF"},
      {4, "ftyphei"sv, "HEIC"},
      {4, "ftypmif1"sv, "HEIF"},
@@ -134,8 +136,8 @@ RgbImage read_image(const std::filesystem::path& path, const ReadOptions& option
 }
 
 std::string picture_decoders() {
-  const std::string jpeg = jpeg_decoder(), rest = "stb_image";
-  return jpeg == rest ? rest : jpeg + ", " + rest;
+  const std::string webp = webp_decoder();
+  return jpeg_decoder() + (webp.empty() ? "" : ", " + webp);
 }
 
 std::string encode_png(View<const std::uint8_t, 3> image) { return stb_encode_png(image); }

@@ -1,4 +1,4 @@
-// Pictures in files: PNG, JPEG, GIF (its first picture), BMP, PGM and PPM (of bytes) and TGA, as rows
+// Pictures in files: PNG, JPEG, WebP, GIF (its first picture), BMP, PGM and PPM (of bytes) and TGA, as rows
 // of red, green and blue bytes.
 //
 // Grey, palette, 16-bit and CMYK pictures become 8-bit RGB; transparency is dropped, as Pillow's
@@ -32,7 +32,7 @@ RgbImage decode_image(std::span<const std::byte> file, const std::string& name,
 // A file or a pipe; "-" is standard input. Devices, which may never end, are not read.
 RgbImage read_image(const std::filesystem::path& path, const ReadOptions& options = {});
 
-// "libjpeg-turbo 2.1.5, stb_image"
+// "libjpeg-turbo 2.1.5, libwebp 1.2.4"
 std::string picture_decoders();
 
 // [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.

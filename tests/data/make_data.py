@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Makes every file of this folder but PROVENANCE.md, and prints what tests/processing/resize_test.cpp
-and tests/processing/formats/jpeg_test.cpp keep of Pillow's results as numbers.
+and tests/processing/formats/{jpeg,webp}_test.cpp keep of Pillow's results as numbers.
 
     apt-get install libjpeg-turbo-progs            cjpeg 2.1.5
     pip install pillow==13.0.0 numpy scikit-image==0.26.0
@@ -152,6 +152,35 @@ def jpegs():
         print(f'{{"{path.stem}", 0x{fnv1a(pixels.tobytes()):016x}}},')
 
 
+def webps():
+    """A smooth picture with an edge, 23 x 17, in every kind of WebP."""
+    folder = HERE / "pictures/webp"
+    folder.mkdir(exist_ok=True)
+    y, x = numpy.mgrid[:17, :23]
+    smooth = numpy.stack([11 * x, 15 * y, 255 - 5 * x - 8 * y], -1).astype(numpy.uint8)
+    smooth[4:11, 7:18] = smooth[4:11, 7:18, ::-1]
+    alpha = (13 * x * y % 256).astype(numpy.uint8)
+    image, clear = Image.fromarray(smooth), Image.fromarray(numpy.dstack([smooth, alpha]))
+    part = clear.crop((4, 2, 15, 13))
+    image.save(folder / "lossy.webp", quality=80)
+    image.save(folder / "lossless.webp", lossless=True)
+    clear.save(folder / "lossy_alpha.webp", quality=80, exact=True)
+    clear.save(folder / "lossless_alpha.webp", lossless=True, exact=True)
+    image.save(folder / "animation.webp", save_all=True, append_images=[image.rotate(180)], lossless=True)
+    # A first frame that is smaller than the canvas, which no writer here makes: the canvas made larger,
+    # and a colour for what is outside.
+    part.save(folder / "small_frame.webp", save_all=True, append_images=[part.rotate(180)], lossless=True,
+              exact=True, background=(10, 200, 30, 255))
+    data = bytearray((folder / "small_frame.webp").read_bytes())
+    data[24:30] = struct.pack("<I", 22)[:3] + struct.pack("<I", 16)[:3]
+    frame = data.index(b"ANMF") + 8
+    data[frame:frame + 6] = struct.pack("<I", 2)[:3] + struct.pack("<I", 1)[:3]  # halves of 4 and 2
+    (folder / "small_frame.webp").write_bytes(data)
+    for path in sorted(folder.iterdir()):
+        pixels = numpy.asarray(Image.open(path))
+        print(f'{{"{path.stem}", {pixels.shape[2]}, 0x{fnv1a(pixels.tobytes()):016x}}},')
+
+
 def pictures():
     """The pattern, 7 x 5, in every kind of file that image_file accepts."""
     folder = HERE / "pictures"
@@ -208,7 +237,7 @@ def pictures():
     noted[0x0112] = 6  # the camera was on its side
     jpeg.save(folder / "orientation.jpg", quality=90, subsampling=0, exif=noted)
 
-    # Not read: the formats that stb_image does not know, under the name .png.
+    # Another format than the name says, and two that are not read.
     image.save(folder / "webp_named.png", "WEBP", lossless=True)
     image.save(folder / "tiff_named.png", "TIFF")
     (folder / "svg_named.png").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>\n')
@@ -218,6 +247,7 @@ if __name__ == "__main__":
     photos()
     pictures()
     jpegs()
+    webps()
     hashes()
     for path in sorted(HERE.rglob("*.*")):
         if path.suffix not in (".py", ".md"):
