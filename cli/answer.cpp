@@ -63,7 +63,7 @@ class Asker {
 
   void look_at(const std::string& path) {
     if (trace_) trace_->begin();
-    image_.emplace(read_image(path, options_.reading()));
+    image_.emplace(read_image(path, options_.reading(pipeline_->config())));
     image_path_ = path;
     if (trace_) trace_->add("read", "host", object({{"image", path}}));
     if (trace_) trace_->begin();

@@ -90,7 +90,9 @@ Scores examine(const AnyPipeline& pipeline, const Examination& examination,
   Scores scores;
   scores.scenes = 1;
   const RgbImage image =
-      examination.scene ? render(*examination.scene) : read_image(examination.file);
+      examination.scene
+          ? render(*examination.scene)
+          : read_image(examination.file, {.blends_alpha = pipeline.config().blends_alpha});
   const auto picture = pipeline.encode(image.view(), {});
   for (const Question& question : examination.questions) {
     const std::string answer = pipeline.generate(picture, question.prompt, {}, {}).text;

@@ -100,7 +100,9 @@ PipelineOptions Options::pipeline() const {
   return p;
 }
 
-ReadOptions Options::reading() const { return {.turns = orientation == "exif"}; }
+ReadOptions Options::reading(const Config& config) const {
+  return {.turns = orientation == "exif", .blends_alpha = config.blends_alpha};
+}
 
 SamplerOptions Options::sampler() const {
   const bool draws = do_sample.empty() ? temperature.value_or(0) > 0 : do_sample == "true";

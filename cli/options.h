@@ -9,6 +9,7 @@
 #include <vector>
 
 namespace paligemma {
+struct Config;
 struct ExecutorOptions;
 struct PipelineOptions;
 struct ReadOptions;
@@ -73,8 +74,8 @@ struct Options {
   std::string report;
 
   ExecutorOptions executor(std::filesystem::path model_path) const;
-  PipelineOptions pipeline() const;  // all but the model's folder
-  ReadOptions reading() const;       // of pictures
+  PipelineOptions pipeline() const;                 // all but the model's folder
+  ReadOptions reading(const Config& config) const;  // of pictures
   SamplerOptions sampler() const;
 };
 

@@ -99,7 +99,8 @@ const std::string& Engine::device() const { return state_->device.id; }
 const std::string& Engine::note() const { return state_->device.note; }
 
 Picture Engine::look_at(const std::filesystem::path& file) {
-  const RgbImage image = read_image(file);
+  const bool blends = state_->pipeline->config().blends_alpha;
+  const RgbImage image = read_image(file, {.blends_alpha = blends});
   const auto pixels = image.view();  // [H, W, 3]
   return look_at(Image{static_cast<int>(pixels.size(1)),
                        static_cast<int>(pixels.size(0)),

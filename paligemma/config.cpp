@@ -161,6 +161,7 @@ void read_preprocessor(const Fields& fields, Config& config) {
     if (filter < 2) fields.fail("resample", "is neither 2 nor 3");
     config.resample = filter == 2 ? ResampleFilter::bilinear : ResampleFilter::bicubic;
   }
+  config.blends_alpha = !fields.is_null("do_convert_rgb") && fields.flag("do_convert_rgb", true);
   for (const char* step : {"do_resize", "do_rescale", "do_normalize"}) {
     fields.refuse_unless(step, true);
   }

@@ -37,6 +37,8 @@ struct Config {
   std::set<TokenId> end_tokens;  // any of these ends an answer; the tokenizer's <eos> does too
   ResampleFilter resample = ResampleFilter::bicubic;
   PixelScale pixel_scale;
+  bool blends_alpha =
+      true;          // transparent pixels with white, else alpha is dropped (do_convert_rgb)
   std::string json;  // config.json as it was read, on one line
 };
 

@@ -91,12 +91,17 @@ Picture decode(Bytes file, const std::string& name, const ReadOptions& options) 
   return decode_tga(file);
 }
 
-RgbImage without_alpha(Picture picture) {
+// A pixel of alpha a is c a + 255 (255 - a), divided by 255, or c.
+RgbImage without_alpha(Picture picture, bool blends) {
   const auto from = std::as_const(picture.pixels).view();
   if (from.size(2) == 3) return std::move(picture.pixels);
   RgbImage image({from.size(0), from.size(1), 3}, unwritten);
   for (Index i = 0; i < from.size(0) * from.size(1); ++i) {
-    std::copy_n(from.data() + 4 * i, 3, image.view().data() + 3 * i);
+    const std::uint8_t *pixel = from.data() + 4 * i, alpha = pixel[3];
+    for (Index c = 0; c < 3; ++c) {
+      image.view().data()[3 * i + c] =
+          blends ? over_255(pixel[c] * alpha + 255 * (255 - alpha)) : pixel[c];
+    }
   }
   return image;
 }
@@ -115,7 +120,7 @@ std::string slurp(std::istream& in) {
 
 RgbImage decode_image(Bytes file, const std::string& name, const ReadOptions& options) {
   try {
-    return without_alpha(decode(file, name, options));
+    return without_alpha(decode(file, name, options), options.blends_alpha);
   } catch (const ImageError& error) {
     throw ImageError(name + ": " + error.what());
   }

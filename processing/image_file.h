@@ -1,10 +1,10 @@
 // Pictures in files: PNG, JPEG, WebP, GIF (its first picture), BMP, PGM and PPM (of bytes) and TGA, as rows
 // of red, green and blue bytes.
 //
-// Grey, palette, 16-bit and CMYK pictures become 8-bit RGB; transparency is dropped, as Pillow's
-// convert("RGB") does. A picture is turned as its camera noted, as transformers' load_image turns it
-// (docs/decisions/0014-pictures-are-upright.md). What cannot be read in full is an ImageError that says
-// what the file looks like.
+// Grey, palette, 16-bit and CMYK pictures become 8-bit RGB. Transparency is dropped, as Pillow's
+// convert("RGB") does, or blended with white. A picture is turned as its camera noted, as transformers'
+// load_image turns it (docs/decisions/0014-pictures-are-upright.md). What cannot be read in full is an
+// ImageError that says what the file looks like.
 //
 // Read next: processing/resize.h.
 #pragma once
@@ -22,7 +22,8 @@ namespace paligemma {
 using RgbImage = Buffer<std::uint8_t, 3>;  // [H, W, 3]
 
 struct ReadOptions {
-  bool turns = true;  // upright, as EXIF or XMP says; else as stored
+  bool turns = true;          // upright, as EXIF or XMP says; else as stored
+  bool blends_alpha = false;  // transparency with white; else it is dropped
 };
 
 // `name` begins the message of an error.

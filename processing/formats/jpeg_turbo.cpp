@@ -70,7 +70,7 @@ bool read_rows(Turbo& turbo, JSAMPLE* pixels) {
   throw ImageError(std::string("looks like JPEG, but: ") + reason);
 }
 
-// Inks are stored as what they leave over, 255 for none, whatever the markers say. As Pillow rounds:
+// Inks are stored as what they leave over, 255 for none, whatever the markers say. As Pillow does:
 // c k / 255.
 Picture from_inks(const Picture& inks) {
   const auto from = inks.pixels.view();
@@ -78,10 +78,7 @@ Picture from_inks(const Picture& inks) {
   const auto to = picture.pixels.view();
   for (Index i = 0; i < from.size(0) * from.size(1); ++i) {
     const std::uint8_t* ink = from.data() + 4 * i;
-    for (Index c = 0; c < 3; ++c) {
-      const int product = ink[c] * ink[3] + 128;
-      to.data()[3 * i + c] = static_cast<std::uint8_t>((product + (product >> 8)) >> 8);
-    }
+    for (Index c = 0; c < 3; ++c) to.data()[3 * i + c] = over_255(ink[c] * ink[3]);
   }
   return picture;
 }

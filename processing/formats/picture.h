@@ -24,6 +24,11 @@ std::size_t byte_at(Bytes file, std::size_t at);
 std::size_t little_endian(Bytes file, std::size_t at, int bytes);
 std::size_t big_endian(Bytes file, std::size_t at, int bytes);
 
+// product / 255 to the nearest, for products of two bytes; there are no ties.
+constexpr std::uint8_t over_255(int product) {
+  return static_cast<std::uint8_t>((product + 128 + ((product + 128) >> 8)) >> 8);
+}
+
 // Throws ImageError for a picture without pixels, or with more than are read.
 void check_size(std::size_t W, std::size_t H);
 

@@ -574,6 +574,26 @@ TEST_F(ConfigFolder, ReadsHowAPictureBecomesPixels) {
 }
 
 // Later releases nest it.
+// As transformers 5.23.0: the class says true, the published files null.
+TEST_F(ConfigFolder, SaysWhatBecomesOfTransparency) {
+  EXPECT_TRUE(read().blends_alpha);
+  json object = published_preprocessor();
+  const auto blends = [&] {
+    write("preprocessor_config.json", object);
+    return read().blends_alpha;
+  };
+  object.erase("do_convert_rgb");
+  EXPECT_TRUE(blends());
+  object["do_convert_rgb"] = true;
+  EXPECT_TRUE(blends());
+  object["do_convert_rgb"] = false;
+  EXPECT_FALSE(blends());
+  object["do_convert_rgb"] = nullptr;
+  EXPECT_FALSE(blends());
+  object["do_convert_rgb"] = "no";
+  EXPECT_THROW(blends(), ModelFileError);
+}
+
 TEST_F(ConfigFolder, ReadsTheProcessorWhereThereIsNoPreprocessor) {
   json image = published_preprocessor();
   image["resample"] = 2;

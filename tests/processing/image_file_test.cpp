@@ -12,6 +12,7 @@ namespace paligemma {
 namespace {
 
 using namespace test;
+using namespace std::string_literals;
 
 // docs/processing/image_file.md, "By hand".
 TEST(ImageFile, WorkedExample) {
@@ -30,6 +31,23 @@ TEST(ImageFile, ReadsTheSameColoursFromEveryKind) {
                                  "palette.bmp", "palette.gif", "rgb.ppm", "rgb.tga", "rgba.tga"}) {
     EXPECT_TRUE(same(read_image(kPictures + name), pattern())) << name;
   }
+}
+
+// The hash is of what transformers 5.23.0's convert_to_rgb makes of a picture with every colour under every
+// alpha; 90 under alpha 128 is 172 there.
+TEST(ImageFile, BlendsTransparencyWithWhiteOrDropsIt) {
+  std::string tga =
+      "\0\0\2\0\0\0\0\0\0\0\0\0\0\1\0\1\x20\x28"s;  // 256 x 256, from the top, B G R A
+  for (int alpha = 0; alpha < 256; ++alpha) {
+    for (int c = 0; c < 256; ++c) {
+      for (int byte : {7 * c, 255 - c, c, alpha}) tga += static_cast<char>(byte);
+    }
+  }
+  const RgbImage blended = decoded(tga, "a.tga", {.blends_alpha = true});
+  EXPECT_EQ(hash_of(blended), 0xf96446ea8b8e9c47);
+  EXPECT_EQ(blended.view()(128, 90, 0), 172);
+  const RgbImage dropped = decoded(tga, "a.tga");
+  for (Index alpha : {0, 1, 128, 255}) EXPECT_EQ(dropped.view()(alpha, 90, 0), 90);
 }
 
 // Pillow's convert("RGB") clips a 16-bit grey picture at 255, which makes it all but white; here it
