@@ -14,6 +14,7 @@
 #include "processing/formats/jpeg_decoder.h"
 #include "processing/formats/jpeg_segments.h"
 #include "processing/formats/orientation.h"
+#include "processing/formats/others.h"
 #include "processing/formats/png.h"
 #include "processing/formats/png_notes.h"
 #include "processing/formats/pnm.h"
@@ -31,64 +32,44 @@ constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
 
 using namespace formats;
 
-struct Magic {
-  std::size_t offset;
-  std::string_view bytes;
-  std::string_view format;
-  Picture (*decode)(Bytes file) = nullptr;   // not read here
-  int (*orientation)(Bytes file) = nullptr;  // the format has none
+struct Format {
+  std::string_view begin;
+  Picture (*decode)(Bytes file);
+  int (*orientation)(Bytes file) = nullptr;  // none
 };
 
 using namespace std::string_view_literals;
-constexpr std::array<Magic, 20> kMagics{
-    {{0, "\x89PNG\r\n\x1a\n"sv, "PNG", decode_png, png_orientation},
-     {0, "\xff\xd8\xff"sv, "JPEG", decode_jpeg, jpeg_orientation},
-     {0, "GIF8"sv, "GIF", decode_gif},
-     {0, "BM"sv, "BMP", decode_bmp},
-     {0, "P5"sv, "PGM", decode_pnm},
-     {0, "P6"sv, "PPM", decode_pnm},
-     {0, "8BPS"sv, "PSD"},
-     {0, "\x53\x80\xf6\x34"sv, "Softimage PIC"},
-     {8, "WEBP"sv, "WebP", decode_webp, webp_orientation},
-     {4, "ftypavif"sv, "AVIF"},
-     {4, "ftyphei"sv, "HEIC"},
-     {4, "ftypmif1"sv, "HEIF"},
-     {0, "II*\0"sv, "TIFF"},
-     {0, "MM\0*"sv, "TIFF"},
-     {0, "\xff\x0a"sv, "JPEG XL"},
-     {0, "\0\0\0\x0cJXL "sv, "JPEG XL"},
-     {0, "%PDF"sv, "PDF"},
-     {0, "<svg"sv, "SVG"},
-     {0, "<?xml"sv, "XML or SVG"},
-     {0, "#?RADIANCE"sv, "Radiance HDR"}}};
+constexpr std::array<Format, 6> kFormats{{{"\x89PNG\r\n\x1a\n"sv, decode_png, png_orientation},
+                                          {"\xff\xd8\xff"sv, decode_jpeg, jpeg_orientation},
+                                          {"GIF8"sv, decode_gif},
+                                          {"BM"sv, decode_bmp},
+                                          {"P5"sv, decode_pnm},
+                                          {"P6"sv, decode_pnm}}};
+constexpr Format kWebp{"RIFF"sv, decode_webp, webp_orientation};  // and "WEBP" behind a size
+constexpr Format kTga{""sv, decode_tga};
 
-const Magic* magic_of(std::string_view file) {
-  for (const Magic& magic : kMagics) {
-    if (file.size() >= magic.offset && file.substr(magic.offset).starts_with(magic.bytes)) {
-      return &magic;
-    }
+// TGA has no mark at its beginning, so it is believed only of a file with that name. What begins with
+// 0xff, stb_image takes for a JPEG.
+const Format* format_of(Bytes file, const std::filesystem::path& name) {
+  const std::string_view text = characters(file);
+  for (const Format& format : kFormats) {
+    if (text.starts_with(format.begin)) return &format;
   }
-  return nullptr;
+  if (text.size() >= 12 && text.starts_with(kWebp.begin) && text.substr(8, 4) == "WEBP")
+    return &kWebp;
+  return name.extension() == ".tga" && byte_at(file, 0) != 0xff ? &kTga : nullptr;
 }
 
-Picture decode(Bytes file, const std::string& name, const ReadOptions& options) {
+Picture decode(Bytes file, const std::string& name, bool turns) {
   if (file.empty()) throw ImageError("the file is empty");
   if (file.size() > kMaxFileBytes) throw ImageError("larger than 1 GiB");
-  const Magic* magic = magic_of(characters(file));
-  if (magic && !magic->decode) {
-    throw ImageError("looks like " + std::string(magic->format) +
-                     ", which is not read here; convert it to PNG or JPEG");
-  }
-  if (magic) {
-    Picture picture = magic->decode(file);
-    const bool turns = options.turns && magic->orientation;
-    return turns ? upright(std::move(picture), magic->orientation(file)) : std::move(picture);
-  }
-  // TGA has no magic number, so it is believed only of a file with that name. What begins with 0xff,
-  // stb_image takes for a JPEG.
-  const bool is_tga = std::filesystem::path(name).extension() == ".tga" && byte_at(file, 0) != 0xff;
-  if (!is_tga) throw ImageError("not a picture of a known format");
-  return decode_tga(file);
+  const std::string another = another_format(file);
+  if (!another.empty()) throw ImageError(another);
+  const Format* format = format_of(file, name);
+  if (!format) throw ImageError("not a picture of a known format");
+  Picture picture = format->decode(file);
+  if (!turns || !format->orientation) return picture;
+  return upright(std::move(picture), format->orientation(file));
 }
 
 // A pixel of alpha a is c a + 255 (255 - a), divided by 255, or c.
@@ -120,7 +101,7 @@ std::string slurp(std::istream& in) {
 
 RgbImage decode_image(Bytes file, const std::string& name, const ReadOptions& options) {
   try {
-    return without_alpha(decode(file, name, options), options.blends_alpha);
+    return without_alpha(decode(file, name, options.turns), options.blends_alpha);
   } catch (const ImageError& error) {
     throw ImageError(name + ": " + error.what());
   }

@@ -18,7 +18,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$found"
   seeds=(tests/fuzz/corpus/"$target")
   [[ $target == image ]] && seeds+=(tests/data/pictures)
-  # A picture may have 100 million pixels, so the image reader may take more memory than the others;
+  # A picture may have 178 million pixels, so the image reader may take more memory than the others;
   # and stb_image reserves the 2 GiB that a PNG claims before it misses them.
   memory=1024
   [[ $target == image ]] && memory=4096

@@ -7,7 +7,7 @@
 namespace paligemma::formats {
 namespace {
 
-constexpr std::size_t kMaxPixels = 100'000'000;
+constexpr std::size_t kMaxPixels = 178'956'970;  // Pillow's limit
 
 }  // namespace
 
@@ -34,8 +34,8 @@ std::size_t big_endian(Bytes file, std::size_t at, int bytes) {
 void check_size(std::size_t W, std::size_t H) {
   if (W == 0 || H == 0) throw ImageError("has no pixels");
   if (H > kMaxPixels / W) {
-    throw ImageError(std::to_string(W) + " x " + std::to_string(H) +
-                     " pixels are more than the 100 million that are read");
+    throw ImageError(std::to_string(W) + " x " + std::to_string(H) + " pixels are more than the " +
+                     std::to_string(kMaxPixels) + " that are read");
   }
 }
 

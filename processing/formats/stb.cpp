@@ -28,10 +28,11 @@ namespace {
 
 const stbi_uc* data_of(Bytes file) { return reinterpret_cast<const stbi_uc*>(file.data()); }
 
-// stb_image's own words, which may quote bytes of the file. It keeps what the last of its decoders said
-// that said anything: before this file, or of this file as another format.
-std::string last_words() {
-  std::string reason = stbi_failure_reason() ? stbi_failure_reason() : "";
+// stb_image's own words, which may quote bytes of the file. It tries PNG first and keeps what that said
+// of a file of another format whose decoder says nothing.
+std::string failure() {
+  std::string reason = stbi_failure_reason();
+  if (reason == "bad png sig") return "is damaged";
   std::replace_if(
       reason.begin(), reason.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return reason;
@@ -52,17 +53,12 @@ StbHeader stb_header(Bytes file, std::string_view format) {
 
 Picture stb_decode(Bytes file, std::string_view format) {
   const int channels = stb_header(file, format).has_alpha ? 4 : 3;
-  const std::string before = last_words();
   int W = 0, H = 0, stored = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data_of(file), static_cast<int>(file.size()), &W, &H, &stored,
                             channels),
       stbi_image_free);
-  if (!pixels) {
-    const std::string words = last_words();
-    throw ImageError("looks like " + std::string(format) + ", but " +
-                     (words == before ? "is damaged" : words));
-  }
+  if (!pixels) throw ImageError("looks like " + std::string(format) + ", but " + failure());
   Picture picture{Buffer<std::uint8_t, 3>({H, W, channels}, unwritten)};
   std::copy_n(pixels.get(), picture.pixels.view().count(), picture.pixels.view().data());
   return picture;

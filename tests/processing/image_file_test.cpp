@@ -70,15 +70,10 @@ TEST(ImageFile, SaysWhatIsMissing) {
 }
 
 TEST(ImageFile, SaysWhatAnUnknownFormatLooksLike) {
-  const auto check = [](const std::string& path, const std::string& format) {
-    EXPECT_EQ(
-        refusal_of([&] { read_image(path); }),
-        path + ": looks like " + format + ", which is not read here; convert it to PNG or JPEG");
-  };
-  check(kPictures + "tiff_named.png", "TIFF");
-  check(kPictures + "svg_named.png", "SVG");
-  EXPECT_NE(refusal("8BPS\0\1").find("looks like PSD"), std::string::npos);
-  EXPECT_NE(refusal(std::string("\0\0\0\x1c", 4) + "ftypheic").find("HEIC"), std::string::npos);
+  const std::string path = kPictures + "tiff_named.png";
+  EXPECT_EQ(refusal_of([&] { read_image(path); }),
+            path + ": looks like TIFF, which is not read here; convert it: magick IN OUT.png");
+  EXPECT_NE(refusal(bytes_of(kPictures + "svg_named.png")).find("SVG"), std::string::npos);
 }
 
 TEST(ImageFile, RefusesRandomBytes) {
@@ -131,7 +126,7 @@ TEST(ImageFile, RefusesEnormousDimensionsBeforeMakingRoom) {
   std::string png = bytes_of(kPictures + "rgb.png");
   png[18] = 60, png[22] = 60;  // 256 times as many and more
   EXPECT_EQ(refusal(png, "a.png"),
-            "a.png: 15367 x 15365 pixels are more than the 100 million that are read");
+            "a.png: 15367 x 15365 pixels are more than the 178956970 that are read");
   png[16] = 0x7f, png[20] = 0x7f;
   EXPECT_NE(refusal(png), "");
   EXPECT_NE(refusal("P6 99999 99999 255 "), "");

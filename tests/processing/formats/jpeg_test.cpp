@@ -146,6 +146,16 @@ TEST(Jpeg, ThatIsCutOffIsRefusedWhereverItIs) {
             "a.jpg: the JPEG has a header only");
 }
 
+// stb_image keeps what its decoder of PNG said when it looked at the same file.
+TEST(Jpeg, IsNotBlamedForAnotherFormat) {
+  const std::string file = bytes_of(kPictures + "baseline.jpg");
+  for (std::size_t at = 2; at < file.size() - 2; ++at) {
+    std::string other = file;
+    other[at] = static_cast<char>(~other[at]);
+    EXPECT_EQ(refusal(other).find("png"), std::string::npos) << at;
+  }
+}
+
 TEST(Jpeg, OfTooManyScansIsRefused) {
   const std::string file = bytes_of(kPictures + "baseline.jpg");
   std::string many = file.substr(0, file.size() - 2);
