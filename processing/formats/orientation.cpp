@@ -19,26 +19,33 @@ bool is_integer(std::size_t type) {
 }
 
 // A TIFF file: "II" or "MM" for its order of bytes, 42, where the first directory is; that has a count,
-// then 12 bytes an entry: tag, type, count, and the value, or where it is if 4 bytes do not hold it. The
-// first entry that can be read counts. A value that is no integer is there, and says nothing.
+// then 12 bytes an entry: tag, type, count, and the value, or where it is if 4 bytes do not hold it.
+//
+// The first of several tags counts. As by Pillow, an entry that is longer than the file is passed over, and
+// what stands behind one that points outside is not read. A value that is no integer is there and says
+// nothing, and so does EXIF that is no TIFF file.
 std::optional<std::size_t> exif_tag(std::string_view exif) {
-  constexpr std::size_t kOrientation = 0x112, kEntry = 12;
+  constexpr std::size_t kOrientation = 0x112, kHeader = 8, kEntry = 12;
   for (int i = 0; i < 2 && exif.starts_with("Exif\0\0"sv); ++i) exif.remove_prefix(6);
+  if (exif.empty()) return {};
   const bool is_little = exif.starts_with("II*\0"sv);
-  if (!is_little && !exif.starts_with("MM\0*"sv)) return {};
+  if ((!is_little && !exif.starts_with("MM\0*"sv)) || exif.size() < kHeader) return 0;
   const auto bytes = std::as_bytes(std::span(exif));
   const auto number = [&](std::size_t at, int size) {
     return is_little ? little_endian(bytes, at, size) : big_endian(bytes, at, size);
   };
   const std::size_t directory = number(4, 4), entries = number(directory, 2);
+  std::size_t elsewhere = 0;  // bytes of values so far
   for (std::size_t i = 0; i < entries; ++i) {
     const std::size_t at = directory + 2 + kEntry * i;
     if (at + kEntry > exif.size()) return {};
-    const std::size_t type = number(at + 2, 2), count = number(at + 4, 4);
-    if (number(at, 2) != kOrientation || type >= kSizes.size() || count * kSizes[type] == 0)
-      continue;
-    const std::size_t size = count * kSizes[type], value = size > 4 ? number(at + 8, 4) : at + 8;
+    const std::size_t type = number(at + 2, 2);
+    const std::size_t size = type < kSizes.size() ? number(at + 4, 4) * kSizes[type] : 0;
+    const std::size_t value = size > 4 ? number(at + 8, 4) : at + 8;
+    elsewhere += size > 4 ? size : 0;
+    if (size > 4 && elsewhere > exif.size()) continue;
     if (value + size > exif.size()) return {};
+    if (number(at, 2) != kOrientation || size == 0) continue;
     return is_integer(type) ? number(value, static_cast<int>(kSizes[type])) : 0;
   }
   return {};

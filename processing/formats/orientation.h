@@ -1,5 +1,5 @@
 // Which way up a picture is: what its camera noted in EXIF, or, where EXIF has no such tag, an editor in
-// XMP. What cannot be read counts as not there.
+// XMP. What cannot be read says nothing.
 //
 //   1 2   as stored, mirrored            5 6   transposed, turned to the right
 //   4 3   upside down: mirrored, turned  8 7   turned to the left, transversed

@@ -65,7 +65,8 @@ Picture stb_decode(Bytes file, std::string_view format) {
 }
 
 std::string stb_inflate(std::string_view packed, std::size_t max_size) {
-  std::string text(max_size, '\0');
+  constexpr std::size_t kMostOfOne = 1032;  // a byte of zlib's stands for no more
+  std::string text(std::min(max_size, kMostOfOne * packed.size()), '\0');
   const int size = stbi_zlib_decode_buffer(text.data(), static_cast<int>(text.size()),
                                            packed.data(), static_cast<int>(packed.size()));
   text.resize(static_cast<std::size_t>(std::max(size, 0)));

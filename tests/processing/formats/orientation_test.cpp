@@ -88,6 +88,25 @@ TEST(Orientation, OfXmpCountsWhereExifHasNone) {
   EXPECT_EQ(orientation_of("", "tiff:Orientation=\""), 1);
 }
 
+// The first of two counts, unless an entry in front of it points outside.
+TEST(Orientation, IsTheFirstThatCanBeRead) {
+  const auto entry = [](std::size_t tag, std::size_t type, std::size_t count, std::size_t value) {
+    return number(tag, 2) + number(type, 2) + number(count, 4) + number(value, 4);
+  };
+  const auto two = [&](const std::string& first, const std::string& second) {
+    return orientation_of(
+        "MM\0\x2a"s + number(8, 4) + number(2, 2) + first + second + "\0\7\0\0\0\0"s, xmp(2));
+  };
+  const std::string right = entry(0x112, 3, 1, 6 << 16), left = entry(0x112, 3, 1, 8 << 16);
+  EXPECT_EQ(two(right, left), 6);
+  EXPECT_EQ(two(entry(0x110, 2, 6, 30), left), 8);
+  EXPECT_EQ(two(entry(0x110, 2, 6, 40), left), 2);    // outside
+  EXPECT_EQ(two(entry(0x110, 2, 999, 40), left), 8);  // longer than the file
+  EXPECT_EQ(two(entry(0x112, 3, 0, 6), left), 8);     // no value
+  EXPECT_EQ(two(entry(0x112, 99, 1, 6), left), 8);    // no type
+  EXPECT_EQ(two(entry(0x112, 3, 3, 34), left), 7);    // elsewhere, the first of three
+}
+
 TEST(Orientation, ThatIsCutOffIsNone) {
   const std::string whole = exif(6);
   for (std::size_t size = 0; size < 22; ++size) {
@@ -96,6 +115,8 @@ TEST(Orientation, ThatIsCutOffIsNone) {
   std::string far = whole;
   far[4] = '\xff';  // where the first directory is
   EXPECT_EQ(orientation_of(far, ""), 1);
+  EXPECT_EQ(orientation_of(far, xmp(8)), 8);
+  EXPECT_EQ(orientation_of("II*", xmp(8)), 1);  // EXIF is there, and says nothing
 }
 
 TEST(Orientation, OfAJpegIsInItsSegments) {
