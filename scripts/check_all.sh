@@ -14,6 +14,11 @@ tests/mutations/run.py
 scripts/fuzz.sh 300
 scripts/thread_sanitizer.sh
 
+# Pictures by stb_image alone.
+cmake --preset cpu -B build/no_decoders -DPG_CUDA=OFF -DPG_BENCHMARKS=OFF -DPG_PICTURE_DECODERS=OFF
+cmake --build build/no_decoders --target check_processing_image_file check_processing_formats_jpeg \
+  check_processing_formats_webp
+
 # Fibers where there is no x86-64, and a processor that is none.
 cmake --preset cpu -B build/ucontext -DPG_CUDA=OFF -DPG_BENCHMARKS=OFF \
   -DCMAKE_CXX_FLAGS=-DPG_FIBERS_BY_UCONTEXT
@@ -27,7 +32,8 @@ git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'proc
   'world/*.cpp' 'fast/core/*.cpp' 'fast/gemma/*.cpp' 'fast/siglip/*.cpp' 'fast/tensor/*.cpp' \
   'fast/paligemma/*.cpp' fast/kernels/portable.cpp 'engine/*.cpp' |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -std=c++20 -fopenmp -fsyntax-only -I. \
-    -idirafter /usr/include -idirafter /usr/include/stb
+    -idirafter /usr/include -idirafter "/usr/include/$(c++ -print-multiarch)" \
+    -idirafter /usr/include/stb  # libjpeg's jconfig.h is the machine's own
 
 venv=build/venv
 if [ ! -x "$venv/bin/python" ]; then
