@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS}
-targets=(safetensors checkpoint npz config prompt scene image jpeg webp orientation)
+targets=(safetensors checkpoint npz config prompt scene image jpeg jpeg_stb webp orientation)
 each=$(((seconds + ${#targets[@]} - 1) / ${#targets[@]}))
 
 scripts/install.sh clang libomp-dev
@@ -19,7 +19,7 @@ for target in "${targets[@]}"; do
   seeds=(tests/fuzz/corpus/"$target")
   case $target in
     image | orientation) seeds+=(tests/data/pictures) ;;
-    jpeg) seeds+=(tests/data/pictures/jpeg) ;;
+    jpeg | jpeg_stb) seeds=(tests/fuzz/corpus/jpeg tests/data/pictures/jpeg) ;;
     webp) seeds=(tests/data/pictures/webp) ;;
   esac
   # A picture may have 178 million pixels, so readers of them may take more memory than the others;

@@ -79,8 +79,8 @@ bool huffman_tables_fit(Bytes content) {
   for (std::size_t at = 0; at < content.size();) {  // a byte for its place, 16 counts, the values
     std::size_t codes = 0;
     for (int bits = 1; bits <= 16; ++bits) codes += byte_at(content, at + bits);
-    if (codes > 256) return false;
     at += 17 + codes;
+    if (codes > 256 || at > content.size()) return false;
   }
   return true;
 }

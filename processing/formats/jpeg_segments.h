@@ -40,8 +40,8 @@ JpegFrame jpeg_frame(Bytes file);
 // that is not there, and for pictures of so many scans that somebody means harm.
 std::size_t jpeg_end(Bytes file);
 
-// Whether a segment's Huffman tables have 256 codes each at most. The stb_image of 2022 writes more of
-// them past its own memory.
+// Whether a segment's Huffman tables are whole and have 256 codes each at most. The stb_image of 2022 writes
+// more of them past its own memory, and reads on behind the segment.
 bool huffman_tables_fit(Bytes content);
 
 // From EXIF and XMP.

@@ -34,7 +34,7 @@ Picture jpeg_pixels(Bytes file) {
   JpegSegments segments(file);
   while (const auto segment = segments.next()) {
     if (segment->marker == kHuffmanTables && !huffman_tables_fit(segment->content)) {
-      throw ImageError("looks like JPEG, but a Huffman table of it has too many codes");
+      throw ImageError("looks like JPEG, but a Huffman table of it is damaged");
     }
   }
   const JpegFrame frame = jpeg_frame(file);

@@ -164,16 +164,18 @@ TEST(Jpeg, OfTooManyScansIsRefused) {
 }
 
 // The contents of a segment, which no decoder would take for a file. The second has 17 * 16 codes.
-TEST(Jpeg, HuffmanTablesHave256CodesAtMost) {
+TEST(Jpeg, HuffmanTablesAreWholeAndHave256CodesAtMost) {
   const auto fit = [](const std::string& content) {
     return formats::huffman_tables_fit(std::as_bytes(std::span(content)));
   };
   const std::string none = std::string(17, '\0'), full = '\0' + std::string(16, '\x10');
   EXPECT_TRUE(fit(none));
   EXPECT_TRUE(fit(full + std::string(256, '\1') + none));
-  EXPECT_FALSE(fit('\0' + std::string(16, '\x11')));
-  EXPECT_FALSE(fit(none + '\0' + std::string(16, '\x11')));
-  EXPECT_FALSE(fit(full + std::string(256, '\1') + '\0' + std::string(16, '\x11')));
+  EXPECT_FALSE(fit('\0' + std::string(16, '\x11') + std::string(272, '\1')));
+  EXPECT_FALSE(fit(none + '\0'));
+  EXPECT_FALSE(fit(none + none.substr(1)));
+  EXPECT_FALSE(fit(full + std::string(255, '\1')));
+  EXPECT_FALSE(fit(none + '\0' + std::string(16, '\x11') + std::string(272, '\1')));
 }
 
 // stb_image would take what was in memory before; libjpeg has tables of its own.
