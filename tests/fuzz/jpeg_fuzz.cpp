@@ -15,6 +15,7 @@ using fuzz::require;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   constexpr std::size_t kMaxPixels = 1 << 20;  // for more inputs a second
   const auto file = std::as_bytes(std::span(data, size));
+  if (!formats::characters(file).starts_with("\xff\xd8\xff")) return 0;  // not taken for a JPEG
   try {
     const formats::JpegFrame frame = formats::jpeg_frame(file);
     if (frame.H != 0 && frame.W > kMaxPixels / frame.H) return 0;
