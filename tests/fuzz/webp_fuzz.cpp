@@ -26,6 +26,9 @@ std::size_t longer_side(formats::Bytes file) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   constexpr std::size_t kMaxSide = 1 << 9;  // for more inputs a second
   const auto file = std::as_bytes(std::span(data, size));
+  const std::string_view text = formats::characters(file);
+  if (size < 12 || !text.starts_with("RIFF") || text.substr(8, 4) != "WEBP")
+    return 0;  // not taken for a WebP
   if (longer_side(file) > kMaxSide) return 0;
   try {
     const formats::Picture picture = formats::decode_webp(file);
