@@ -1,4 +1,4 @@
-// BMP pictures.
+// BMP pictures of Windows and OS/2: with a palette or bit fields, run-length coded or not.
 #pragma once
 
 #include "processing/formats/picture.h"
