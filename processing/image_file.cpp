@@ -39,12 +39,16 @@ struct Format {
 };
 
 using namespace std::string_view_literals;
-constexpr std::array<Format, 6> kFormats{{{"\x89PNG\r\n\x1a\n"sv, decode_png, png_orientation},
-                                          {"\xff\xd8\xff"sv, decode_jpeg, jpeg_orientation},
-                                          {"GIF8"sv, decode_gif},
-                                          {"BM"sv, decode_bmp},
-                                          {"P5"sv, decode_pnm},
-                                          {"P6"sv, decode_pnm}}};
+constexpr std::array<Format, 10> kFormats{{{"\x89PNG\r\n\x1a\n"sv, decode_png, png_orientation},
+                                           {"\xff\xd8\xff"sv, decode_jpeg, jpeg_orientation},
+                                           {"GIF8"sv, decode_gif},
+                                           {"BM"sv, decode_bmp},
+                                           {"P1"sv, decode_pnm},
+                                           {"P2"sv, decode_pnm},
+                                           {"P3"sv, decode_pnm},
+                                           {"P4"sv, decode_pnm},
+                                           {"P5"sv, decode_pnm},
+                                           {"P6"sv, decode_pnm}}};
 constexpr Format kWebp{"RIFF"sv, decode_webp, webp_orientation};  // and "WEBP" behind a size
 constexpr Format kTga{""sv, decode_tga};
 

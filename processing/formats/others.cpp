@@ -20,7 +20,7 @@ struct Other {
 };
 
 // clang-format off
-constexpr std::array<Other, 29> kOthers{{
+constexpr std::array<Other, 32> kOthers{{
     {0, "II*\0"sv, "TIFF", kMagick},
     {0, "MM\0*"sv, "TIFF", kMagick},
     {0, "II+\0"sv, "BigTIFF", kMagick},
@@ -33,6 +33,9 @@ constexpr std::array<Other, 29> kOthers{{
     {0, "\0\0\1\0"sv, "ICO", "icotool -x IN"},
     {0, "icns"sv, "ICNS", "icns2png -x IN"},
     {12, "CgBI"sv, "Apple's PNG (CgBI)", "pngcrush -revert-iphone-optimizations IN OUT.png"},
+    {0, "P7\n"sv, "PAM", kMagick},
+    {0, "Pf\n"sv, "PFM", kMagick},
+    {0, "PF\n"sv, "PFM", kMagick},
     {0, "8BPS"sv, "PSD", "magick IN[0] OUT.png"},
     {0, "gimp xcf"sv, "XCF", "xcf2png IN -o OUT.png"},
     {0, "%PDF"sv, "PDF", "pdftoppm -png -r 150 -singlefile IN OUT"},
