@@ -1,4 +1,4 @@
-// GIF pictures: the first of an animation.
+// GIF pictures: the first of an animation, on a screen that grows where the picture is larger.
 #pragma once
 
 #include "processing/formats/picture.h"
