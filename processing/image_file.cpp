@@ -52,8 +52,7 @@ constexpr std::array<Format, 10> kFormats{{{"\x89PNG\r\n\x1a\n"sv, decode_png, p
 constexpr Format kWebp{"RIFF"sv, decode_webp, webp_orientation};  // and "WEBP" behind a size
 constexpr Format kTga{""sv, decode_tga};
 
-// TGA has no mark at its beginning, so it is believed only of a file with that name. What begins with
-// 0xff, stb_image takes for a JPEG.
+// TGA has no mark at its beginning, so it is believed only of a file with that name.
 const Format* format_of(Bytes file, const std::filesystem::path& name) {
   const std::string_view text = characters(file);
   for (const Format& format : kFormats) {
@@ -61,7 +60,7 @@ const Format* format_of(Bytes file, const std::filesystem::path& name) {
   }
   if (text.size() >= 12 && text.starts_with(kWebp.begin) && text.substr(8, 4) == "WEBP")
     return &kWebp;
-  return name.extension() == ".tga" && byte_at(file, 0) != 0xff ? &kTga : nullptr;
+  return name.extension() == ".tga" || name.extension() == ".TGA" ? &kTga : nullptr;
 }
 
 Picture decode(Bytes file, const std::string& name, bool turns) {

@@ -1,4 +1,4 @@
-// TGA pictures.
+// TGA pictures: with a color map, in colors or grey, run-length coded or not, from any corner.
 #pragma once
 
 #include "processing/formats/picture.h"
