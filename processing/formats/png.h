@@ -1,4 +1,4 @@
-// PNG pictures.
+// PNG pictures; of an animation the picture that a reader without animations shows.
 #pragma once
 
 #include "processing/formats/picture.h"

@@ -10,10 +10,9 @@
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
-#define STBI_NO_HDR
 #define STBI_NO_LINEAR
-#define STBI_NO_PSD
-#define STBI_NO_PIC
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
 // Zeros: stb_image 2.27 looks Huffman codes up in tables that a damaged JPEG never gave.
 #define STBI_MALLOC(bytes) std::calloc(1, bytes)
 #define STBI_REALLOC std::realloc
@@ -40,20 +39,15 @@ std::string failure() {
 
 }  // namespace
 
-StbHeader stb_header(Bytes file, std::string_view format) {
-  int W = 0, H = 0, channels = 0;
-  if (!stbi_info_from_memory(data_of(file), static_cast<int>(file.size()), &W, &H, &channels)) {
+Picture stb_decode(Bytes file, std::string_view format, int channels) {
+  int W = 0, H = 0, stored = 0;
+  if (!stbi_info_from_memory(data_of(file), static_cast<int>(file.size()), &W, &H, &stored)) {
     throw ImageError("looks like " + std::string(format) +
                      ", but its header is damaged or asks for too many pixels");
   }
   const auto positive = [](int size) { return static_cast<std::size_t>(std::max(size, 0)); };
   check_size(positive(W), positive(H));
-  return {positive(W), positive(H), channels == 2 || channels == 4};
-}
 
-Picture stb_decode(Bytes file, std::string_view format) {
-  const int channels = stb_header(file, format).has_alpha ? 4 : 3;
-  int W = 0, H = 0, stored = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data_of(file), static_cast<int>(file.size()), &W, &H, &stored,
                             channels),

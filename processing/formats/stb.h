@@ -10,15 +10,9 @@
 
 namespace paligemma::formats {
 
-struct StbHeader {
-  std::size_t W, H;
-  bool has_alpha;
-};
-
-// Throws ImageError for a damaged header and for a size that is not read. `format` is for the message.
-StbHeader stb_header(Bytes file, std::string_view format);
-
-Picture stb_decode(Bytes file, std::string_view format);
+// A picture of 3 or 4 channels. Throws ImageError, also for a size that is not read. `format` is for the
+// message.
+Picture stb_decode(Bytes file, std::string_view format, int channels = 3);
 
 // What zlib has packed; nothing if it is damaged or longer than `max_size`.
 std::string stb_inflate(std::string_view packed, std::size_t max_size);

@@ -92,8 +92,8 @@ TEST(ImageFile, RefusesRandomBytes) {
 
 TEST(ImageFile, RefusesEveryShorterFile) {
   for (const std::string name :
-       {"rgb.png", "interlaced.png", "palette.png", "baseline.jpg", "progressive.jpg",
-        "subsampled.jpg", "orientation.jpg", "cmyk.jpg", "rgba.bmp", "rgb.ppm", "grey.pgm"}) {
+       {"baseline.jpg", "progressive.jpg", "subsampled.jpg", "orientation.jpg", "cmyk.jpg",
+        "rgba.bmp", "rgb.ppm", "grey.pgm"}) {
     const std::string whole = bytes_of(kPictures + name);
     for (std::size_t size = 0; size < whole.size(); ++size) {
       EXPECT_NE(refusal(whole.substr(0, size), name), "") << name << " at " << size;
@@ -115,19 +115,12 @@ TEST(ImageFile, ReadsAPictureWithBytesBehindIt) {
 }
 
 TEST(ImageFile, RefusesAPictureWithoutPixels) {
-  std::string png = bytes_of(kPictures + "rgb.png");
-  png[19] = 0;  // the width's last byte
-  EXPECT_NE(refusal(png), "");
   EXPECT_EQ(refusal("P6 0 4 255 ", "a.ppm"), "a.ppm: has no pixels");
 }
 
 TEST(ImageFile, RefusesEnormousDimensionsBeforeMakingRoom) {
-  std::string png = bytes_of(kPictures + "rgb.png");
-  png[18] = 60, png[22] = 60;  // 256 times as many and more
-  EXPECT_EQ(refusal(png, "a.png"),
-            "a.png: 15367 x 15365 pixels are more than the 178956970 that are read");
-  png[16] = 0x7f, png[20] = 0x7f;
-  EXPECT_NE(refusal(png), "");
+  EXPECT_EQ(refusal("P6 15367 15365 255 ", "a.ppm"),
+            "a.ppm: 15367 x 15365 pixels are more than the 178956970 that are read");
   EXPECT_NE(refusal("P6 99999 99999 255 "), "");
 }
 
