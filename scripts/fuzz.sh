@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS}
-targets=(safetensors checkpoint npz config prompt scene image jpeg jpeg_stb webp orientation)
+targets=(safetensors checkpoint npz config prompt scene image jpeg jpeg_stb webp orientation bmp gif png pnm tga)
 each=$(((seconds + ${#targets[@]} - 1) / ${#targets[@]}))
 
 scripts/install.sh clang libomp-dev
@@ -18,14 +18,14 @@ for target in "${targets[@]}"; do
   mkdir -p "$found"
   seeds=(tests/fuzz/corpus/"$target")
   case $target in
-    image | orientation) seeds+=(tests/data/pictures) ;;
+    image) seeds=(tests/data/pictures tests/fuzz/corpus/{bmp,gif,png,pnm,tga}) ;;
+    orientation) seeds+=(tests/data/pictures) ;;
     jpeg | jpeg_stb) seeds=(tests/fuzz/corpus/jpeg tests/data/pictures/jpeg) ;;
     webp) seeds=(tests/data/pictures/webp) ;;
   esac
-  # A picture may have 178 million pixels, so readers of them may take more memory than the others;
-  # and stb_image reserves the 2 GiB that a PNG claims before it misses them.
+  # A picture may have 178 million pixels, so readers of them may take more memory than the others.
   memory=1024
-  [[ $target == image || $target == webp ]] && memory=4096
+  [[ $target =~ ^(image|webp|bmp|gif|png|pnm|tga)$ ]] && memory=4096
   build/fuzz/fuzz/"${target}_fuzz" "$found" "${seeds[@]}" -max_total_time="$each" -timeout=100 \
     -rss_limit_mb="$memory" -malloc_limit_mb=3072 -max_len=8192 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$target-" 2>&1 |
