@@ -14,6 +14,7 @@
 #include "engine/devices.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
+#include "tensor/utf8.h"
 
 namespace paligemma::cli {
 namespace {
@@ -84,7 +85,8 @@ class Asker {
     if (options_.verbosity >= 2) {
       const Prompt made = make_prompt(pipeline_->tokenizer(), prompt,
                                       static_cast<int>(pipeline_->config().vision.patches()));
-      std::fprintf(stderr, "prompt: %s\n", prompt_text(pipeline_->tokenizer(), made.ids).c_str());
+      std::fprintf(stderr, "prompt: %s\n",
+                   printable(prompt_text(pipeline_->tokenizer(), made.ids)).c_str());
     }
 
     ReplyOptions how;

@@ -8,6 +8,7 @@
 #include "fast/paligemma/measure.h"
 #include "paligemma/pipeline.h"
 #include "tensor/json.h"
+#include "tensor/utf8.h"
 
 namespace paligemma::cli {
 namespace {
@@ -55,8 +56,8 @@ int run_bench(const Options& options) {
     std::cout << all.text() << "\n";
     return 0;
   }
-  std::printf("%s, weights %s, kernels %s (%s), %d threads\n", found.id.c_str(), m.dtype.c_str(),
-              m.kernels.c_str(), m.products.c_str(), fast.threads());
+  std::printf("%s, weights %s, kernels %s (%s), %d threads\n", printable(found.id).c_str(),
+              m.dtype.c_str(), m.kernels.c_str(), m.products.c_str(), fast.threads());
   std::printf("peak %.0f GFLOP/s, reads %.1f GB/s, load %.0f ms\n\n", peak / 1e9,
               m.probe.read / 1e9, m.load_ms);
   std::printf("%-8s %10s %10s %9s\n", "", "ms", "floor ms", "multiple");

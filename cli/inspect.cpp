@@ -9,6 +9,7 @@
 #include "cli/model_folder.h"
 #include "paligemma/checkpoint.h"
 #include "tensor/json.h"
+#include "tensor/utf8.h"
 
 namespace paligemma::cli {
 namespace {
@@ -68,7 +69,7 @@ int run_inspect(const Options& options) {
   }
   const auto& v = config.vision;
   const auto& t = config.text;
-  std::printf("%s: %s%s\n", found.path.c_str(), config.architecture.c_str(),
+  std::printf("%s: %s%s\n", printable(found.path.string()).c_str(), config.architecture.c_str(),
               checkpoint.trained() ? "" : ", untrained (random weights)");
   std::printf("%td parameters in %td tensors, %s\n", parameters, checkpoint.tensor_count(),
               dtype.c_str());

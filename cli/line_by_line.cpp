@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tensor/errors.h"
+#include "tensor/utf8.h"
 
 namespace paligemma::cli {
 
@@ -29,9 +30,9 @@ void line_by_line(const std::function<void(const std::string&)>& look_at,
         ask(line);
       }
     } catch (const ImageError& error) {
-      std::fprintf(stderr, "paligemma: %s\n", error.what());
+      std::fprintf(stderr, "paligemma: %s\n", printable(error.what()).c_str());
     } catch (const PromptError& error) {
-      std::fprintf(stderr, "paligemma: %s\n", error.what());
+      std::fprintf(stderr, "paligemma: %s\n", printable(error.what()).c_str());
     }
   }
 }

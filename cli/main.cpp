@@ -23,13 +23,14 @@
 #include "processing/image_file.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
+#include "tensor/utf8.h"
 
 namespace paligemma::cli {
 namespace {
 
 int fail(int exit_code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fprintf(stderr, "paligemma: %s\n", message.c_str());
+  std::fprintf(stderr, "paligemma: %s\n", printable(message).c_str());
   return exit_code;
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/devices.h"
 #include "fast/core/kernels.h"
+#include "tensor/utf8.h"
 
 namespace paligemma::cli {
 namespace {
@@ -119,7 +120,7 @@ void print_notes(const Options& options, const std::vector<std::string>& notes) 
     line += (line.empty() ? "" : "; ") + note;
   }
   if (line.empty() || options.verbosity < 1) return;
-  std::fprintf(stderr, "paligemma: note: %s\n", line.c_str());
+  std::fprintf(stderr, "paligemma: note: %s\n", printable(line).c_str());
 }
 
 }  // namespace paligemma::cli

@@ -7,6 +7,7 @@
 
 #include "tensor/errors.h"
 #include "tensor/mapped_file.h"
+#include "tensor/utf8.h"
 
 namespace paligemma {
 namespace {
@@ -16,25 +17,6 @@ std::string numbered(const char* kind, int digits, int number) {
   char text[32];
   std::snprintf(text, sizeof text, "<%s%0*d>", kind, digits, number);
   return text;
-}
-
-// The length of the UTF-8 character that `text` begins with; 0 if it begins with none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Not the shortest form, a surrogate, or past the last code point.
-  const unsigned char next = byte(1);
-  if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f) ||
-      (lead == 0xf0 && next < 0x90) || (lead == 0xf4 && next > 0x8f)) {
-    return 0;
-  }
-  return length;
 }
 
 // Whether bytes behind these can still make them a character.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tensor/errors.h"
+#include "tensor/what_it_is.h"
 
 namespace paligemma {
 
@@ -30,7 +31,9 @@ json parsed_object(std::string_view text, const std::string& where) {
     if (!object.is_object()) throw ModelFileError(where + ": not a JSON object");
     return object;
   } catch (const json::exception& error) {
-    throw ModelFileError(where + ": not JSON: " + error.what());
+    const std::string found = what_it_is(text);
+    throw ModelFileError(where +
+                         ": not JSON: " + (found.empty() ? error.what() : "looks like " + found));
   }
 }
 

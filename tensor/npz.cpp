@@ -13,6 +13,8 @@
 
 #include "tensor/errors.h"
 #include "tensor/numbers.h"
+#include "tensor/utf8.h"
+#include "tensor/what_it_is.h"
 
 namespace paligemma {
 namespace {
@@ -25,14 +27,8 @@ constexpr std::uint64_t kMaxArrayBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kMaxRatio =
     32;  // of an array to the whole file; packed weights stay below 2
 
-// What a file says, fit for a line of text.
-std::string printable(std::string_view text) {
-  std::string line(text.substr(0, 40));
-  for (char& c : line) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return line;
-}
+// What a file says, short enough for a line of text.
+std::string beginning(std::string_view text) { return printable(text.substr(0, 40)); }
 
 struct NpyHeader {
   std::optional<std::string_view> dtype;
@@ -120,7 +116,7 @@ class HeaderReader {
   }
 
   [[noreturn]] void fail() const {
-    throw ModelFileError(where_ + ": the header is not understood at \"" + printable(rest_) + "\"");
+    throw ModelFileError(where_ + ": the header is not understood at \"" + beginning(rest_) + "\"");
   }
 
   std::string_view rest_;
@@ -208,7 +204,7 @@ NpyArray parse_npy(std::span<const std::byte> file, const std::string& name) {
   const std::string_view dtype = *header.dtype;
   const Index size = dtype == "<f2" ? 2 : dtype == "<f4" ? 4 : dtype == "<f8" ? 8 : 0;
   if (size == 0) {
-    throw ModelFileError(name + ": dtype " + printable(dtype) + "; only <f2, <f4 and <f8 are read");
+    throw ModelFileError(name + ": dtype " + beginning(dtype) + "; only <f2, <f4 and <f8 are read");
   }
   const auto left = static_cast<Index>(numbers.size());
   Index expected = size;
@@ -235,7 +231,10 @@ NpzFile::NpzFile(std::filesystem::path path)
   const auto refuse = [&](zip_error_t& error) {
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
-    throw ModelFileError(path_.string() + ": not a zip archive that can be read: " + reason);
+    const bool is_zip = file_.text().starts_with("PK");
+    const std::string found = is_zip ? "" : what_it_is(file_.text());
+    throw ModelFileError(path_.string() + ": not a zip archive that can be read: " +
+                         (found.empty() ? reason : "looks like " + found));
   };
   zip_error_t error;
   zip_error_init(&error);
@@ -256,7 +255,7 @@ NpzFile::NpzFile(std::filesystem::path path)
     if (!name.ends_with(".npy")) continue;
     name.resize(name.size() - 4);
     if (!arrays_.emplace(name, index).second) {
-      throw ModelFileError(path_.string() + ": holds the array " + printable(name) + " twice");
+      throw ModelFileError(path_.string() + ": holds the array " + beginning(name) + " twice");
     }
   }
 }

@@ -12,6 +12,7 @@
 
 #include "tensor/errors.h"
 #include "tensor/json.h"
+#include "tensor/what_it_is.h"
 
 namespace paligemma {
 namespace {
@@ -47,12 +48,17 @@ std::string_view header_of(std::span<const std::byte> bytes, const std::string& 
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length) throw ModelFileError(where + ": shorter than its own header");
   std::memcpy(&length, bytes.data(), sizeof length);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto begin = text.find_first_not_of(" \t\r\n", sizeof length);
+  if (begin == text.npos || text[begin] != '{') {
+    const std::string found = what_it_is(text);
+    if (!found.empty()) throw ModelFileError(where + ": not safetensors: looks like " + found);
+  }
   if (length > bytes.size() - sizeof length) {
     throw ModelFileError(where + ": the header claims " + std::to_string(length) +
                          " bytes, the file has " + std::to_string(bytes.size()));
   }
-  return {reinterpret_cast<const char*>(bytes.data()) + sizeof length,
-          static_cast<std::size_t>(length)};
+  return text.substr(sizeof length, static_cast<std::size_t>(length));
 }
 
 TensorEntry entry_of(const JsonFields& header, const std::string& name,

@@ -76,6 +76,35 @@ TEST_F(BrokenCheckpoint, OfWhatIsNoFileIsRefusedAtOnce) {
   }
 }
 
+// What git, a browser or another program has put in place of any file.
+TEST_F(BrokenCheckpoint, NamesWhatStandsInPlaceOfAFile) {
+  for (const char* name : {"config.json", "generation_config.json", "preprocessor_config.json",
+                           "model.safetensors", "vae-oid.npz"}) {
+    const std::string whole = read_bytes(folder_ / name);
+    for (const auto& [bytes, word] :
+         {std::pair("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+                    "git lfs pull"),
+          std::pair("<!doctype html><title>Sign in</title>", "HTML")}) {
+      write_text(folder_ / name, bytes);
+      EXPECT_TRUE(refuses(ask(), 4, {name, "looks like", word}));
+    }
+    if (whole.empty()) fs::remove(folder_ / name);
+    if (!whole.empty()) write_text(folder_ / name, whole);
+  }
+  fs::remove(folder_ / "model.safetensors");
+  write_text(folder_ / "model.safetensors.index.json", "<html></html>");
+  EXPECT_TRUE(refuses(ask(), 4, {"index.json", "looks like", "HTML"}));
+}
+
+// Names in files may move the cursor or change the terminal's title.
+TEST_F(BrokenCheckpoint, WritesNoControlCharacterOfANameToTheTerminal) {
+  StoredTensors tensors = read_tensors(kGolden + "/model.safetensors");
+  tensors["stray\x1b]0;title\a\n\xc2\x9b"] = {"F32", {1}, std::string(4, '\0')};
+  EXPECT_TRUE(refuses(with_tensors(tensors), 4, {"stray\\x1b]0;title\\x07 \\xc2\\x9b"}));
+  config_["model_type"] = "\x1b[2J";
+  EXPECT_TRUE(refuses(with_config(config_.dump()), 4, {"\"\\x1b[2J\" is not paligemma"}));
+}
+
 TEST_F(BrokenCheckpoint, OfFilesThatCannotBeLookedUpIsNotFound) {
   for (const char* name : {"config.json", "tokenizer.model", "model.safetensors"}) {
     const fs::path path = folder_ / name, aside = folder_ / "aside";

@@ -187,6 +187,19 @@ TEST_F(Safetensors, RefusesAHeaderThatIsNotOneObject) {
   }
 }
 
+TEST_F(Safetensors, NamesWhatIsNoSuchFile) {
+  for (const auto& [bytes, word] :
+       {std::pair("version https://git-lfs.github.com/spec/v1\n", "LFS"),
+        std::pair("<!DOCTYPE html><html></html>", "HTML"), std::pair("GGUF\3llama.cpp", "GGUF"),
+        std::pair("PK\3\4 a ZIP archive", "ZIP")}) {
+    write_text(path_, bytes);
+    EXPECT_TRUE(holds(refusal_of_file(), "looks like", word));
+  }
+  // One that is damaged is not called by its own name.
+  write_safetensors(path_, 1000, "{}", "");
+  EXPECT_TRUE(holds(refusal_of_file(), "claims 1000"));
+}
+
 TEST_F(Safetensors, RefusesTheSameKeyTwice) {
   const std::string w = R"("w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
   EXPECT_TRUE(holds(refusal("{" + w + "," + w + "}", 1), "\"w\"", "twice"));
