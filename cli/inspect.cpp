@@ -52,8 +52,8 @@ void print_table(const Checkpoint& checkpoint) {
 
 int run_inspect(const Options& options) {
   const ModelFolder found = find_model(options);
-  print_notes(options, {found.note});
   const Config config = read_config(checkpoint_folder(found.path));
+  print_notes(options, {found.note, config.note});
   const Checkpoint checkpoint(found.path, config);
   const Index parameters = parameter_count(config);
   const std::string dtype(name_of(checkpoint.format()));

@@ -101,7 +101,8 @@ class Engine {
   ~Engine();
 
   const std::string& device() const;  // "cpu", "cuda:0"
-  const std::string& note() const;    // one line for the user, or "": which kernels failed, ...
+  const std::string& note() const;    // one line for the user, or "": which kernels failed, what
+                                      // generation_config.json asks for in vain
 
   // PNG, JPEG, WebP, GIF, BMP, PPM, PGM or TGA, turned upright as EXIF or XMP says.
   Picture look_at(const std::filesystem::path& file);

@@ -1,10 +1,9 @@
 #include "paligemma/config.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
+#include "paligemma/config_parts.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"
 #include "tensor/mapped_file.h"
@@ -22,15 +21,33 @@ constexpr Index kMaxImageSize = 1 << 14;
 
 GeluForm gelu_form(const Fields& fields, const char* name) {
   const std::string form = fields.text(name, "gelu_pytorch_tanh");
-  if (form == "gelu") return GeluForm::exact;
-  if (form == "gelu_pytorch_tanh" || form == "gelu_new" || form == "gelu_fast") {
-    return GeluForm::tanh;
+  for (const char* exact : {"gelu", "gelu_python"}) {
+    if (form == exact) return GeluForm::exact;
+  }
+  for (const char* tanh :
+       {"gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh"}) {
+    if (form == tanh) return GeluForm::tanh;
   }
   fields.fail(name, "\"" + form + "\" is neither form of GELU");
 }
 
+// Of the whole configuration and of either tower.
+void refuse_other_weights(const Fields& fields) {
+  if (!fields.says_nothing("per_layer_config")) fields.fail("per_layer_config", "not supported");
+  const char* name = "quantization_config";
+  if (fields.says_nothing(name)) return;
+  fields.fail(name, "weights of " + fields.object(name).text("quant_method", "another quantiser") +
+                        " are not read; take the model that they were made from, which "
+                        "`paligemma quantize` makes smaller");
+}
+
 // Absent fields have the defaults of SiglipVisionConfig.
 siglip::EncoderShape vision_shape(const Fields& fields) {
+  refuse_other_weights(fields);
+  const std::string type = fields.text("model_type", "siglip_vision_model");
+  if (type != "siglip_vision_model") {
+    fields.fail("model_type", "\"" + type + "\" is not siglip_vision_model");
+  }
   siglip::EncoderShape shape;
   shape.image_size = fields.size("image_size", 224, kMaxImageSize);
   shape.patch_size = fields.size("patch_size", 16, kMaxImageSize);
@@ -48,21 +65,36 @@ siglip::EncoderShape vision_shape(const Fields& fields) {
   return shape;
 }
 
+// Of rope_scaling, as long as it was called that, else of rope_parameters; else it stands beside them.
 float rope_theta(const Fields& fields) {
-  const char* name = "rope_theta";
-  if (!fields.has("rope_parameters")) return fields.number(name, 10000, 1, 1e12f);
-  const Fields rope = fields.object("rope_parameters");
-  if (rope.text("rope_type", "default") != "default") rope.fail("rope_type", "not supported");
-  return rope.number(name, 10000, 1, 1e12f);
+  const auto theta = [](const Fields& in, float absent) {
+    return in.number("rope_theta", absent, 1, 1e12f);
+  };
+  const float beside = theta(fields, 10000);
+  const char* name = fields.says_nothing("rope_scaling") ? "rope_parameters" : "rope_scaling";
+  if (fields.says_nothing(name)) return beside;
+  const Fields rope = fields.object(name);
+  const char* type = rope.has("rope_type") ? "rope_type" : "type";
+  if (rope.text(type, "default") != "default") {
+    rope.fail(type, "\"" + rope.text(type) + "\" is not supported");
+  }
+  for (const char* layers : {"full_attention", "sliding_attention"}) {
+    if (rope.has(layers)) rope.fail(layers, "a base for each kind of layer is not supported");
+  }
+  return theta(rope, beside);
 }
 
 // Which layers look back no further than the window: those that layer_types says, or the even ones.
-std::vector<Index> windows(const Fields& fields, Index layers) {
+std::vector<Index> windows(const Fields& fields, Index layers, bool gemma2) {
   std::vector<Index> window(static_cast<std::size_t>(layers), kNoWindow);
-  if (fields.is_null("sliding_window")) return window;
-  const Index size = fields.size("sliding_window", 4096, std::numeric_limits<Index>::max());
+  const Index size = fields.is_null("sliding_window")
+                         ? kNoWindow
+                         : fields.size("sliding_window", 4096, std::numeric_limits<Index>::max());
+  if (!gemma2 && fields.has("sliding_window")) {
+    fields.fail("sliding_window", "gemma has none, gemma2 has");
+  }
   if (!fields.has("layer_types")) {
-    for (Index i = 0; i < layers; i += 2) window[i] = size;
+    for (Index i = 0; gemma2 && i < layers; i += 2) window[i] = size;
     return window;
   }
   const auto types = fields.texts("layer_types");
@@ -70,7 +102,7 @@ std::vector<Index> windows(const Fields& fields, Index layers) {
     fields.fail("layer_types", "must name " + std::to_string(layers) + " layers");
   }
   for (Index i = 0; i < layers; ++i) {
-    if (types[i] == "sliding_attention") {
+    if (types[i] == "sliding_attention" && gemma2) {
       window[i] = size;
     } else if (types[i] != "full_attention") {
       fields.fail("layer_types", "\"" + types[i] + "\" is not supported");
@@ -90,6 +122,7 @@ bool is_gemma2(const Fields& fields) {
 
 // Absent fields have the defaults of GemmaConfig or Gemma2Config.
 gemma::DecoderShape text_shape(const Fields& fields) {
+  refuse_other_weights(fields);
   const bool gemma2 = is_gemma2(fields);
   gemma::DecoderShape shape;
   shape.vocabulary = fields.size("vocab_size", 256000, kMaxVocabulary);
@@ -113,73 +146,25 @@ gemma::DecoderShape text_shape(const Fields& fields) {
     fields.fail("head_dim", "all heads together are wider than " + std::to_string(kMaxWidth));
   }
   fields.refuse_unless("attention_bias", false);
+  shape.window = windows(fields, shape.layers, gemma2);
+  const auto cap = [&](const char* name, float absent) {
+    return fields.is_null(name) ? kNoSoftCap : fields.number(name, absent, 1e-6f, 1e9f);
+  };
+  // PaliGemma caps the logits whenever its text_config says so; the class of Gemma 1 has no such field.
+  shape.final_soft_cap = cap("final_logit_softcapping", gemma2 ? 30 : kNoSoftCap);
 
   if (!gemma2) {
     // The first release of Gemma said "gelu" and meant the tanh form.
     if (fields.text("hidden_act", "gelu") != "gelu") shape.gelu = gelu_form(fields, "hidden_act");
     shape.query_scale = 1.0f / std::sqrt(static_cast<float>(shape.head_size));
-    shape.window.assign(static_cast<std::size_t>(shape.layers), kNoWindow);
     return shape;
   }
   shape.gelu = gelu_form(fields, "hidden_activation");
   // Its default changed between releases, so it must be there.
   if (!fields.has("query_pre_attn_scalar")) fields.fail("query_pre_attn_scalar", "missing");
   shape.query_scale = 1.0f / std::sqrt(fields.number("query_pre_attn_scalar", 0, 1e-6f, 1e9f));
-  const auto cap = [&](const char* name, float absent) {
-    return fields.is_null(name) ? kNoSoftCap : fields.number(name, absent, 1e-6f, 1e9f);
-  };
   shape.attention_soft_cap = cap("attn_logit_softcapping", 50);
-  shape.final_soft_cap = cap("final_logit_softcapping", 30);
-  shape.window = windows(fields, shape.layers);
   return shape;
-}
-
-// "eos_token_id": 1, or [1, 107], or nothing.
-void add_end_tokens(const Fields& fields, std::set<TokenId>& end_tokens) {
-  const char* name = "eos_token_id";
-  if (!fields.has(name)) return;
-  constexpr Index kLast = kMaxVocabulary - 1;
-  const auto ids = fields.is_list(name) ? fields.whole_numbers(name, kLast)
-                                        : std::vector{fields.whole(name, kLast)};
-  for (const Index id : ids) end_tokens.insert(static_cast<TokenId>(id));
-}
-
-std::array<float, 3> per_channel(const Fields& fields, const char* name,
-                                 std::array<float, 3> absent) {
-  if (!fields.has(name)) return absent;
-  const auto values = fields.numbers(name, -1e6, 1e6);
-  if (values.size() != 3) fields.fail(name, "must be three numbers");
-  std::array<float, 3> channels{};
-  std::transform(values.begin(), values.end(), channels.begin(),
-                 [](double value) { return static_cast<float>(value); });
-  return channels;
-}
-
-void read_preprocessor(const Fields& fields, Config& config) {
-  if (fields.has("resample")) {
-    const Index filter = fields.whole("resample", 3);
-    if (filter < 2) fields.fail("resample", "is neither 2 nor 3");
-    config.resample = filter == 2 ? ResampleFilter::bilinear : ResampleFilter::bicubic;
-  }
-  config.blends_alpha = !fields.is_null("do_convert_rgb") && fields.flag("do_convert_rgb", true);
-  for (const char* step : {"do_resize", "do_rescale", "do_normalize"}) {
-    fields.refuse_unless(step, true);
-  }
-  PixelScale& scale = config.pixel_scale;
-  if (fields.has("rescale_factor")) scale.rescale = fields.number("rescale_factor", 0.0, 1.0);
-  scale.mean = per_channel(fields, "image_mean", scale.mean);
-  scale.std = per_channel(fields, "image_std", scale.std);
-  for (float std : scale.std) {
-    if (std == 0) fields.fail("image_std", "must not be 0");
-  }
-  if (fields.is_object("size")) {
-    const Fields size = fields.object("size");
-    for (const char* side : {"height", "width"}) {
-      if (size.size(side, config.vision.image_size, kMaxImageSize) != config.vision.image_size) {
-        size.fail(side, "is not vision_config.image_size");
-      }
-    }
-  }
 }
 
 MappedFile opened(const std::filesystem::path& path) {
@@ -202,18 +187,19 @@ Config parse_config(std::string_view text, const std::string& where) {
   if (top.text("model_type", "") != "paligemma") {
     top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
   }
+  refuse_other_weights(top);
   config.vision = vision_shape(top.object("vision_config"));
   config.architecture = is_gemma2(top.object("text_config")) ? "paligemma2" : "paligemma";
   config.text = text_shape(top.object("text_config"));
   config.tied_head = top.flag("tie_word_embeddings", true);
 
-  // The published files say image_token_index, later releases image_token_id.
-  const char* image = top.has("image_token_index") ? "image_token_index" : "image_token_id";
+  // The published files say image_token_index, later releases image_token_id, which counts if both are there.
+  const char* image = top.has("image_token_id") ? "image_token_id" : "image_token_index";
   if (!top.has(image)) top.fail("image_token_index", "missing");
   // It may stand right behind the table's rows, since it is never looked up.
   config.image_token = static_cast<TokenId>(top.whole(image, config.text.vocabulary));
-  add_end_tokens(top, config.end_tokens);
-  add_end_tokens(top.object("text_config"), config.end_tokens);
+  config.end_tokens = end_tokens_of(top);
+  if (config.end_tokens.empty()) config.end_tokens = end_tokens_of(top.object("text_config"));
   return config;
 }
 
@@ -226,17 +212,24 @@ std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
 Config read_config(const std::filesystem::path& folder) {
   const auto main_file = folder / "config.json", generation = folder / "generation_config.json";
   Config config = parse_config(opened(main_file).text(), main_file.string());
-  if (is_there(generation)) add_end_tokens(fields_in(generation), config.end_tokens);
+  if (is_there(generation)) {
+    const Fields fields = fields_in(generation);
+    const auto end_tokens = end_tokens_of(fields);
+    if (!end_tokens.empty()) config.end_tokens = end_tokens;
+    config.note = generation_note(fields);
+  }
 
-  // Later releases save the picture's part inside processor_config.json.
+  // Later releases save the picture's part inside processor_config.json, and read it there first.
   const auto preprocessor = folder / "preprocessor_config.json";
   const auto processor = folder / "processor_config.json";
-  if (is_there(preprocessor)) {
-    read_preprocessor(fields_in(preprocessor), config);
-  } else if (is_there(processor)) {
+  if (is_there(processor)) {
     const Fields fields = fields_in(processor);
-    if (fields.has("image_processor")) read_preprocessor(fields.object("image_processor"), config);
+    if (fields.has("image_processor")) {
+      read_image_processor(fields.object("image_processor"), config);
+      return config;
+    }
   }
+  if (is_there(preprocessor)) read_image_processor(fields_in(preprocessor), config);
   return config;
 }
 

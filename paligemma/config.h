@@ -2,9 +2,9 @@
 //
 //   config.json                the shapes of both towers; PaliGemma 2 is told by text_config's
 //                              model_type "gemma2"
-//   generation_config.json     more tokens that end an answer (may be missing)
-//   preprocessor_config.json   how a picture becomes pixels (may be missing; then the part
-//                              image_processor of processor_config.json says it, if there is one)
+//   generation_config.json     the tokens that end an answer (may be missing)
+//   processor_config.json      in its part image_processor, how a picture becomes pixels (may be missing)
+//   preprocessor_config.json   the same, if the other does not say it (may be missing)
 //
 // Published files omit whatever equals a class default of Hugging Face's at the time, even the head
 // size and the picture size, and some hold stale numbers at the top level. So the widths come from
@@ -32,14 +32,17 @@ struct Config {
   std::string architecture;  // "paligemma" or "paligemma2"
   siglip::EncoderShape vision;
   gemma::DecoderShape text;
-  bool tied_head = true;         // the embedding table is also the output head
-  TokenId image_token = 0;       // 257152 in the published checkpoints
-  std::set<TokenId> end_tokens;  // any of these ends an answer; the tokenizer's <eos> does too
+  bool tied_head = true;    // the embedding table is also the output head
+  TokenId image_token = 0;  // 257152 in the published checkpoints
+  // Any of these ends an answer: those of generation_config.json, else of config.json, else of its
+  // text_config; if there are none, the tokenizer's <eos>.
+  std::set<TokenId> end_tokens;
   ResampleFilter resample = ResampleFilter::bicubic;
   PixelScale pixel_scale;
   bool blends_alpha =
       true;          // transparent pixels with white, else alpha is dropped (do_convert_rgb)
   std::string json;  // config.json as it was read, on one line
+  std::string note;  // one line for the user, or "": what generation_config.json asks for in vain
 };
 
 // From config.json's text alone. `where` begins the message of the ModelFileError.

@@ -55,7 +55,7 @@ Pipeline<On>::Files::Files(const PipelineOptions& options)
                 config.image_token, static_cast<TokenId>(config.text.vocabulary)),
       checkpoint(options.model, config),
       mask_decoder(pipeline_parts::found_mask_decoder(options)) {
-  config.end_tokens.insert(tokenizer.eos());
+  if (config.end_tokens.empty()) config.end_tokens.insert(tokenizer.eos());
 }
 
 template <class On>

@@ -111,6 +111,17 @@ bool JsonFields::is_text(const std::string& name) const {
   return has(name) && (*object_)[name].is_string();
 }
 
+bool JsonFields::is_number(const std::string& name) const {
+  return has(name) && (*object_)[name].is_number();
+}
+
+bool JsonFields::says_nothing(const std::string& name, double neutral) const {
+  if (!has(name)) return true;
+  const json& value = (*object_)[name];
+  if (value.is_number()) return value.get<double>() == neutral;
+  return value == false || (value.is_structured() && value.empty());
+}
+
 std::vector<std::string> JsonFields::names() const {
   std::vector<std::string> names;
   for (const auto& [name, value] : object_->items()) names.push_back(name);

@@ -28,6 +28,9 @@ class JsonFields {
   bool is_object(const std::string& name) const;
   bool is_list(const std::string& name) const;
   bool is_text(const std::string& name) const;
+  bool is_number(const std::string& name) const;
+  // Absent, null, false, an empty list or object, or this number.
+  bool says_nothing(const std::string& name, double neutral = 0) const;
   std::vector<std::string> names() const;  // of all fields
   std::string all() const;                 // on one line
   [[noreturn]] void fail(const std::string& name, const std::string& problem) const;

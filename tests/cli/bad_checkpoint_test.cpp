@@ -288,8 +288,19 @@ TEST_F(BrokenCheckpoint, WithABrokenPreprocessorConfigIsRefused) {
   };
   for (const char* text :
        {"", "[]", R"({"resample":1})", R"({"image_std":[0,0,0]})", R"({"image_mean":[1]})",
-        R"({"do_normalize":false})", R"({"size":{"height":31,"width":32}})"}) {
+        R"({"do_resize":false})", R"({"size":{"height":31,"width":32}})"}) {
     EXPECT_TRUE(refuses(with_preprocessor(text), 4, {"preprocessor_config.json"})) << text;
+  }
+}
+
+// Not broken, but answered otherwise by who honours it.
+TEST_F(BrokenCheckpoint, WhoseAnswersAreAskedForInVainIsNoted) {
+  write_text(folder_ / "generation_config.json", R"({"eos_token_id": 1, "num_beams": 4})");
+  for (const Ran& ran : {ask(), run_program({"inspect", folder_.path()})}) {
+    EXPECT_EQ(ran.exit_code, 0);
+    EXPECT_EQ(count_lines(ran.err), 1u);
+    EXPECT_TRUE(ran.err.starts_with("paligemma: note: ") && ran.err.ends_with("num_beams\n"))
+        << ran;
   }
 }
 

@@ -244,6 +244,14 @@ TEST(Engine, SaysWhichKernelsFailed) {
   EXPECT_EQ(engine.answer(kScene, "answer en what color is the square?").text, "blue");
 }
 
+TEST(Engine, SaysWhatItsModelAsksForInVain) {
+  const TemporaryFolder copy;
+  std::filesystem::copy(kModel, copy.path(), std::filesystem::copy_options::recursive);
+  write_text(copy / "generation_config.json", R"({"eos_token_id": 1, "repetition_penalty": 1.2})");
+  const Engine engine = Engine::open(copy.path(), {.device = "cpu", .threads = 1});
+  EXPECT_TRUE(engine.note().ends_with("repetition_penalty")) << engine.note();
+}
+
 TEST(Engine, SaysWhatWasTypedInVain) {
   Engine engine = open_tiny();
   const Picture scene = engine.look_at(kScene);

@@ -140,7 +140,7 @@ TEST(Config, WorkedExample) {
 TEST(Config, ReadsThePublishedPaliGemma2WithoutItsHeads) {
   const Config config = parsed(published_paligemma2_3b());
   EXPECT_EQ(config.architecture, "paligemma2");
-  EXPECT_EQ(config.end_tokens, (std::set<TokenId>{1, 107}));
+  EXPECT_EQ(config.end_tokens, std::set<TokenId>{1});  // the top level's
   const auto& text = config.text;
   EXPECT_EQ(text.norms, gemma::Norms::pre_and_post);
   EXPECT_EQ(text.norm_offset, 1.0f);
@@ -261,17 +261,37 @@ TEST(Config, LayerTypesSayWhichLayersHaveAWindow) {
   EXPECT_EQ(parsed(object).text.window, std::vector<Index>(3, kNoWindow));
 }
 
-TEST(Config, TheOldGemmaHasNeitherWindowNorCaps) {
+// PaliGemma caps the logits itself, whatever its text_config is; attention is Gemma's own.
+TEST(Config, TheOldGemmaCapsItsLogitsIfItIsTold) {
   json object = published_paligemma1();
-  object["text_config"].update({{"sliding_window", 5},
-                                {"attn_logit_softcapping", 50.0},
+  object["text_config"].update({{"attn_logit_softcapping", 50.0},
                                 {"final_logit_softcapping", 30.0},
                                 {"query_pre_attn_scalar", 4}});
   const auto text = parsed(object).text;
   EXPECT_EQ(text.window[0], kNoWindow);
   EXPECT_EQ(text.attention_soft_cap, kNoSoftCap);
-  EXPECT_EQ(text.final_soft_cap, kNoSoftCap);
+  EXPECT_EQ(text.final_soft_cap, 30.0f);
   EXPECT_EQ(text.query_scale, 1.0f / 16);
+}
+
+// rope_scaling, which is rope_parameters' old name, replaces it whole; what it does not say stands beside it.
+TEST(Config, TakesTheBaseOfRopeWhereTransformersDoes) {
+  const auto theta = [](const json& fields) {
+    json object = published_paligemma1();
+    object["text_config"].update(fields);
+    return parsed(object).text.rope_theta;
+  };
+  EXPECT_EQ(theta({{"rope_parameters", {{"rope_theta", 50}}}, {"rope_theta", 60}}), 50.0f);
+  EXPECT_EQ(theta({{"rope_parameters", {{"rope_type", "default"}}}, {"rope_theta", 60}}), 60.0f);
+  EXPECT_EQ(
+      theta({{"rope_scaling", {{"rope_theta", 70}}}, {"rope_parameters", {{"rope_theta", 50}}}}),
+      70.0f);
+  EXPECT_EQ(
+      theta({{"rope_scaling", {{"type", "default"}}}, {"rope_parameters", {{"rope_theta", 50}}}}),
+      10000.0f);
+  EXPECT_EQ(theta({{"rope_scaling", json::object()}, {"rope_parameters", {{"rope_theta", 50}}}}),
+            50.0f);
+  EXPECT_EQ(theta({{"rope_scaling", nullptr}, {"rope_theta", 60}}), 60.0f);
 }
 
 TEST(Config, TakesTheSpellingsOfEveryRelease) {
@@ -283,8 +303,9 @@ TEST(Config, TakesTheSpellingsOfEveryRelease) {
   object["text_config"].erase("rope_theta");
   EXPECT_EQ(parsed(object).text.rope_theta, 7000.0f);
 
-  object.erase("image_token_index");
   object["image_token_id"] = 31;
+  EXPECT_EQ(parsed(object).image_token, 31);  // here too
+  object.erase("image_token_index");
   EXPECT_EQ(parsed(object).image_token, 31);
 
   object.erase("torch_dtype");
@@ -300,7 +321,8 @@ TEST(Config, TheImageTokenMayStandRightBehindTheTable) {
 
 TEST(Config, ReadsWhichGeluIsMeant) {
   json object = published_paligemma1();
-  for (const char* form : {"gelu_pytorch_tanh", "gelu_new", "gelu_fast"}) {
+  for (const char* form :
+       {"gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh"}) {
     object["vision_config"]["hidden_act"] = form;
     object["text_config"]["hidden_act"] = form;
     EXPECT_EQ(parsed(object).vision.gelu, GeluForm::tanh) << form;
@@ -311,6 +333,8 @@ TEST(Config, ReadsWhichGeluIsMeant) {
   // The first release of Gemma wrote "gelu" and was trained with the other.
   object["text_config"]["hidden_act"] = "gelu";
   EXPECT_EQ(parsed(object).text.gelu, GeluForm::tanh);
+  object["text_config"]["hidden_act"] = "gelu_python";
+  EXPECT_EQ(parsed(object).text.gelu, GeluForm::exact);
 
   json gemma2 = published_paligemma2_3b();
   gemma2["text_config"]["hidden_activation"] = "gelu";
@@ -533,13 +557,22 @@ TEST_F(ConfigFolder, MayBeNamedByOneOfItsFiles) {
   EXPECT_TRUE(holds(error_text<NotFoundError>([&] { checkpoint_folder(folder_ / "no"); }), "no"));
 }
 
-TEST_F(ConfigFolder, EndTokensOfAllThreeFilesCount) {
+// As in transformers 5.23, where generation_config.json says which, else the top level, else text_config.
+TEST_F(ConfigFolder, TheFirstThatNamesEndTokensCounts) {
   json object = published_paligemma1();
   object["eos_token_id"] = 1;
   object["text_config"]["eos_token_id"] = {2, 107};
   write("config.json", object);
+  EXPECT_EQ(read().end_tokens, (std::set<TokenId>{1}));
   write("generation_config.json", {{"eos_token_id", {107, 5}}, {"max_length", 20}});
-  EXPECT_EQ(read().end_tokens, (std::set<TokenId>{1, 2, 5, 107}));
+  EXPECT_EQ(read().end_tokens, (std::set<TokenId>{5, 107}));
+  write("generation_config.json", {{"eos_token_id", 6}});
+  EXPECT_EQ(read().end_tokens, (std::set<TokenId>{6}));
+  write("generation_config.json", {{"eos_token_id", nullptr}});
+  EXPECT_EQ(read().end_tokens, (std::set<TokenId>{1}));
+  object.erase("eos_token_id");
+  write("config.json", object);
+  EXPECT_EQ(read().end_tokens, (std::set<TokenId>{2, 107}));
   write("generation_config.json", {{"eos_token_id", "5"}});
   EXPECT_TRUE(holds(refusal_of_folder(), "generation_config.json", "eos_token_id"));
 }
@@ -571,9 +604,13 @@ TEST_F(ConfigFolder, ReadsHowAPictureBecomesPixels) {
   EXPECT_EQ(config.pixel_scale.rescale, 0.5);
   EXPECT_EQ(config.pixel_scale.mean, (std::array{0.1f, 0.2f, 0.3f}));
   EXPECT_EQ(config.pixel_scale.std, (std::array{1.0f, 2.0f, 3.0f}));
+
+  object.update({{"image_mean", 0.25}, {"image_std", 2}});  // of all channels
+  write("preprocessor_config.json", object);
+  EXPECT_EQ(read().pixel_scale.mean, (std::array{0.25f, 0.25f, 0.25f}));
+  EXPECT_EQ(read().pixel_scale.std, (std::array{2.0f, 2.0f, 2.0f}));
 }
 
-// Later releases nest it.
 // As transformers 5.23.0: the class says true, the published files null.
 TEST_F(ConfigFolder, SaysWhatBecomesOfTransparency) {
   EXPECT_TRUE(read().blends_alpha);
@@ -594,14 +631,41 @@ TEST_F(ConfigFolder, SaysWhatBecomesOfTransparency) {
   EXPECT_THROW(blends(), ModelFileError);
 }
 
-TEST_F(ConfigFolder, ReadsTheProcessorWhereThereIsNoPreprocessor) {
+TEST_F(ConfigFolder, LeavesOutTheStepsThatAreOff) {
+  for (const json& off : {json(false), json(nullptr)}) {
+    json object = published_preprocessor();
+    object["do_rescale"] = off;
+    write("preprocessor_config.json", object);
+    EXPECT_EQ(read().pixel_scale.rescale, 1);
+    EXPECT_EQ(read().pixel_scale.std[0], 0.5f);
+    object = published_preprocessor();
+    object["do_normalize"] = off;
+    write("preprocessor_config.json", object);
+    EXPECT_EQ(read().pixel_scale.mean, (std::array{0.0f, 0.0f, 0.0f}));
+    EXPECT_EQ(read().pixel_scale.std, (std::array{1.0f, 1.0f, 1.0f}));
+  }
+}
+
+TEST_F(ConfigFolder, NotesWhatAnswersAreAskedForInVain) {
+  write("generation_config.json", {{"repetition_penalty", 1.2},
+                                   {"num_beams", 4},
+                                   {"suppress_tokens", {7}},
+                                   {"no_repeat_ngram_size", 0},
+                                   {"begin_suppress_tokens", nullptr}});
+  EXPECT_TRUE(holds(read().note, "generation_config.json",
+                    "num_beams, repetition_penalty, suppress_tokens"));
+  write("generation_config.json", {{"eos_token_id", 1}, {"cache_implementation", "hybrid"}});
+  EXPECT_EQ(read().note, "");
+}
+
+// Later releases nest it, and read it there first.
+TEST_F(ConfigFolder, ReadsTheProcessorBeforeThePreprocessor) {
   json image = published_preprocessor();
   image["resample"] = 2;
   write("processor_config.json", {{"image_processor", image}, {"image_seq_length", 256}});
   EXPECT_EQ(read().resample, ResampleFilter::bilinear);
   write("preprocessor_config.json", published_preprocessor());
-  EXPECT_EQ(read().resample, ResampleFilter::bicubic);
-  std::filesystem::remove(folder_ / "preprocessor_config.json");
+  EXPECT_EQ(read().resample, ResampleFilter::bilinear);
 
   image["resample"] = 0;
   write("processor_config.json", {{"image_processor", image}});
@@ -614,12 +678,12 @@ TEST_F(ConfigFolder, RefusesAnotherPreprocessor) {
   const std::vector<std::pair<const char*, json>> all{{"resample", 1},
                                                       {"resample", "bicubic"},
                                                       {"do_resize", false},
-                                                      {"do_rescale", false},
-                                                      {"do_normalize", false},
+                                                      {"do_resize", nullptr},
                                                       {"do_normalize", "yes"},
                                                       {"rescale_factor", -1},
                                                       {"rescale_factor", "1/255"},
-                                                      {"image_mean", 0.5},
+                                                      {"image_mean", "0.5"},
+                                                      {"image_mean", {0.5}},
                                                       {"image_mean", {0.5, 0.5}},
                                                       {"image_mean", {0, 0, "0"}},
                                                       {"image_mean", {0, 0, 1e30}},

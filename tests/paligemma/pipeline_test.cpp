@@ -51,6 +51,22 @@ TEST_F(PipelineFolder, WorkedExample) {
   EXPECT_EQ(answer.note, "");
 }
 
+// Log probabilities of transformers 5.23.0, float32, to six digits; it sums in another order.
+TEST_F(PipelineFolder, CapsTheLogitsOfTheFirstGemmaToo) {
+  copy_golden(path_);
+  auto config = nlohmann::json::parse(read_bytes(path_ / "config.json"));
+  config["text_config"]["final_logit_softcapping"] = 2.0;
+  write_text(path_ / "config.json", config.dump());
+  const auto pipeline = open();
+  const auto picture = pipeline.encode(read_image(kPicture).view());
+  const Reply answer = pipeline.generate(picture, "ocr", {.max_tokens = 3});
+  const float expected[] = {-6.689357f, -6.684221f, -6.693224f};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(answer.tokens[i].id, 5);
+    EXPECT_NEAR(answer.tokens[i].log_probability, expected[i], 5e-6);
+  }
+}
+
 TEST_F(PipelineFolder, AnAnswerThatIsCutOffHasNotEnded) {
   write_scripted_model(path_, "red circle");
   const auto pipeline = open();
@@ -64,8 +80,8 @@ TEST_F(PipelineFolder, AnAnswerThatIsCutOffHasNotEnded) {
   EXPECT_EQ(none.text, "");
 }
 
-// The tokenizer's <eos>, and whatever the three files say.
-TEST_F(PipelineFolder, EveryEndTokenEnds) {
+// As in transformers, where the tokenizer's <eos> is one of them only if a file says so.
+TEST_F(PipelineFolder, TheEndTokensOfTheConfigurationEnd) {
   write_scripted_model(path_, "red circle");
   const auto picture_of = [](const auto& pipeline) {
     return pipeline.encode(read_image(kPicture).view());
@@ -76,7 +92,7 @@ TEST_F(PipelineFolder, EveryEndTokenEnds) {
   write_text(path_ / "generation_config.json",
              nlohmann::json{{"eos_token_id", whole.tokens[1].id}}.dump());
   const auto after = open();
-  EXPECT_EQ(after.config().end_tokens.count(after.tokenizer().eos()), 1u);
+  EXPECT_EQ(after.config().end_tokens, std::set<TokenId>{whole.tokens[1].id});
   const Reply cut = after.generate(picture_of(after), "", {});
   EXPECT_TRUE(cut.ended);
   EXPECT_EQ(cut.tokens.size(), 2u);
