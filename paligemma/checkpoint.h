@@ -77,6 +77,11 @@ class Checkpoint {
   View<const Real, 1> vector(const std::string& name, Index length);
   template <Quantized Block>
   View<const Block, 2> blocks(const std::string& name, const std::vector<Index>& shape);
+  // What stands beside blocks, and like them holds no NaN and no infinity: an input that is rounded to 8
+  // bits hides either, and the answer looks sound.
+  View<const bf16, 2> matrix_beside_blocks(const std::string& name,
+                                           const std::vector<Index>& shape);
+  View<const bf16, 1> vector_beside_blocks(const std::string& name, Index length);
   void forget_copies() { converted_.clear(); }
 
   // The configuration, with a head of its own where one is stored although it should be the embedding.

@@ -64,14 +64,39 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
 
 namespace {
 
+template <int Rank>
+View<const bf16, Rank> finite(View<const bf16, Rank> numbers, const std::string& name) {
+  constexpr unsigned kExponent = 0x7f80;  // all ones in a NaN and in an infinity
+  bool all_finite = true;
+#pragma omp parallel for reduction(&& : all_finite)
+  for (Index i = 0; i < numbers.count(); ++i) {
+    all_finite = all_finite && (numbers.data()[i].bits & kExponent) != kExponent;
+  }
+  if (!all_finite) throw ModelFileError("tensor " + name + " holds a NaN or an infinity");
+  return numbers;
+}
+
+}  // namespace
+
+View<const bf16, 2> Checkpoint::matrix_beside_blocks(const std::string& name,
+                                                     const std::vector<Index>& shape) {
+  return finite(matrix<bf16>(name, shape), name);
+}
+
+View<const bf16, 1> Checkpoint::vector_beside_blocks(const std::string& name, Index length) {
+  return finite(vector<bf16>(name, length), name);
+}
+
+namespace {
+
 // Two sources for load_weights.
 struct VisionSource {
   Checkpoint& checkpoint;
   auto matrix(const std::string& name, const std::vector<Index>& shape) const {
-    return checkpoint.matrix<bf16>(name, shape);
+    return checkpoint.matrix_beside_blocks(name, shape);
   }
   auto vector(const std::string& name, Index length) const {
-    return checkpoint.vector<bf16>(name, length);
+    return checkpoint.vector_beside_blocks(name, length);
   }
 };
 
@@ -88,7 +113,7 @@ struct BlockSource {
     return found;
   }
   auto vector(const std::string& name, Index length) const {
-    return checkpoint.vector<bf16>(name, length);
+    return checkpoint.vector_beside_blocks(name, length);
   }
 };
 

@@ -86,10 +86,10 @@ class Writer {
       data = blocks.data();
       bytes = static_cast<std::size_t>(blocks.count()) * sizeof(Block);
     } else if (tensor.shape.size() == 1) {
-      data = checkpoint_.vector<bf16>(tensor.name, tensor.shape[0]).data();
+      data = checkpoint_.vector_beside_blocks(tensor.name, tensor.shape[0]).data();
       bytes = bytes_of(tensor.shape, sizeof(bf16));
     } else {
-      data = checkpoint_.matrix<bf16>(tensor.name, tensor.shape).data();
+      data = checkpoint_.matrix_beside_blocks(tensor.name, tensor.shape).data();
       bytes = bytes_of(tensor.shape, sizeof(bf16));
     }
     file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));

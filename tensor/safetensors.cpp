@@ -159,6 +159,7 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path)
       tensors_.emplace(name, entry_of(fields, name, data, where + ": tensor " + name));
       continue;
     }
+    if (fields.is_null(name)) continue;
     const JsonFields metadata = fields.object(name);
     for (const std::string& key : metadata.names()) metadata_[key] = metadata.text(key);
   }

@@ -223,6 +223,11 @@ TEST_F(Safetensors, RefusesMetadataThatIsNotText) {
   EXPECT_TRUE(holds(refusal(R"({"__metadata__":["a"]})"), "__metadata__", "object"));
 }
 
+TEST_F(Safetensors, TakesNoMetadata) {
+  write_safetensors(path_, 21, R"({"__metadata__":null})", "");
+  EXPECT_TRUE(SafetensorsFile(path_).metadata().empty());
+}
+
 TEST_F(Safetensors, RefusesATensorWithoutItsFields) {
   for (const char* fields : {
            "1",
