@@ -17,6 +17,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/cut_short.h"
 #include "cli/kernel_programs.h"
 #include "cli/spelling.h"
 #include "commit.h"
@@ -149,6 +150,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace paligemma;
   std::signal(SIGINT, [](int) { _exit(130); });
+  cli::report_files_cut_short();
   try {
     const int exit_code = cli::run(argc, argv);
     if (!std::cout.flush() || std::ferror(stdout)) {

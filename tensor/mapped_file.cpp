@@ -5,15 +5,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "tensor/errors.h"
+#include "tensor/utf8.h"
 
 namespace paligemma {
 namespace {
+
+// What is mapped now, for who asks in the middle of anything: no lock is taken, nothing is allocated.
+struct Mapping {
+  std::atomic<std::uintptr_t> begin{0}, end{0};  // begin is 0 where nothing is
+  std::array<char, 512> path{};
+};
+std::array<Mapping, 256> mappings;  // files that find no room here have no name for a handler
+
+void enter(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
+  for (Mapping& mapping : mappings) {
+    std::uintptr_t nothing = 0;
+    if (!mapping.begin.compare_exchange_strong(nothing, begin)) continue;
+    const std::string text = printable(path.string());
+    mapping.path[text.copy(mapping.path.data(), mapping.path.size() - 1)] = '\0';
+    mapping.end = begin + bytes.size();
+    return;
+  }
+}
+
+void leave(std::span<const std::byte> bytes) {
+  for (Mapping& mapping : mappings) {
+    if (mapping.begin != reinterpret_cast<std::uintptr_t>(bytes.data())) continue;
+    mapping.end = 0;
+    mapping.begin = 0;
+    return;
+  }
+}
 
 const char* kind_of(mode_t mode) {
   if (S_ISDIR(mode)) return "a folder";
@@ -47,13 +80,27 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (error != 0) throw ModelFileError(path.string() + ": " + std::strerror(error));
   if (size == 0) throw ModelFileError(path.string() + ": the file is empty");
   bytes_ = {static_cast<const std::byte*>(data), size};
+  enter(bytes_, path);
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  leave(bytes_);
+  ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+const char* file_at(const void* address) {
+  constexpr std::uintptr_t kPage =
+      4096;  // what lies behind the file's end in its last one is mapped too
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  for (const Mapping& mapping : mappings) {
+    if (at >= mapping.begin && at < (mapping.end + kPage - 1) / kPage * kPage)
+      return mapping.path.data();
+  }
+  return nullptr;
+}
 
 void touch_pages(std::span<const std::byte> bytes) {
   constexpr std::size_t kPage = 4096;

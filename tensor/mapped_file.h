@@ -1,5 +1,8 @@
 // MappedFile: the bytes of a file, seen where the system keeps them. Nothing is read until it is
 // looked at, and nothing is copied.
+//
+// Bytes that are gone by then, since somebody has cut the file short or its disk fails, are a SIGBUS. A
+// program that handles it asks file_at() which file it was.
 #pragma once
 
 #include <cstddef>
@@ -26,6 +29,10 @@ class MappedFile {
  private:
   std::span<const std::byte> bytes_;
 };
+
+// The path of the file that is mapped at an address, control characters as \x1b, or null. May be called by
+// a signal's handler.
+const char* file_at(const void* address);
 
 // Looks at every page of mapped bytes, with all threads, so that nobody waits for one later.
 void touch_pages(std::span<const std::byte> bytes);

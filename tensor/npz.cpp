@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -229,6 +230,7 @@ NpyArray parse_npy(std::span<const std::byte> file, const std::string& name) {
 NpzFile::NpzFile(std::filesystem::path path)
     : path_(std::move(path)), file_(path_), archive_(nullptr, zip_discard) {
   const auto refuse = [&](zip_error_t& error) {
+    if (zip_error_code_zip(&error) == ZIP_ER_MEMORY) throw std::bad_alloc();
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
     const bool is_zip = file_.text().starts_with("PK");
