@@ -150,6 +150,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace paligemma;
   std::signal(SIGINT, [](int) { _exit(130); });
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more cannot be written, which is said
   cli::report_files_cut_short();
   try {
     const int exit_code = cli::run(argc, argv);

@@ -19,7 +19,7 @@ namespace paligemma {
 
 // `format` is int8_blocks or int4_blocks; `model` a checkpoint's folder or file; `out` a folder, made if it is
 // not there. Throws NotFoundError or ModelFileError for the model, std::runtime_error if `out` has a model
-// already or cannot be written; no part of the weights is left then.
+// already, is being written by another run or cannot be written; nothing is left then.
 void quantize_checkpoint(const std::filesystem::path& model, WeightFormat format,
                          const std::filesystem::path& out, const LoadListener& listener = {});
 

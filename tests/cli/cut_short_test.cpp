@@ -38,5 +38,16 @@ TEST(CutShort, AFileThatFindsNoRoomIsNotBroken) {
   EXPECT_TRUE(refuses(ran, 1, {"out of memory"}));
 }
 
+// The signal that says so would leave a piece behind.
+TEST(CutShort, AFileThatMayNotGrowIsOneLine) {
+  const TemporaryFolder folder;
+  const std::string out = (folder / "out").string();
+  const Ran ran = run_command({"sh", "-c",
+                               "ulimit -f 64; exec '" + program() + "' quantize '" + kGolden +
+                                   "' '" + out + "' --dtype int8"});
+  EXPECT_TRUE(refuses(ran, 1, {"model.safetensors", "cannot be written"}));
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
 }  // namespace
 }  // namespace paligemma

@@ -151,18 +151,60 @@ TEST_P(QuantizeTo, TakesAlongWhatStandsBesideTheWeights) {
 TEST_P(QuantizeTo, LeavesNothingOfWhatItCannotFinish) {
   const auto stop = [](std::size_t, std::size_t) { throw std::domain_error("enough"); };
   EXPECT_THROW(quantize_checkpoint(kGolden, GetParam(), out_, stop), std::domain_error);
-  EXPECT_TRUE(std::filesystem::is_empty(out_));
+  EXPECT_FALSE(std::filesystem::exists(out_));
 
-  rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const rlimit small{1 << 16, before.rlim_max};
+  // No room for tokenizer.model, and none for the weights; in a folder that is not there, or is.
   std::signal(SIGXFSZ, SIG_IGN);
-  setrlimit(RLIMIT_FSIZE, &small);
-  const std::string said =
-      error_text<std::runtime_error>([&] { quantize_checkpoint(kGolden, GetParam(), out_); });
-  setrlimit(RLIMIT_FSIZE, &before);
-  EXPECT_TRUE(holds(said, "cannot be written")) << said;
-  EXPECT_TRUE(std::filesystem::is_empty(out_));
+  for (const rlim_t bytes : {1 << 14, 1 << 16}) {
+    for (const bool is_there : {false, true}) {
+      if (is_there) std::filesystem::create_directories(out_);
+      rlimit before;
+      ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+      const rlimit small{bytes, before.rlim_max};
+      setrlimit(RLIMIT_FSIZE, &small);
+      const std::string said = error_text<std::runtime_error>(
+          [&] { quantize_checkpoint(kGolden, GetParam(), is_there ? out_ : out_ / "a/b"); });
+      setrlimit(RLIMIT_FSIZE, &before);
+      EXPECT_TRUE(holds(said, bytes < 1 << 16 ? "tokenizer.model" : "model.safetensors")) << said;
+      EXPECT_EQ(std::filesystem::exists(out_), is_there);
+      EXPECT_TRUE(!is_there || std::filesystem::is_empty(out_));
+    }
+    std::filesystem::remove(out_);
+  }
+}
+
+// A second run, while the first is at work, and what the first has written is whole.
+TEST_P(QuantizeTo, OneRunWritesAFolder) {
+  int tries = 0;
+  quantize_checkpoint(kGolden, GetParam(), out_, [&](std::size_t, std::size_t) {
+    if (tries++ > 0) return;
+    EXPECT_TRUE(holds(
+        error_text<std::runtime_error>([&] { quantize_checkpoint(kGolden, GetParam(), out_); }),
+        "model.safetensors", "another run"));
+  });
+  EXPECT_GT(tries, 1);
+  EXPECT_NO_THROW(Pipeline<Reference>(reference, {.model = out_}));
+}
+
+// As a run that was killed leaves it.
+TEST_P(QuantizeTo, WritesOverWhatWasNotFinished) {
+  std::filesystem::create_directory(out_);
+  write_text(out_ / "model.safetensors.part", std::string(1 << 20, 'x'));
+  write_text(out_ / "config.json.part", "{");
+  quantize_checkpoint(kGolden, GetParam(), out_);
+  EXPECT_NO_THROW(Pipeline<Reference>(reference, {.model = out_}));
+  EXPECT_FALSE(std::filesystem::exists(out_ / "config.json.part"));
+}
+
+// It would be read beside weights that never had it.
+TEST_P(QuantizeTo, RefusesAFolderWithAFileThatTheModelHasNot) {
+  std::filesystem::create_directory(out_);
+  write_text(out_ / "added_tokens.json", "{}");
+  EXPECT_TRUE(
+      holds(error_text<std::runtime_error>([&] { quantize_checkpoint(kGolden, GetParam(), out_); }),
+            "added_tokens.json"));
+  EXPECT_EQ(read_bytes(out_ / "added_tokens.json"), "{}");
+  EXPECT_FALSE(std::filesystem::exists(out_ / "config.json"));
 }
 
 TEST_P(QuantizeTo, RefusesWhatIsQuantizedOtherwise) {
@@ -170,7 +212,7 @@ TEST_P(QuantizeTo, RefusesWhatIsQuantizedOtherwise) {
   const WeightFormat other = GetParam() == WeightFormat::int8_blocks ? WeightFormat::int4_blocks
                                                                      : WeightFormat::int8_blocks;
   EXPECT_THROW(quantize_checkpoint(out_, other, folder_.path() / "other"), ModelFileError);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "other"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "other"));
   EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = other}), ModelFileError);
   EXPECT_THROW(Pipeline<Reference>(reference, {.model = out_, .dtype = WeightFormat::bf16}),
                ModelFileError);
@@ -195,7 +237,7 @@ TEST_P(QuantizeTo, RefusesWeightsThatAreNoNumbers) {
       write_tensors(model / "model.safetensors", tensors);
       EXPECT_TRUE(holds(
           error_text<ModelFileError>([&] { quantize_checkpoint(model, GetParam(), out_); }), name));
-      EXPECT_TRUE(std::filesystem::is_empty(out_));
+      EXPECT_FALSE(std::filesystem::exists(out_));
       EXPECT_TRUE(holds(error_text<ModelFileError>([&] {
                           Pipeline<Reference>(reference, {.model = model, .dtype = GetParam()});
                         }),
