@@ -7,6 +7,8 @@
 #include <set>
 #include <string_view>
 
+#include "paligemma/other_models.h"
+#include "paligemma/weight_files.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"
 #include "tensor/paths.h"
@@ -30,35 +32,6 @@ bool drop_prefix(std::string& text, std::string_view prefix) {
 bool is_ignorable(const std::string& name) {
   return name.starts_with("vision_tower.head.") || name.ends_with(".position_ids") ||
          name.ends_with(".rotary_emb.inv_freq");
-}
-
-// The files that the index names, or the single one.
-std::vector<fs::path> weight_files(const fs::path& path) {
-  if (!is_folder(path)) return {path};
-  const fs::path single = path / "model.safetensors";
-  const fs::path index = path / "model.safetensors.index.json";
-  if (is_there(single) || !is_there(index)) return {single};
-
-  const JsonFields fields(MappedFile(index).text(), index.string());
-  if (!fields.is_object("weight_map")) {
-    throw ModelFileError(index.string() + ": has no weight_map");
-  }
-  const JsonFields shards = fields.object("weight_map");
-  std::set<fs::path> files;
-  for (const std::string& name : shards.names()) {
-    // A plain name: an index must not lead out of its folder.
-    const fs::path file_name = shards.text(name, "");
-    if (file_name.empty() || file_name != file_name.filename() || file_name == "..") {
-      shards.fail(name, "\"" + file_name.string() + "\" is not a file name");
-    }
-    if (!is_there(path / file_name)) {
-      throw ModelFileError(index.string() + ": tensor " + name + " is in " + file_name.string() +
-                           ", which is not there");
-    }
-    files.insert(path / file_name);
-  }
-  if (files.empty()) throw ModelFileError(index.string() + ": its weight_map is empty");
-  return {files.begin(), files.end()};
 }
 
 // How a tensor's weights lie in a file: as numbers in its shape, or, if it is a matrix of the language model,
@@ -113,6 +86,7 @@ std::map<std::string, WeightEntry> entries_of(const std::vector<ExpectedTensor>&
 }  // namespace
 
 std::string current_tensor_name(std::string name) {
+  drop_prefix(name, "base_model.model.");
   drop_prefix(name, "paligemma.");
   drop_prefix(name, "model.");
   if (drop_prefix(name, "vision_tower.vision_model.")) return "vision_tower." + name;
@@ -138,6 +112,9 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
     for (const auto& [old_name, entry] : file.tensors()) {
       const std::string name = current_tensor_name(old_name);
       if (is_ignorable(name)) continue;
+      if (const std::string other = other_model_of(old_name); !other.empty()) {
+        throw ModelFileError(where + ": tensor " + old_name + " is " + other);
+      }
       if (!found.emplace(name, entry).second) {
         throw ModelFileError(where + ": tensor " + old_name + " is there twice");
       }

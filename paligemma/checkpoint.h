@@ -12,6 +12,8 @@
 //   model.vision_tower.vision_model...      model.language_model.layers...           4.52 in memory
 //   vision_tower.encoder...                 language_model.model.layers...           5.x
 //
+// In front of any of them may stand "base_model.model.", as peft writes, or "paligemma.".
+//
 // Extra tensors that change nothing are ignored: a pooling head that PaliGemma does not use,
 // position ids and RoPE frequencies. Where head and embedding are tied, one of them is enough.
 //
@@ -50,7 +52,8 @@ struct WeightEntry {
 
 class Checkpoint {
  public:
-  // `path` is a checkpoint's folder, or one safetensors file in it.
+  // `path` is a checkpoint's folder, or one of its files: config.json, the index and one that this names
+  // mean the folder, any other is the weights.
   Checkpoint(const std::filesystem::path& path, const Config& config);
 
   // The weights as views: into the mapped files where they are of this type already, and into

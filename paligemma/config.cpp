@@ -4,10 +4,12 @@
 #include <limits>
 
 #include "paligemma/config_parts.h"
+#include "paligemma/other_models.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"
 #include "tensor/mapped_file.h"
 #include "tensor/paths.h"
+#include "tensor/what_it_is.h"
 
 namespace paligemma {
 namespace {
@@ -184,6 +186,10 @@ Config parse_config(std::string_view text, const std::string& where) {
   Config config;
   const Fields top(text, where);
   config.json = top.all();
+  if (top.has("class_name")) {
+    top.fail("class_name", "\"" + top.text("class_name") +
+                               "\" is a preset of Keras; take the model for transformers");
+  }
   if (top.text("model_type", "") != "paligemma") {
     top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
   }
@@ -206,11 +212,21 @@ Config parse_config(std::string_view text, const std::string& where) {
 std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
   if (!is_there(path)) throw NotFoundError(path.string() + ": no such file or folder");
   if (is_folder(path)) return path;
+  if (is_file(path)) {
+    const std::string found = what_it_is(MappedFile(path).text());
+    if (!found.empty() && found != "safetensors") {
+      throw ModelFileError(path.string() + ": not safetensors: looks like " + found);
+    }
+  }
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 Config read_config(const std::filesystem::path& folder) {
   const auto main_file = folder / "config.json", generation = folder / "generation_config.json";
+  const std::string other = other_model_in(folder);
+  if (!other.empty() && (!is_there(main_file) || is_there(folder / "adapter_config.json"))) {
+    throw ModelFileError(folder.string() + ": " + other);
+  }
   Config config = parse_config(opened(main_file).text(), main_file.string());
   if (is_there(generation)) {
     const Fields fields = fields_in(generation);

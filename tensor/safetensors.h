@@ -26,7 +26,23 @@
 namespace paligemma {
 
 // What a file says of its numbers. How weights are kept is a WeightFormat (tensor/weight_format.h).
-enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+enum class DType {
+  f64,
+  f32,
+  f16,
+  bf16,
+  f8_e5m2,
+  f8_e4m3,
+  i64,
+  i32,
+  i16,
+  i8,
+  u64,
+  u32,
+  u16,
+  u8,
+  boolean
+};
 
 Index size_of(DType dtype);                               // bytes of one number
 std::string_view name_of(DType dtype);                    // "bf16"

@@ -146,6 +146,11 @@ TEST(TensorName, IsTheNewestOne) {
       {"lm_head.weight", "lm_head.weight"},
       // 5.x
       {"vision_tower.post_layernorm.weight", "vision_tower.post_layernorm.weight"},
+      // peft
+      {"base_model.model.model.vision_tower.vision_model.post_layernorm.weight",
+       "vision_tower.post_layernorm.weight"},
+      {"base_model.model.language_model.model.norm.weight", "language_model.model.norm.weight"},
+      {"base_model.model.lm_head.weight", "lm_head.weight"},
       // robots
       {"paligemma.model.language_model.norm.weight", "language_model.model.norm.weight"},
       {"paligemma.lm_head.weight", "lm_head.weight"}};
@@ -175,7 +180,10 @@ TEST_F(CheckpointFiles, OfEveryGenerationAreTheSameModel) {
     using Rename = std::function<std::string(const std::string&)>;
     for (const Rename& rename :
          {Rename(name_on_the_hub), Rename(name_in_memory),
-          Rename([](const std::string& name) { return "paligemma." + name_in_memory(name); })}) {
+          Rename([](const std::string& name) { return "paligemma." + name_in_memory(name); }),
+          Rename([](const std::string& name) {
+            return "base_model.model." + name_in_memory(name);
+          })}) {
       Tensors renamed;
       for (const auto& [name, tensor] : tensors) renamed[rename(name)] = tensor;
       ASSERT_EQ(renamed.size(), tensors.size());
@@ -346,8 +354,35 @@ TEST_F(CheckpointFiles, MayBeSeveral) {
   EXPECT_EQ(checkpoint.tensor_count(), static_cast<Index>(all.size()));
   EXPECT_EQ(numbers_of(checkpoint.weights<float>(tiny()).text.final_norm), all.at(kNorm).numbers);
 
+  // Whichever of them names it.
+  write_text(folder_ / "config.json", "{}");
+  for (const char* name :
+       {"a.safetensors", "b.safetensors", "config.json", "model.safetensors.index.json"}) {
+    EXPECT_EQ(Checkpoint(folder_ / name, tiny()).tensor_count(), checkpoint.tensor_count()) << name;
+  }
+  // A file that the index does not name is the weights.
+  write(all, "c.safetensors");
+  write_text(folder_ / "a.safetensors", "");
+  EXPECT_EQ(Checkpoint(folder_ / "c.safetensors", tiny()).tensor_count(),
+            checkpoint.tensor_count());
+
   std::filesystem::remove(folder_ / "b.safetensors");
   EXPECT_TRUE(holds(refusal(), "index.json", "b.safetensors", "not there"));
+}
+
+// As bitsandbytes 0.50, GPTQ, AWQ and peft name them (docs/paligemma/checkpoint.md).
+TEST_F(CheckpointFiles, OfOtherKindsAreNamed) {
+  const std::string q = "model.language_model.layers.0.self_attn.q_proj.";
+  for (const auto& [name, word] :
+       {std::pair("weight.quant_state.bitsandbytes__nf4", "bitsandbytes"),
+        std::pair("weight.absmax", "bitsandbytes"), std::pair("SCB", "bitsandbytes"),
+        std::pair("qweight", "GPTQ or AWQ"), std::pair("qzeros", "GPTQ or AWQ"),
+        std::pair("lora_A.weight", "merge_and_unload")}) {
+    Tensors tensors = tensors_of(tiny());
+    tensors[q + name] = random_tensor({3}, 5);
+    write(tensors);
+    EXPECT_TRUE(holds(refusal(), "model.safetensors", q + name, word));
+  }
 }
 
 TEST_F(CheckpointFiles, RefuseATensorInTwoShards) {

@@ -1,0 +1,14 @@
+// Which files hold a checkpoint's weights.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace paligemma {
+
+// Of a folder, model.safetensors or else what its index names; so too if `path` is config.json, the index or
+// a file that this names. Any other file is itself. A folder may lack model.safetensors; one with another
+// program's weights, and an index that names what is not there, is a ModelFileError.
+std::vector<std::filesystem::path> weight_files(const std::filesystem::path& path);
+
+}  // namespace paligemma
