@@ -55,7 +55,7 @@ class Asker {
     if (trace_) trace_->add("load", "host");
     progress_.clear();
     progress_.expect(pipeline_->config().vision.layers, pipeline_->config().text.layers);
-    notes_ = {device_.note, found_.note, pipeline_->config().note};
+    notes_ = {device_.note, found_.note, pipeline_->config().note, pipeline_->tokenizer().note()};
     if (!pipeline_->trained()) {
       notes_.push_back("the model " + found_.id +
                        " is untrained: its weights are random, and so is what it says");

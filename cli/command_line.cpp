@@ -94,7 +94,7 @@ void Parser::add_flags(Options& o) {
   app.option_defaults()->group("Model");
   app.add_option("--hf-repo", o.hf_repo, "ORG/NAME in the local hub cache");
   app.add_option("--revision", o.revision, "Its revision (default: main)");
-  app.add_option("--tokenizer", o.tokenizer, "tokenizer.model, if not beside the model");
+  app.add_option("--tokenizer", o.tokenizer, "tokenizer.model or .json, if not beside the model");
   app.add_option("--mask-decoder", o.mask_decoder, "vae-oid.npz, if not beside the model");
   app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16, f16, int8 or int4");
   app.add_option("--softcap", o.softcap, "config or off");

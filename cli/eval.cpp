@@ -201,10 +201,11 @@ int run_eval(const Options& options) {
   if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
   const ModelFolder found = find_model(options);
   const Device device = choose_device(options.executor(found.path));
-  print_notes(options, {device.note, found.note});
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = found.path;
-  const auto pipelines = for_each_thread(open_pipeline(device, pipeline_options), device.threads);
+  auto pipeline = open_pipeline(device, pipeline_options);
+  print_notes(options, {device.note, found.note, pipeline->tokenizer().note()});
+  const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
   const Scores scores = examine_all(pipelines, all);
   if (options.json) {
     std::cout << as_json(options.split, scores).text() << "\n";

@@ -12,12 +12,12 @@ namespace paligemma::cli {
 int run_tokenize(const Options& options) {
   if (!options.prompt) throw UsageError("give a text: paligemma tokenize TEXT");
   const ModelFolder found = find_model(options);
-  print_notes(options, {found.note});
   const auto folder = checkpoint_folder(found.path);
   const Config config = read_config(folder);
-  const Tokenizer tokenizer(options.tokenizer.empty() ? folder / "tokenizer.model"
-                                                      : std::filesystem::path(options.tokenizer),
-                            config.image_token, static_cast<TokenId>(config.text.vocabulary));
+  const Tokenizer tokenizer(
+      options.tokenizer.empty() ? folder : std::filesystem::path(options.tokenizer),
+      config.image_token, static_cast<TokenId>(config.text.vocabulary));
+  print_notes(options, {found.note, tokenizer.note()});
 
   std::vector<Json> tokens;
   for (TokenId id : tokenizer.encode(*options.prompt)) {

@@ -92,8 +92,9 @@ Engine Engine::open(const std::filesystem::path& model, const EngineOptions& opt
   const OpenMpThreads use(threads);
   Device device = choose_device({.device = options.device, .threads = threads, .model = model});
   auto pipeline = open_pipeline(device, {.model = model, .dtype = format_of(options.dtype)});
-  const std::string& note = pipeline->config().note;
-  if (!note.empty()) device.note += (device.note.empty() ? "" : "; ") + note;
+  for (const std::string& note : {pipeline->config().note, pipeline->tokenizer().note()}) {
+    if (!note.empty()) device.note += (device.note.empty() ? "" : "; ") + note;
+  }
   return Engine(std::make_unique<State>(State{std::move(device), threads, std::move(pipeline)}));
 }
 

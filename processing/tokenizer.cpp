@@ -1,12 +1,11 @@
 #include "processing/tokenizer.h"
 
-#include <sentencepiece_processor.h>
-
 #include <algorithm>
 #include <cstdio>
 
+#include "processing/sentencepiece_model.h"
+#include "processing/tokenizer_file.h"
 #include "tensor/errors.h"
-#include "tensor/mapped_file.h"
 #include "tensor/utf8.h"
 
 namespace paligemma {
@@ -39,17 +38,22 @@ void check_utf8(std::string_view text) {
 }  // namespace
 
 struct Tokenizer::Library {
-  sentencepiece::SentencePieceProcessor processor;
+  TokenizerFile file;
+  sentencepiece::SentencePieceProcessor& processor = *file.processor;
+  std::string firsts = {};  // what the tokens that text may spell out begin with
+
+  // Ids beyond the file, the image token among them, have none, and neither has <unk>.
+  bool has_text(TokenId id) const {
+    return id >= 0 && id < processor.GetPieceSize() && !processor.IsUnknown(id) &&
+           file.silent.count(id) == 0;
+  }
 };
 
-Tokenizer::Tokenizer(const std::filesystem::path& model, TokenId image_token, TokenId rows)
-    : library_(std::make_unique<Library>()), image_(image_token) {
-  const std::string where = model.string();
-  const MappedFile file(model);
+Tokenizer::Tokenizer(const std::filesystem::path& path, TokenId image_token, TokenId rows)
+    : library_(std::make_unique<Library>(Library{open_tokenizer(path, image_token, rows)})),
+      image_(image_token) {
+  const std::string where = library_->file.path.string();
   auto& processor = library_->processor;
-  if (!processor.LoadFromSerializedProto({file.text().data(), file.text().size()}).ok()) {
-    throw ModelFileError(where + ": not a SentencePiece model");
-  }
   if (processor.GetPieceSize() > rows) {
     throw ModelFileError(where + ": has " + std::to_string(processor.GetPieceSize()) +
                          " pieces, the embedding table has " + std::to_string(rows) + " rows");
@@ -86,13 +90,25 @@ Tokenizer::Tokenizer(const std::filesystem::path& model, TokenId image_token, To
                          std::to_string(image_) + ", which here is " + processor.IdToPiece(image_));
   }
 
-  typed_.emplace_back("<image>", image_);
+  // Tokens that text may spell out, the longest first.
+  auto& typed = library_->file.typed;
+  typed.push_back({"<image>", image_});
   for (TokenId id = 0; id < processor.GetPieceSize(); ++id) {
-    if (processor.IsControl(id) || processor.IsUnknown(id)) {
-      typed_.emplace_back(processor.IdToPiece(id), id);
+    const std::string& piece = processor.IdToPiece(id);
+    const bool is_typed = processor.IsControl(id) || processor.IsUnknown(id);
+    if (is_typed && piece != nameless(id)) typed.push_back({piece, id});
+  }
+  std::stable_sort(typed.begin(), typed.end(), [](const AddedToken& a, const AddedToken& b) {
+    return a.text.size() > b.text.size();
+  });
+  for (const AddedToken& token : typed) {
+    if (library_->firsts.find(token.text[0]) == std::string::npos) {
+      library_->firsts += token.text[0];
     }
   }
 }
+
+const std::string& Tokenizer::note() const { return library_->file.note; }
 
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
@@ -107,38 +123,36 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
   };
 
   // Up to the next token that is spelt out, then that token.
+  const auto& typed = library_->file.typed;
   std::size_t begin = 0;
-  for (std::size_t at = text.find('<'); at != text.npos; at = text.find('<', at)) {
-    const auto* found = &typed_.front();
-    const auto* end = found + typed_.size();
-    while (found != end && !text.substr(at).starts_with(found->first)) ++found;
-    if (found == end) {
+  for (std::size_t at = 0; (at = text.find_first_of(library_->firsts, at)) != text.npos;) {
+    auto found = typed.begin();
+    while (found != typed.end() && !text.substr(at).starts_with(found->text)) ++found;
+    if (found == typed.end()) {
       ++at;
       continue;
     }
     append(text.substr(begin, at - begin));
-    ids.push_back(found->second);
-    begin = at = at + found->first.size();
+    ids.push_back(found->id);
+    begin = at = at + found->text.size();
   }
   append(text.substr(begin));
   return ids;
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids) const {
-  // Ids beyond the file, the image token among them, have no text, and neither has <unk>.
-  const auto& processor = library_->processor;
   std::vector<int> known;
   for (TokenId id : ids) {
-    if (id >= 0 && id < processor.GetPieceSize() && !processor.IsUnknown(id)) known.push_back(id);
+    if (library_->has_text(id)) known.push_back(id);
   }
   std::string text;
-  processor.Decode(known, &text);
+  library_->processor.Decode(known, &text);
   return text;
 }
 
 std::string Tokenizer::piece(TokenId id) const {
   if (id == image_) return "<image>";
-  if (id < 0 || id >= library_->processor.GetPieceSize()) return "<" + std::to_string(id) + ">";
+  if (id < 0 || id >= library_->processor.GetPieceSize()) return nameless(id);
   return library_->processor.IdToPiece(id);
 }
 
@@ -153,8 +167,8 @@ std::optional<int> Tokenizer::seg(TokenId id) const {
 }
 
 std::string DecodeStream::step(TokenId id) {
+  if (!tokenizer_.library_->has_text(id)) return "";
   const auto& processor = tokenizer_.library_->processor;
-  if (id < 0 || id >= processor.GetPieceSize() || processor.IsUnknown(id)) return "";
   std::string piece = processor.IdToPiece(id);
   if (processor.IsByte(id)) {  // "<0xC3>"
     bytes_ += static_cast<char>(std::stoi(piece.substr(1), nullptr, 16));
@@ -164,11 +178,7 @@ std::string DecodeStream::step(TokenId id) {
   std::string text = take_characters(true);
   if (processor.IsControl(id)) return text;
   if (has_text_) {
-    constexpr std::string_view kBlank = "▁";
-    for (std::size_t at = 0; (at = piece.find(kBlank, at)) != piece.npos; ++at) {
-      piece.replace(at, kBlank.size(), " ");
-    }
-    return text + piece;
+    return text + replaced(piece, kBlank, " ");
   }
   start_.push_back(id);
   text = tokenizer_.decode(start_);

@@ -2,11 +2,12 @@
 //
 //   "detect cat"  ->  [8682, 4401]            "<loc0051>"  ->  [256051], whole in both directions
 //
-// The model file is the checkpoint's tokenizer.model; the work is the sentencepiece library's. Two
-// things are added, as Hugging Face does: the image token, which is not in the file and whose id
-// config.json gives, and the control tokens, which are recognised when they are typed out
-// ("<bos>"). Everything the model must agree on with the checkpoint is checked on loading: the 1024
-// location and 128 segmentation tokens are there, in order, and no id is beyond the table's rows.
+// The work is the sentencepiece library's, which is given the checkpoint's tokenizer.model, or a model that says
+// what its tokenizer.json does (processing/tokenizer_json.h). Two things are added, as Hugging Face does: the
+// image token, which tokenizer.model has not and whose id config.json gives, and control tokens, which are
+// recognised when they are typed out ("<bos>"). Everything the model must agree on with the checkpoint is
+// checked on loading: the 1024 location and 128 segmentation tokens are there, in order, and no id is beyond the
+// table's rows.
 //
 // Paper: Kudo & Richardson 2018, "SentencePiece"; Beyer et al. 2024, "PaliGemma", sections 3.1 and
 // 5.3. Read next: processing/detections.h.
@@ -29,8 +30,9 @@ inline constexpr int kSegTokens = 128;
 
 class Tokenizer {
  public:
-  // `rows` is the height of the embedding table. Throws NotFoundError or ModelFileError.
-  Tokenizer(const std::filesystem::path& model, TokenId image_token, TokenId rows);
+  // `path` is a checkpoint's folder, or a tokenizer.model or tokenizer.json; `rows` the height of the embedding
+  // table. Throws NotFoundError or ModelFileError.
+  Tokenizer(const std::filesystem::path& path, TokenId image_token, TokenId rows);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
 
@@ -38,6 +40,8 @@ class Tokenizer {
   std::vector<TokenId> encode(std::string_view text) const;
   std::string decode(std::span<const TokenId> ids) const;  // without control tokens
   std::string piece(TokenId id) const;                     // "▁red", "<loc0051>", "<eos>"
+
+  const std::string& note() const;  // one line for the user, or "": which file was not read
 
   TokenId bos() const { return bos_; }
   TokenId eos() const { return eos_; }
@@ -51,7 +55,6 @@ class Tokenizer {
   struct Library;
   std::unique_ptr<Library> library_;
   TokenId bos_, eos_, newline_, image_, first_loc_, first_seg_;
-  std::vector<std::pair<std::string, TokenId>> typed_;  // tokens that text may spell out
 };
 
 // The text of an answer while it is being written. What step() and finish() return, joined, is what

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# scripts/fuzz.sh SECONDS: feeds broken files, prompts, scenes and pictures to their readers for so
+# scripts/fuzz.sh SECONDS: feeds broken files, tokenizers, prompts, scenes and pictures to their readers for so
 # long in total. A finding ends it with an error and leaves the input in build/fuzz/findings/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS}
-targets=(safetensors checkpoint npz config prompt scene image jpeg jpeg_stb webp orientation bmp gif png pnm tga)
+targets=(safetensors checkpoint npz config tokenizer prompt scene image jpeg jpeg_stb webp orientation bmp gif png pnm tga)
 each=$(((seconds + ${#targets[@]} - 1) / ${#targets[@]}))
 
 scripts/install.sh clang libomp-dev
