@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_files.h"
+#include "tests/support/error_text.h"
 
 namespace paligemma {
 namespace {
@@ -52,6 +53,37 @@ TEST(Tokenize, UsesTheModelsOwnTokenizerOrTheGivenOne) {
   EXPECT_EQ(run_program({"tokenize", "-m", kGolden2, "ocr"}).out, expected);
   EXPECT_EQ(run_program({"tokenize", "--tokenizer", file, "ocr"}).out, expected);
   EXPECT_TRUE(refuses(run_program({"tokenize", "--tokenizer", "/nonexistent", "ocr"}), 3));
+}
+
+// As transformers 5 saves a fine-tuned model, and as it was saved before.
+TEST(Tokenize, ReadsTokenizerJsonAndAddedTokens) {
+  const std::string file = source_dir() + "/tests/data/tokenizer/tokenizer.json";
+  const std::string expected = run_program({"tokenize", "detect red <loc0051>"}).out;
+  EXPECT_EQ(run_program({"tokenize", "--tokenizer", file, "detect red <loc0051>"}).out, expected);
+
+  TemporaryFolder folder;
+  std::filesystem::copy_file(kGolden + "/config.json", folder / "config.json");
+  std::filesystem::copy_file(file, folder / "tokenizer.json");
+  const std::vector<std::string> red{"tokenize", "-m", folder.path(), "detect red <loc0051>"};
+  Ran ran = run_program(red);
+  EXPECT_EQ(ran.out, expected);
+  EXPECT_EQ(ran.err, "");
+
+  std::filesystem::copy_file(kGolden + "/tokenizer.model", folder / "tokenizer.model");
+  write_text(folder / "added_tokens.json", R"({"<car>": 1791})");
+  const std::vector<std::string> car{"tokenize", "-m", folder.path(), "detect <car>"};
+  EXPECT_EQ(run_program(car).out, "410\t\"detect\"\n543\t\"▁\"\n1791\t\"<car>\"\n");
+  write_text(folder / "added_tokens.json", R"({"<car>": 1856})");
+  EXPECT_TRUE(refuses(run_program(car), 4, {"<car> is 1856", "1856 rows"}));
+
+  auto more = json::parse(read_bytes(folder / "tokenizer.json"));
+  more["added_tokens"].push_back({{"id", 1791}, {"content", "<bus>"}});
+  write_text(folder / "tokenizer.json", more.dump());
+  std::filesystem::remove(folder / "added_tokens.json");
+  ran = run_program(red);
+  EXPECT_EQ(ran.out, expected);
+  EXPECT_EQ(count_lines(ran.err), 1u);
+  EXPECT_TRUE(holds(ran.err, "note: ", "<bus>", "--tokenizer")) << ran.err;
 }
 
 TEST(Tokenize, RefusesWhatIsNoText) {

@@ -241,6 +241,23 @@ TEST_F(PipelineFolder, TheTokenizerMayBeElsewhere) {
   EXPECT_NO_THROW(open({.model = path_, .tokenizer = elsewhere}));
 }
 
+TEST_F(PipelineFolder, TheTokenizerMayBeJson) {
+  copy_golden(path_);
+  const Golden golden(1);
+  const auto answer = [&] {
+    const Pipeline<Reference> pipeline(reference, {.model = path_});
+    return pipeline.generate(pipeline.encode(read_image(golden.folder / "picture.png").view()),
+                             "detect red", {.max_tokens = 3});
+  };
+  const Reply by_model = answer();
+  std::filesystem::remove(path_ / "tokenizer.model");
+  std::filesystem::copy_file(source_dir() + "/tests/data/tokenizer/tokenizer.json",
+                             path_ / "tokenizer.json");
+  const Reply by_json = answer();
+  EXPECT_EQ(by_json.prompt, by_model.prompt);
+  EXPECT_EQ(by_json.text, by_model.text);
+}
+
 // The filters differ in most pixels of a picture that shrinks.
 TEST_F(PipelineFolder, TheFilterMayBeChosen) {
   const auto pixels = [](std::optional<ResampleFilter> filter) {
