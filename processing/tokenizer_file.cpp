@@ -94,15 +94,15 @@ std::string note_of_another(const TokenizerFile& file, const fs::path& json) {
 TokenizerFile open_file(const fs::path& path, TokenId image_token, TokenId rows) {
   TokenizerFile file{path, nullptr, {}, {}, ""};
   const MappedFile mapped(path);
+  std::string model(mapped.text());
   if (is_json(mapped.text())) {
     TokenizerJson json = parse_tokenizer_json(mapped.text(), path.string(), image_token);
-    load(file, json.model);
+    model = std::move(json.model);
     file.typed = std::move(json.typed);
     file.silent = std::move(json.silent);
-  } else {
-    load(file, mapped.text());
-    add_tokens(file, std::string(mapped.text()), image_token, rows);
   }
+  load(file, model);
+  add_tokens(file, std::move(model), image_token, rows);
   return file;
 }
 

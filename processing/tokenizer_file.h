@@ -1,5 +1,5 @@
-// What a tokenizer's file holds, loaded by the SentencePiece library: tokenizer.model, with the added_tokens.json
-// beside it, or tokenizer.json.
+// What a tokenizer's file holds, loaded by the SentencePiece library: tokenizer.model or tokenizer.json, and the
+// added_tokens.json beside it.
 #pragma once
 
 #include <sentencepiece_processor.h>

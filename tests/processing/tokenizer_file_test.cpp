@@ -108,6 +108,18 @@ TEST_F(TokenizerFolder, AddsTokensToTheModel) {
   EXPECT_EQ(open(1801).note(), "");
 }
 
+// As transformers 5.23 does.
+TEST_F(TokenizerFolder, AddsTokensToTokenizerJsonToo) {
+  put("tokenizer.json", kJson);
+  put("added_tokens.json", R"({"<car>": 1791})");
+  const Tokenizer tokenizer = open();
+  EXPECT_EQ(tokenizer.encode("detect <car>"), (Ids{410, 543, 1791}));
+  EXPECT_EQ(tokenizer.encode("<image>"), (Ids{kImage}));
+  EXPECT_EQ(tokenizer.decode(Ids{kImage, 377, 1791}), " red<car>");
+  put("tokenizer.json", json_with("<car>"));
+  EXPECT_EQ(open().encode("detect <car>"), (Ids{410, 543, 1791}));
+}
+
 TEST_F(TokenizerFolder, RefusesTokensThatCannotBeAdded) {
   put("tokenizer.model", kModel);
   const auto said = [&](const std::string& text) {
