@@ -94,12 +94,14 @@ std::string note_of_another(const TokenizerFile& file, const fs::path& json) {
 TokenizerFile open_file(const fs::path& path, TokenId image_token, TokenId rows) {
   TokenizerFile file{path, nullptr, {}, {}, ""};
   const MappedFile mapped(path);
-  std::string model(mapped.text());
+  std::string model;
   if (is_json(mapped.text())) {
     TokenizerJson json = parse_tokenizer_json(mapped.text(), path.string(), image_token);
     model = std::move(json.model);
     file.typed = std::move(json.typed);
     file.silent = std::move(json.silent);
+  } else {
+    model = mapped.text();
   }
   load(file, model);
   add_tokens(file, std::move(model), image_token, rows);
