@@ -3,13 +3,13 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <iostream>
 
 #include "cli/commands.h"
 #include "cli/line_by_line.h"
 #include "cli/listeners.h"
 #include "cli/model_folder.h"
 #include "cli/objects.h"
+#include "cli/outputs.h"
 #include "cli/trace.h"
 #include "engine/devices.h"
 #include "processing/detections.h"
@@ -23,11 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-void write_stdout(std::string_view text) {
-  std::cout << text << std::flush;
-  if (!std::cout) throw std::runtime_error("standard output cannot be written");
 }
 
 // "<loc0051> cat" without its location and segmentation tokens.
@@ -63,6 +58,7 @@ class Asker {
   }
 
   void look_at(const std::string& path) {
+    check_not_written(options_, path);
     if (trace_) trace_->begin();
     image_.emplace(read_image(path, options_.reading(pipeline_->config())));
     image_path_ = path;
@@ -95,7 +91,7 @@ class Asker {
     const bool streams = !options_.json && !options_.skip_special_tokens;
     how.on_text = [&](std::string_view text) {
       progress_.clear();
-      if (streams) write_stdout(text);
+      if (streams) write_answer(options_, text);
     };
     if (trace_) trace_->begin();
     const Reply answer = pipeline_->generate(*picture_, prompt, how, listener());
@@ -111,12 +107,12 @@ class Asker {
     if (options_.json) {
       const Index width = image_->view().size(1), height = image_->view().size(0);
       const Json objects = objects_json(detections, masks, width, height);
-      write_stdout(answer_json(prompt, answer, text, objects).text() + "\n");
+      write_answer(options_, answer_json(prompt, answer, text, objects).text() + "\n");
     } else {
-      write_stdout((streams ? "" : text) + "\n");
+      write_answer(options_, (streams ? "" : text) + "\n");
     }
     if (!options_.output.empty()) {
-      write_png(options_.output, draw_detections(image_->view(), detections, masks).view());
+      write_picture(options_, draw_detections(image_->view(), detections, masks).view());
     }
     notes_.push_back(answer.note);
     print_notes();
@@ -249,9 +245,10 @@ int run_answer(const Options& options) {
   if (options.images[0] == "-" && !options.prompt) {
     throw UsageError("standard input is the picture, so give the prompt with -p");
   }
-  for (const std::string& file : {options.output, options.trace}) {
-    if (!file.empty()) check_writable(file);
+  if (options.output == "-" && !options.prompt) {
+    throw UsageError("standard output is one picture, so give the prompt with -p");
   }
+  check_outputs(options);
 
   Asker asker(options);
   asker.look_at(options.images[0]);

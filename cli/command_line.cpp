@@ -112,7 +112,8 @@ void Parser::add_flags(Options& o) {
   app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)");
 
   app.option_defaults()->group("Output");
-  app.add_option("-o,--output", o.output, "Write the picture with boxes and masks as PNG");
+  app.add_option("-o,--output", o.output,
+                 "Write the picture with boxes and masks (.png, .jpg, .bmp, .tga, or -)");
   app.add_flag("--json", o.json, "One JSON object");
   app.add_flag("--skip-special-tokens", o.skip_special_tokens,
                "Leave <loc> and <seg> out of the text");

@@ -5,10 +5,18 @@
 #include <cstdio>
 #include <iostream>
 
+#include "cli/options.h"
 #include "tensor/errors.h"
 #include "tensor/utf8.h"
 
 namespace paligemma::cli {
+namespace {
+
+void say(const std::exception& error) {
+  std::fprintf(stderr, "paligemma: %s\n", printable(error.what()).c_str());
+}
+
+}  // namespace
 
 void line_by_line(const std::function<void(const std::string&)>& look_at,
                   const std::function<void(const std::string&)>& ask) {
@@ -30,9 +38,11 @@ void line_by_line(const std::function<void(const std::string&)>& look_at,
         ask(line);
       }
     } catch (const ImageError& error) {
-      std::fprintf(stderr, "paligemma: %s\n", printable(error.what()).c_str());
+      say(error);
     } catch (const PromptError& error) {
-      std::fprintf(stderr, "paligemma: %s\n", printable(error.what()).c_str());
+      say(error);
+    } catch (const UsageError& error) {
+      say(error);
     }
   }
 }

@@ -89,16 +89,6 @@ fs::path shared_files() {
                                                                  : fs::path(kSourceTree);
 }
 
-void check_writable(const fs::path& file) {
-  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
-  std::error_code error;
-  const fs::file_type kind = fs::status(file, error).type();  // none: it cannot be looked up
-  const bool fits = is_folder(folder) && access(folder.c_str(), W_OK) == 0 &&
-                    kind != fs::file_type::none && kind != fs::file_type::directory &&
-                    (kind == fs::file_type::not_found || access(file.c_str(), W_OK) == 0);
-  if (!fits) throw std::runtime_error(file.string() + ": cannot be written");
-}
-
 ModelFolder find_model(const Options& options) {
   if (!options.hf_repo.empty()) {
     if (!is_repository_name(options.hf_repo)) {

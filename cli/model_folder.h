@@ -21,7 +21,4 @@ ModelFolder find_model(const Options& options);
 // What comes with the program: share/paligemma under its prefix, or the source tree.
 std::filesystem::path shared_files();
 
-// Says so before the work is done, not after.
-void check_writable(const std::filesystem::path& file);
-
 }  // namespace paligemma::cli

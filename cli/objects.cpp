@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "processing/image_file.h"
+#include "processing/write_image.h"
 
 namespace paligemma::cli {
 namespace {
@@ -29,7 +29,8 @@ std::string base64(std::string_view bytes) {
 }  // namespace
 
 std::string png_base64(View<const std::uint8_t, 2> mask) {
-  return base64(encode_png(mask.reshaped<3>({mask.size(0), mask.size(1), 1})));
+  const auto grey = mask.reshaped<3>({mask.size(0), mask.size(1), 1});
+  return base64(encode_image(grey, ImageFormat::png));
 }
 
 Json objects_json(const std::vector<Detection>& detections,

@@ -1,10 +1,9 @@
 // Draws a scene of the tiny world, described in words or by chance, and tells the truth about it.
 #include <cmath>
-#include <iostream>
 
 #include "cli/commands.h"
-#include "cli/model_folder.h"
 #include "cli/objects.h"
+#include "cli/outputs.h"
 #include "world/curriculum.h"
 #include "world/description.h"
 #include "world/render.h"
@@ -62,10 +61,10 @@ int run_scene(const Options& options) {
     throw UsageError(error.what());
   }
   if (!options.output.empty()) {
-    check_writable(options.output);
-    write_png(options.output, render(*scene).view());
+    check_outputs(options);
+    write_picture(options, render(*scene).view());
   }
-  std::cout << truth_json(*scene, options.masks).text() << "\n";
+  write_answer(options, truth_json(*scene, options.masks).text() + "\n");
   return 0;
 }
 

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <stdexcept>
 #include <tuple>
+
+#include "tensor/write_file.h"
 
 namespace paligemma::cli {
 namespace {
@@ -106,16 +107,14 @@ void Trace::write(const Json& about) const {
   }
 
   // An event a line, for grep.
-  std::ofstream file(file_, std::ios::binary);
-  file << "{\"traceEvents\":[";
+  std::string file = "{\"traceEvents\":[";
   const char* separator = "\n";
   for (const Json& event : all) {
-    file << separator << event.text();
+    file += separator + event.text();
     separator = ",\n";
   }
-  file << "\n],\n\"displayTimeUnit\":\"ms\",\n\"otherData\":" << about.text() << "}\n";
-  file.flush();
-  if (!file) throw std::runtime_error(file_.string() + ": cannot be written");
+  file += "\n],\n\"displayTimeUnit\":\"ms\",\n\"otherData\":" + about.text() + "}\n";
+  write_file(file_, file);
 }
 
 }  // namespace paligemma::cli

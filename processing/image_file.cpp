@@ -129,12 +129,4 @@ std::string picture_decoders() {
   return jpeg_decoder() + (webp.empty() ? "" : ", " + webp);
 }
 
-std::string encode_png(View<const std::uint8_t, 3> image) { return stb_encode_png(image); }
-
-void write_png(const std::filesystem::path& path, View<const std::uint8_t, 3> image) {
-  const std::string png = encode_png(image);
-  std::ofstream file(path, std::ios::binary);
-  if (!(file << png).flush()) throw std::runtime_error(path.string() + ": cannot be written");
-}
-
 }  // namespace paligemma

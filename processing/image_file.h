@@ -36,10 +36,4 @@ RgbImage read_image(const std::filesystem::path& path, const ReadOptions& option
 // "libjpeg-turbo 2.1.5, libwebp 1.2.4"
 std::string picture_decoders();
 
-// [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
-std::string encode_png(View<const std::uint8_t, 3> image);
-
-// As PNG. Throws std::runtime_error if the file cannot be written.
-void write_png(const std::filesystem::path& path, View<const std::uint8_t, 3> image);
-
 }  // namespace paligemma

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <new>
 
 #include "tensor/errors.h"
 
@@ -17,10 +16,7 @@
 #define STBI_MALLOC(bytes) std::calloc(1, bytes)
 #define STBI_REALLOC std::realloc
 #define STBI_FREE std::free
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_STATIC
 #include <stb_image.h>
-#include <stb_image_write.h>
 
 namespace paligemma::formats {
 namespace {
@@ -65,18 +61,6 @@ std::string stb_inflate(std::string_view packed, std::size_t max_size) {
                                            packed.data(), static_cast<int>(packed.size()));
   text.resize(static_cast<std::size_t>(std::max(size, 0)));
   return text;
-}
-
-std::string stb_encode_png(View<const std::uint8_t, 3> image) {
-  const auto H = static_cast<int>(image.size(0)), W = static_cast<int>(image.size(1));
-  const auto C = static_cast<int>(image.size(2));
-  PG_CHECK((C == 1 || C == 3) && image.is_row_major(), "image " + shape_text(image));
-  std::string png;
-  const auto append = [](void* out, void* data, int size) {
-    static_cast<std::string*>(out)->append(static_cast<const char*>(data), std::size_t(size));
-  };
-  if (!stbi_write_png_to_func(append, &png, W, H, C, image.data(), C * W)) throw std::bad_alloc();
-  return png;
 }
 
 }  // namespace paligemma::formats

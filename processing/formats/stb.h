@@ -1,6 +1,5 @@
-// stb_image and stb_image_write, compiled once. stb_image fills what is missing at the end of a file
-// with grey or black and says nothing, and believes what headers say: each format's reader looks at
-// both before it decodes.
+// stb_image, compiled once. It fills what is missing at the end of a file with grey or black and says
+// nothing, and believes what headers say: each format's reader looks at both before it decodes.
 #pragma once
 
 #include <string>
@@ -16,8 +15,5 @@ Picture stb_decode(Bytes file, std::string_view format, int channels = 3);
 
 // What zlib has packed; nothing if it is damaged or longer than `max_size`.
 std::string stb_inflate(std::string_view packed, std::size_t max_size);
-
-// [H, W, 3], or grey [H, W, 1], as the bytes of a PNG file.
-std::string stb_encode_png(View<const std::uint8_t, 3> image);
 
 }  // namespace paligemma::formats

@@ -4,6 +4,7 @@
 
 #include "processing/image_file.h"
 #include "processing/segmentation.h"
+#include "processing/write_image.h"
 #include "tests/support/checkpoint_files.h"
 #include "tests/support/compare.h"
 #include "tests/support/pictures.h"
@@ -167,9 +168,11 @@ TEST_F(Boxes, AreOfTheUprightPicture) {
 
 TEST_F(Boxes, WithoutAPlaceToGoAreRefusedBeforeTheModelRuns) {
   EXPECT_TRUE(refuses(ask({"-o", "/nonexistent/boxes.png"}), 1, {"/nonexistent/boxes.png"}));
-  EXPECT_TRUE(refuses(ask({"-o", folder_.path()}), 1));
+  std::filesystem::create_directory(folder_ / "folder.png");
+  EXPECT_TRUE(refuses(ask({"-o", folder_ / "folder.png"}), 1));
   EXPECT_TRUE(refuses(ask({"-o", kPicture + "/boxes.png"}), 1));
-  EXPECT_TRUE(refuses(ask({"-o", folder_ / std::string(300, 'a')}), 1, {"cannot be written"}));
+  EXPECT_TRUE(
+      refuses(ask({"-o", folder_ / (std::string(300, 'a') + ".png")}), 1, {"cannot be written"}));
 }
 
 const std::string kCodes =
@@ -225,7 +228,7 @@ class Masks : public ::testing::Test {
 TEST_F(Masks, AreAPngInTheJson) {
   for (int width : {45, 46, 47, 48, 101}) {  // so that the end has each number of bytes
     const std::string picture = folder_ / "picture.png";
-    write_png(picture, RgbImage({37, width, 3}).view());
+    write_image(picture, RgbImage({37, width, 3}).view());
     const json object = json_of(ask({"--json", "--mask-decoder", kDecoder}, picture));
     ASSERT_EQ(object["objects"].size(), 2u);
     EXPECT_EQ(object["objects"][0]["mask_codes"].size(), 16u);
@@ -248,7 +251,7 @@ TEST_F(Masks, AreAPngInTheJson) {
 
 TEST_F(Masks, AreDrawnInTheColourOfTheirObject) {
   const std::string picture = folder_ / "black.png", with = folder_ / "with.png";
-  write_png(picture, RgbImage({200, 300, 3}).view());
+  write_image(picture, RgbImage({200, 300, 3}).view());
   const Ran ran = ask({"-o", with, "--mask-decoder", kDecoder}, picture);
   EXPECT_EQ(ran.exit_code, 0) << ran;
   EXPECT_EQ(ran.out, kAnswer + "\n");

@@ -7,6 +7,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/pictures.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma {
 namespace {
@@ -122,40 +123,6 @@ TEST(ImageFile, RefusesEnormousDimensionsBeforeMakingRoom) {
   EXPECT_EQ(refusal("P6 15367 15365 255 ", "a.ppm"),
             "a.ppm: 15367 x 15365 pixels are more than the 178956970 that are read");
   EXPECT_NE(refusal("P6 99999 99999 255 "), "");
-}
-
-TEST(ImageFile, ReadsBackWhatItWrites) {
-  const TemporaryFolder folder;
-  const std::string path = (folder / "picture.png").string();
-  for (Index H : {1, 7, 255}) {
-    for (Index W : {1, 7, 257}) {
-      const auto image = pattern(false, H, W);
-      write_png(path, image.view());
-      EXPECT_TRUE(same(read_image(path), image)) << H << " x " << W;
-    }
-  }
-}
-
-TEST(ImageFile, EncodesGreyToo) {
-  Buffer<std::uint8_t, 3> grey({2, 3, 1});
-  for (Index i = 0; i < 6; ++i) grey.view().data()[i] = static_cast<std::uint8_t>(51 * i);
-  const std::string png = encode_png(grey.view());
-  const RgbImage image = decode_image(std::as_bytes(std::span(png)), "grey");
-  ASSERT_EQ(image.view().size(0), 2);
-  ASSERT_EQ(image.view().size(1), 3);
-  for (Index i = 0; i < 18; ++i) EXPECT_EQ(image.view().data()[i], 51 * (i / 3)) << i;
-}
-
-TEST(ImageFile, SaysThatAFileCannotBeWritten) {
-  EXPECT_THROW(write_png("no/such/folder.png", pattern().view()), std::runtime_error);
-}
-
-TEST(ImageFile, RejectsViewsThatAreNoPicture) {
-  const auto image = pattern();
-  const View<const std::uint8_t, 3> left(image.view().data(), {5, 3, 3}, image.view().stride());
-  const Buffer<std::uint8_t, 3> rgba({5, 7, 4});
-  EXPECT_THROW(write_png("never.png", left), ContractError);
-  EXPECT_THROW(write_png("never.png", rgba.view()), ContractError);
 }
 
 }  // namespace
