@@ -10,6 +10,7 @@
 #include "cli/model_folder.h"
 #include "cli/objects.h"
 #include "cli/outputs.h"
+#include "cli/picture_name.h"
 #include "cli/trace.h"
 #include "engine/devices.h"
 #include "processing/detections.h"
@@ -60,7 +61,7 @@ class Asker {
   void look_at(const std::string& path) {
     check_not_written(options_, path);
     if (trace_) trace_->begin();
-    image_.emplace(read_image(path, options_.reading(pipeline_->config())));
+    image_.emplace(read_image(picture_path(path), options_.reading(pipeline_->config())));
     image_path_ = path;
     if (trace_) trace_->add("read", "host", object({{"image", path}}));
     if (trace_) trace_->begin();

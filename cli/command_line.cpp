@@ -81,7 +81,7 @@ void Parser::add_flags(Options& o) {
                  "local hub cache (default: the built-in tiny model)");
   app.add_option("--image", o.images, "Picture; - reads standard input")->allow_extra_args(false);
   app.add_option("-p,--prompt", o.prompt, "What to ask (none: ask line by line)");
-  app.add_option("-f,--file", o.prompt_file, "Read the prompt from a file");
+  app.add_option("-f,--file", o.prompt_file, "Read the prompt from a file; - reads standard input");
   app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)");
   app.add_option("-t,--threads", o.threads, "Threads (default: all cores)");
   app.add_option("--device", o.device, "auto, cpu, cuda[:N] or emulated");

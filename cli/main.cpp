@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <new>
 #include <stdexcept>
@@ -19,11 +18,11 @@
 #include "cli/commands.h"
 #include "cli/cut_short.h"
 #include "cli/kernel_programs.h"
+#include "cli/prompt_file.h"
 #include "cli/spelling.h"
 #include "commit.h"
 #include "processing/image_file.h"
 #include "tensor/errors.h"
-#include "tensor/paths.h"
 #include "tensor/utf8.h"
 
 namespace paligemma::cli {
@@ -33,19 +32,6 @@ int fail(int exit_code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   std::fprintf(stderr, "paligemma: %s\n", printable(message).c_str());
   return exit_code;
-}
-
-std::string read_prompt_file(const std::string& path) {
-  constexpr std::size_t kMaxBytes = 1 << 20;
-  std::ifstream file(path, std::ios::binary);
-  if (!file || is_folder(path)) throw UsageError("--file " + path + ": cannot be read");
-  std::string text(kMaxBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxBytes) throw UsageError("--file " + path + ": longer than 1 MiB");
-  if (text.ends_with('\n')) text.pop_back();  // the file's end, not the prompt's
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
 }
 
 // The picture stands first behind a command, unless --image has named it.

@@ -42,6 +42,8 @@ void check_kernels(const Options& o) {
 void check(const Options& o) {
   refuse(!o.report.empty(), "--report");
   refuse(o.jsonl, "--jsonl");
+  require(o.prompt_file != "-" || o.images != std::vector<std::string>{"-"},
+          "--file -: standard input is the picture");
   require(o.images.size() <= 1, "several pictures: not there yet");
   require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,
           "--scenes must be from 1 to 16777216");
@@ -71,7 +73,9 @@ void check(const Options& o) {
   };
   one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
   one_of("--do-sample", o.do_sample, {"", "true", "false"});
-  one_of("--dtype", o.dtype, {"auto", "f32", "bf16", "f16", "int8", "int4"});
+  if (!weight_format_named(o.dtype)) {
+    one_of("--dtype", o.dtype, {"auto", "f32", "bf16", "f16", "int8", "int4"});
+  }
   one_of("--softcap", o.softcap, {"config", "off"});
   one_of("--sliding-window", o.sliding_window, {"config", "off"});
   one_of("--resize", o.resize, {"config", "bilinear", "bicubic"});

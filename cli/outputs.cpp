@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/picture_name.h"
 #include "tensor/write_file.h"
 
 namespace paligemma::cli {
@@ -55,8 +56,9 @@ void check_outputs(const Options& o) {
 }
 
 void check_not_written(const Options& options, const std::string& picture) {
-  check_not_read("--output", options.output, {picture});
-  check_not_read("--trace", options.trace, {picture});
+  const std::string path = picture_path(picture);
+  check_not_read("--output", options.output, {path});
+  check_not_read("--trace", options.trace, {path});
 }
 
 void write_answer(const Options& options, std::string_view text) {

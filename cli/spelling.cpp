@@ -6,6 +6,9 @@
 #include <numeric>
 #include <string_view>
 
+#include "cli/foreign_flags.h"
+#include "cli/options.h"
+
 namespace paligemma::cli {
 namespace {
 
@@ -14,7 +17,7 @@ struct Alias {
   std::string_view ours;  // empty: the flag is accepted and means nothing here
 };
 
-constexpr std::array<Alias, 32> kAliases{{
+constexpr std::array<Alias, 34> kAliases{{
     {"--model_path", "--model"},
     {"--model-id", "--model"},
     {"--weights", "--model"},
@@ -47,6 +50,8 @@ constexpr std::array<Alias, 32> kAliases{{
     {"--hf_repo", "--hf-repo"},
     {"--max_tokens", "--max-tokens"},
     {"--list_devices", "--list-devices"},
+    {"--torch_dtype", "--dtype"},
+    {"--torch-dtype", "--dtype"},
 }};
 
 const Alias* alias_of(std::string_view flag) {
@@ -81,6 +86,9 @@ std::vector<std::string> in_our_spelling(const std::vector<std::string>& argumen
     if (flag.starts_with("-") && !alias_of(flag)) {
       const auto equals = flag.find('=');
       if (equals != flag.npos) value = flag.substr(equals), flag.resize(equals);
+    }
+    if (const std::string instead = instead_of(flag); !instead.empty()) {
+      throw UsageError(flag + " is not known here: " + instead);
     }
     if (const Alias* alias = alias_of(flag)) {
       if (alias->ours.empty()) continue;

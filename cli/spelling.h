@@ -6,7 +6,8 @@
 
 namespace paligemma::cli {
 
-// The arguments in our own spelling: "--max_new_tokens 5" becomes "--max-tokens 5".
+// The arguments in our own spelling: "--max_new_tokens 5" becomes "--max-tokens 5". Throws UsageError
+// for a flag of another program that has no counterpart (cli/foreign_flags.h).
 std::vector<std::string> in_our_spelling(const std::vector<std::string>& arguments);
 
 // One line per flag that has aliases, for --help-all.

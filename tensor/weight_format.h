@@ -28,8 +28,11 @@ constexpr std::string_view name_of(WeightFormat format) {
   return "int4";
 }
 
-// Nothing if no format has this name.
+// Nothing if no format has this name. PyTorch's names mean the same.
 constexpr std::optional<WeightFormat> weight_format_named(std::string_view name) {
+  if (name == "float32" || name == "float" || name == "fp32") return WeightFormat::f32;
+  if (name == "bfloat16") return WeightFormat::bf16;
+  if (name == "float16" || name == "half" || name == "fp16") return WeightFormat::f16;
   for (const WeightFormat format : {WeightFormat::f32, WeightFormat::bf16, WeightFormat::f16,
                                     WeightFormat::int8_blocks, WeightFormat::int4_blocks}) {
     if (name_of(format) == name) return format;

@@ -379,6 +379,39 @@ TEST(LineByLine, TakesAnotherPicture) {
   EXPECT_EQ(ran.out, answer_to("ocr") + answer_to("ocr", other));
 }
 
+TEST(LineByLine, TakesAPictureAsATerminalPastesIt) {
+  TemporaryFolder folder;
+  const std::string in = folder.path().string() + "/", picture = kGolden2 + "/picture.png";
+  for (const char* name : {"my photo.png", "it's.png", "a\"b$.png", R"(back\slash.png)"}) {
+    std::filesystem::copy_file(picture, folder / name);
+  }
+  const std::string expected = answer_to("ocr", picture);
+  for (const std::string& pasted :
+       {"'" + in + "my photo.png'", "'" + in + "my photo.png' ", "\"" + in + "my photo.png\"",
+        in + R"(my\ photo.png )", in + "my photo.png", "  " + in + "my photo.png\t\r",
+        in + "it's.png", in + R"(it\'s.png)", "'" + in + R"(it'\''s.png' )",
+        "\"" + in + R"(a\"b\$.png")", in + R"(back\slash.png)", in + R"(back\\slash.png)",
+        "\"" + in + R"(back\slash.png")", "file://" + in + "my%20photo.png "}) {
+    const Ran ran = ask_line_by_line("/image " + pasted + "\nocr\n");
+    EXPECT_EQ(ran.out, expected) << pasted << ran;
+    EXPECT_EQ(ran.err, "") << pasted;
+  }
+}
+
+TEST(LineByLine, TakesCommandsWithBlanksBehindThem) {
+  const Ran ran = ask_line_by_line("/image\n/image  \n/imagine x\n/quit \nocr\n");
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(count_lines(ran.err), 3u) << ran;
+}
+
+TEST(LineByLine, PassesOverAByteOrderMark) {
+  EXPECT_EQ(ask_line_by_line("\xef\xbb\xbf"
+                             "ocr\n")
+                .out,
+            answer_to("ocr"));
+}
+
 TEST(LineByLine, GoesOnAfterWhatIsRefused) {
   const Ran ran = ask_line_by_line("/image /nonexistent.png\n/image -\n/clear\n\xff\nocr\n");
   EXPECT_EQ(ran.exit_code, 0) << ran;

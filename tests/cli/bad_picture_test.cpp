@@ -52,7 +52,28 @@ TEST_F(Picture, MayComeFromStandardInput) {
 TEST_F(Picture, ThatIsMissingIsRefused) {
   EXPECT_TRUE(refuses(look_at("/nonexistent.png"), 5, {"/nonexistent.png", "no such file"}));
   EXPECT_TRUE(refuses(look_at(""), 5));
-  EXPECT_TRUE(refuses(look_at("https://example.org/a.png"), 5, {"https://example.org/a.png"}));
+}
+
+TEST_F(Picture, ThatWouldHaveToBeFetchedIsRefusedWithTheCommandThatDoes) {
+  for (const std::string address :
+       {"https://example.org/a.png", "http://example.org/a.png", "HTTPS://example.org/a%20b.png"}) {
+    EXPECT_TRUE(refuses(look_at(address), 5, {"curl -L " + address + " | paligemma --image - "}));
+  }
+  const std::string quoted = R"('https://a.org/?x=1&y='\''' |)";
+  EXPECT_TRUE(refuses(look_at("https://a.org/?x=1&y='"), 5, {"curl -L " + quoted}));
+  EXPECT_TRUE(refuses(run_program({"caption", "https://example.org/a.png"}), 5, {"curl -L"}));
+}
+
+TEST_F(Picture, MayBeAFileAddress) {
+  const std::string in = "file://" + folder_.path().string(), expected = look_at(kPicture).out;
+  std::filesystem::copy_file(kPicture, folder_ / "my photo é%20.png");
+  std::filesystem::copy_file(kPicture, folder_ / "100%.png");
+  EXPECT_EQ(look_at(in + "/my%20photo%20%C3%A9%2520.png").out, expected);
+  EXPECT_EQ(look_at("FILE://localhost" + in.substr(7) + "/my photo %c3%a9%2520.png").out, expected);
+  EXPECT_EQ(look_at(in + "/100%.png").out, expected);
+  EXPECT_TRUE(refuses(look_at("file://elsewhere/a.png"), 5, {"elsewhere"}));
+  EXPECT_TRUE(refuses(look_at(in + "/none.png"), 5, {in.substr(7) + "/none.png"}));
+  EXPECT_TRUE(refuses(look_at(in + "/100%.png%00x"), 5, {"%00x"}));
 }
 
 TEST_F(Picture, MayComeFromAPipe) {

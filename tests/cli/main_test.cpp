@@ -184,6 +184,29 @@ TEST(Prompt, MayComeFromAFileWhoseLastNewlineIsNotPartOfIt) {
                       {"--prompt", "--file"}));
 }
 
+TEST(Prompt, MayComeFromStandardInput) {
+  const std::vector<std::string> words{"-m", kGolden,  "--image", kPicture, "-f",
+                                       "-",  "--json", "-n",      "1"};
+  const Ran ran = run_program(words, {.input = "caption en\n"});
+  EXPECT_EQ(json::parse(ran.out, nullptr, false).value("prompt", ""), "caption en") << ran;
+  EXPECT_EQ(run_program({"tokenize", "-f", "-"}, {.input = "ocr\n"}).out,
+            run_program({"tokenize", "ocr"}).out);
+  EXPECT_TRUE(refuses(run_program({"--image", "-", "-f", "-"}, {.input = "ocr"}), 2, {"--file -"}));
+}
+
+TEST(Prompt, OfAWindowsEditorIsItsWords) {
+  TemporaryFolder folder;
+  write_text(folder / "prompt.txt",
+             "\xef\xbb\xbf"
+             "caption en\r\n");
+  EXPECT_EQ(prompt_of({"--image", kPicture, "-f", folder / "prompt.txt"}), "caption en");
+  for (const std::string mark : {"\xff\xfe", "\xfe\xff"}) {
+    write_text(folder / "prompt.txt", mark + std::string("o\0c\0r\0", 6));
+    EXPECT_TRUE(refuses(run_program({"--image", kPicture, "-f", folder / "prompt.txt"}), 2,
+                        {"prompt.txt", "UTF-16", "iconv"}));
+  }
+}
+
 TEST(Prompt, MayLookLikeAFlag) {
   EXPECT_EQ(prompt_of({"--image", kPicture, "-p", "-v"}), "-v");
   EXPECT_EQ(prompt_of({"--image", kPicture, "--prompt", "--cpu"}), "--cpu");

@@ -93,6 +93,20 @@ TEST(Dtype, ConvertsTheWeightsInMemory) {
   }
 }
 
+TEST(Dtype, HasPyTorchsNamesToo) {
+  const std::map<std::string, std::vector<std::string>> names{{"f32", {"float32", "float", "fp32"}},
+                                                              {"bf16", {"bfloat16"}},
+                                                              {"f16", {"float16", "half", "fp16"}}};
+  for (const auto& [ours, theirs] : names) {
+    for (const std::string& name : theirs) {
+      const Ran ran = ask({"-n", "1", "-v", "--dtype", name});
+      EXPECT_EQ(ran.exit_code, 0) << ran;
+      EXPECT_NE(ran.err.find("weights: " + ours), std::string::npos) << ran;
+    }
+  }
+  EXPECT_TRUE(refuses(ask({"--dtype", "float8"}), 2, {"f32, bf16, f16, int8, int4"}));
+}
+
 TEST(Dtype, OfFewBitsSaysTheSame) {
   for (const char* dtype : {"bf16", "int8", "int4"}) {
     const Ran ran = run_program(

@@ -60,6 +60,7 @@ struct Flag {
 const std::vector<Flag> kFlags{{"(no effect)"},
                                {"--device=cpu"},
                                {"--do-sample"},
+                               {"--dtype", "bfloat16"},
                                {"--file", kGolden + "/generation_config.json"},
                                {"--hf-repo", "org/name"},
                                {"--image", kPicture},
@@ -133,6 +134,36 @@ TEST(Aliases, OfPerfShowTheTimes) {
   for (const char* flag : {"--perf", "--timings"}) {
     EXPECT_EQ(count_lines(run_program(line_with(flag, flag, "")).err), 3u) << flag;
   }
+}
+
+// Each line of the table (cli/foreign_flags.cpp), in some of its spellings.
+TEST(ForeignFlags, HaveALineOfTheirOwn) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> said{
+      {"-m names all of it", {"--mmproj", "-mm", "--no-mmproj", "--mmproj=x.gguf"}},
+      {"--device", {"-ngl", "--gpu-layers", "--n-gpu-layers=99", "--device_map", "-ts"}},
+      {"positions", {"-c", "--ctx-size", "--ctx-size=4096", "--max-model-len", "--max_seq_len"}},
+      {"-n bounds the answer alone", {"--max_length", "--max-length"}},
+      {"one step", {"-b", "-ub", "--batch-size"}},
+      {"-t is", {"-tb", "--threads-batch"}},
+      {"--reference", {"-fa", "--flash-attn", "--attn_implementation"}},
+      {"mapped", {"--mlock", "--no-mmap"}},
+      {"cache", {"-ctk", "--cache-type-v"}},
+      {"paligemma quantize", {"--load_in_8bit", "--load-in-4bit"}},
+      {"--temperature", {"--min-p", "--repeat-penalty", "--num_beams", "--no_repeat_ngram_size"}},
+      {"no chat model", {"-sys", "--chat-template", "--jinja", "-cnv"}},
+      {"nothing is downloaded", {"-mu", "--hf-file", "--cache_dir", "--token"}},
+      {"no code", {"--trust_remote_code"}},
+      {"adapters", {"--lora"}}};
+  std::vector<std::string> words{"-m", kGolden, "--image", kPicture, "-p", "ocr", "", "99"};
+  for (const auto& [instead, flags] : said) {
+    for (const std::string& flag : flags) {
+      words[6] = flag;
+      const std::string name = flag.substr(0, flag.find('='));
+      EXPECT_TRUE(refuses(run_program(words), 2, {name + " is not known here: ", instead}));
+    }
+  }
+  const Ran ran = run_program({"-m", kGolden, "--image", kPicture, "-n", "1", "-p", "-ngl"});
+  EXPECT_EQ(ran.exit_code, 0) << "a prompt may look like a flag" << ran;
 }
 
 // The command lines that other programs' manuals show, with our model's folder in them.
