@@ -116,6 +116,7 @@ class Asker {
       write_picture(options_, draw_detections(image_->view(), detections, masks).view());
     }
     notes_.push_back(answer.note);
+    notes_.push_back(cut_note(answer));
     print_notes();
     if (options_.perf) print_perf(answer);
   }
@@ -155,6 +156,15 @@ class Asker {
       if (name == "img/encoded") encoded_ = Clock::now();
       if (trace_) trace_->resume();
     };
+  }
+
+  // That the answer does not end where the model would end it.
+  std::string cut_note(const Reply& answer) const {
+    if (answer.ended) return "";
+    const std::size_t rows = answer.prompt.size() + answer.tokens.size();
+    const bool has_room = static_cast<Index>(rows) < pipeline_->config().text.max_positions;
+    return "the answer is cut off at token " + std::to_string(answer.tokens.size()) +
+           (has_room ? "; -n allows more" : ", where the model's positions end");
   }
 
   // Nothing if there is no decoder, or nobody to look at them.

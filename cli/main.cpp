@@ -135,8 +135,9 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace paligemma;
-  std::signal(SIGINT, [](int) { _exit(130); });
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more cannot be written, which is said
+  // Who starts it in the background may have it ignore Ctrl-C.
+  if (std::signal(SIGINT, [](int) { _exit(130); }) == SIG_IGN) std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // past the shell's `ulimit -f`, writing fails as on a full disk
   cli::report_files_cut_short();
   try {
     const int exit_code = cli::run(argc, argv);

@@ -290,7 +290,7 @@ TEST_F(Masks, WithoutADecoderAreNotedOnce) {
   }
   EXPECT_EQ(ask({"-q"}).err, "");
   EXPECT_EQ(ask({"--mask-decoder", kDecoder}).err, "");
-  EXPECT_EQ(ask({"-n", "19"}).err, "") << "a mask that is not whole";
+  EXPECT_EQ(ask({"-n", "19"}).err, cut_at(19)) << "a mask that is not whole";
 }
 
 TEST_F(Masks, OfADecoderThatIsNoneAreRefused) {
@@ -323,6 +323,31 @@ TEST(Text, OfNoTokensIsAnEmptyLine) {
   EXPECT_EQ(run_program(words).out, "\n");
 }
 
+TEST(Text, ThatIsCutOffSaysSo) {
+  TemporaryFolder folder;
+  write_scripted_model(folder.path(), "red circle");
+  const std::vector<std::string> words{"-m", folder.path(), "--image", kPicture, "-p", "ocr"};
+  const auto ask = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), more.begin(), more.end());
+    return run_program(all);
+  };
+  const std::size_t all = json_of(ask({"--json"}))["tokens"].size();
+  EXPECT_EQ(ask({}).err, "");
+  EXPECT_EQ(ask({"-n", std::to_string(all)}).err, "") << "the end token came";
+  EXPECT_EQ(ask({"-n", std::to_string(all - 1)}).err, cut_at(static_cast<int>(all) - 1));
+  EXPECT_EQ(ask({"-n", "1", "--json"}).err, cut_at(1));
+  EXPECT_EQ(ask({"-n", "1", "-q"}).err, "");
+
+  // As many positions as the prompt and two tokens need.
+  const Index prompt = json_of(ask({"--json"}))["prompt_tokens"];
+  auto config = json::parse(read_bytes(folder / "config.json"));
+  config["text_config"]["max_position_embeddings"] = prompt + 2;
+  write_text(folder / "config.json", config.dump());
+  EXPECT_EQ(ask({}).err,
+            "paligemma: note: the answer is cut off at token 2, where the model's positions end\n");
+}
+
 TEST(Text, OfNumbersThatAreNoneIsARuntimeError) {
   TemporaryFolder folder;
   write_scripted_model(folder.path(), "red");
@@ -349,13 +374,13 @@ TEST(LineByLine, AnswersEveryPromptAndEndsWithTheInput) {
   const Ran ran = ask_line_by_line("caption en\nocr\ndetect cat");
   EXPECT_EQ(ran.exit_code, 0) << ran;
   EXPECT_EQ(ran.out, answer_to("caption en") + answer_to("ocr") + answer_to("detect cat"));
-  EXPECT_EQ(ran.err, "");  // no prompt sign: this is no terminal
+  EXPECT_EQ(ran.err, cut_at(3) + cut_at(3) + cut_at(3));  // no prompt sign: this is no terminal
 }
 
 TEST(LineByLine, SkipsEmptyLinesAndWindowsLineEnds) {
   const Ran ran = ask_line_by_line("\n\r\ncaption en\r\n\n");
   EXPECT_EQ(ran.out, answer_to("caption en"));
-  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(ran.err, cut_at(3));
 }
 
 TEST(LineByLine, StopsAtQuit) {
@@ -394,7 +419,7 @@ TEST(LineByLine, TakesAPictureAsATerminalPastesIt) {
         "\"" + in + R"(back\slash.png")", "file://" + in + "my%20photo.png "}) {
     const Ran ran = ask_line_by_line("/image " + pasted + "\nocr\n");
     EXPECT_EQ(ran.out, expected) << pasted << ran;
-    EXPECT_EQ(ran.err, "") << pasted;
+    EXPECT_EQ(ran.err, cut_at(3)) << pasted;
   }
 }
 
@@ -416,7 +441,7 @@ TEST(LineByLine, GoesOnAfterWhatIsRefused) {
   const Ran ran = ask_line_by_line("/image /nonexistent.png\n/image -\n/clear\n\xff\nocr\n");
   EXPECT_EQ(ran.exit_code, 0) << ran;
   EXPECT_EQ(ran.out, answer_to("ocr"));  // about the first picture
-  EXPECT_EQ(count_lines(ran.err), 4u) << ran;
+  EXPECT_EQ(count_lines(ran.err), 4u + 1u) << ran;
   for (const char* word : {"/nonexistent.png", "standard input", "/quit", "UTF-8"}) {
     EXPECT_NE(ran.err.find(word), std::string::npos) << word;
   }
@@ -452,8 +477,8 @@ TEST(LineByLine, NotesAnUntrainedModelOnce) {
                 {{"__metadata__", {{"trained", "false"}}}});
   const Ran ran =
       run_program({"-m", folder.path(), "--image", kPicture, "-n", "1"}, {.input = "ocr\nocr\n"});
-  EXPECT_EQ(count_lines(ran.err), 1u) << ran;
-  EXPECT_NE(ran.err.find("untrained"), std::string::npos);
+  EXPECT_TRUE(ran.err.starts_with("paligemma: note: the model ")) << ran;
+  EXPECT_TRUE(ran.err.ends_with("what it says\n" + cut_at(1) + cut_at(1))) << ran;
 }
 
 }  // namespace

@@ -136,6 +136,12 @@ inline std::size_t count_lines(std::string_view text) {
   return lines;
 }
 
+// The note on an answer that -n has ended.
+inline std::string cut_at(int token) {
+  return "paligemma: note: the answer is cut off at token " + std::to_string(token) +
+         "; -n allows more\n";
+}
+
 // A refusal: this exit code, nothing on stdout, and one line on stderr that says all of `words`.
 inline ::testing::AssertionResult refuses(const Ran& ran, int exit_code,
                                           std::initializer_list<std::string> words = {}) {
