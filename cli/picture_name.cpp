@@ -16,20 +16,6 @@ std::string in_small_letters(std::string text) {
   return text;
 }
 
-// "my%20photo.jpg" is "my photo.jpg". What is no two digits, or is no part of a name, stays.
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned char byte = 0;
-    const std::string_view digits = text.substr(std::min(i + 1, text.size()), 2);
-    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
-    const bool is_code = text[i] == '%' && read.ptr == digits.data() + 2 && byte != 0;
-    decoded += is_code ? static_cast<char>(byte) : text[i];
-    if (is_code) i += 2;
-  }
-  return decoded;
-}
-
 // For a shell: in quotes if one of its letters would mean something there.
 std::string quoted(const std::string& text) {
   const bool is_plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -43,6 +29,19 @@ std::string quoted(const std::string& text) {
 }
 
 }  // namespace
+
+std::string percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    const std::string_view digits = text.substr(std::min(i + 1, text.size()), 2);
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+    const bool is_code = text[i] == '%' && read.ptr == digits.data() + 2 && byte != 0;
+    decoded += is_code ? static_cast<char>(byte) : text[i];
+    if (is_code) i += 2;
+  }
+  return decoded;
+}
 
 std::string picture_path(const std::string& name) {
   const auto colon = name.find("://");
