@@ -27,7 +27,6 @@ struct Kernels {
   std::string_view products;  // how each type of weights is multiplied, for people
   LinearKernels linear;
   AttentionKernel attention;
-  float attention_rounding;  // of its products, relative to the largest
   LogitKernels logits;
   ProbeKernels probe;
 };

@@ -19,7 +19,6 @@ constexpr Kernels kernels_named(std::string_view name, std::string_view features
           {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
            multiply_quantized<Int4Block>},
           attend,
-          kAttentionRounding,
           {max_logit, sum_exp, cap_logits},
           kProbeKernels};
 }

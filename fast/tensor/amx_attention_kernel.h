@@ -1,7 +1,8 @@
-// Attention of many queries by AMX's tile registers (docs/amx.md). A number is split into the nearest bf16 and the
-// bf16 nearest to what is left, 16 bits together; of the four products of two such numbers the smallest is left out:
+// Attention of many queries by AMX's tile registers (docs/amx.md). A float is the sum of three bf16: the nearest
+// one, the one nearest to what is left, and the rest. Of the nine products of two such sums those below the last
+// digit of a float are left out, so nothing is rounded that floats would keep.
 //
-//   a b = a_high b_high + a_high b_low + a_low b_high, within 2^-16
+//   a b = a0 b0 + a0 b1 + a1 b0 + a0 b2 + a1 b1 + a2 b0
 //
 // Scores are keys by queries and results numbers by queries, so C lies in memory as a column has it
 // (fast/tensor/attention_column.h).
@@ -15,8 +16,6 @@
 namespace paligemma {
 namespace {
 
-constexpr float kAttentionRounding = 0x1p-16f;
-
 constexpr Index kStep = Bf16Tiles::kFeatures;  // numbers of a head, or keys, of a step
 constexpr Index kKeyPanel = 2 * kTile;         // keys, or numbers of a head, of a panel
 
@@ -25,51 +24,62 @@ inline Lanes nearest_bf16(Lanes x) {
   return bits_as<Lanes>((bits_as<Units>(x) + 0x8000u) & 0xffff'0000u);
 }
 
-struct Halves {
-  Units high, low;
+constexpr Index kThirds = 3;
+struct Parts {
+  Units part[kThirds] = {};
 };
 
 // 32 floats as pairs of neighbours.
-inline Halves split(Lanes a, Lanes b) {
-  const Lanes high_a = nearest_bf16(a), high_b = nearest_bf16(b);
-  return {round_to_bf16(high_a, high_b), round_to_bf16(a - high_a, b - high_b)};
+inline Parts split(Lanes a, Lanes b) {
+  Parts parts;
+  for (Units& part : parts.part) {
+    const Lanes of_a = nearest_bf16(a), of_b = nearest_bf16(b);
+    part = round_to_bf16(of_a, of_b);
+    a -= of_a, b -= of_b;
+  }
+  return parts;
 }
-inline Halves split(const float* x, Index count) {  // of which `count` exist
+inline Parts split(const float* x, Index count) {  // of which `count` exist
   return split(load_lanes(x, count), load_lanes(x + kLanes, count - kLanes));
 }
 
 // Lane by lane, as pairs of one of each.
-inline Halves split_pairs(Lanes even, Lanes odd) {
-  const auto pair = [](Lanes e, Lanes o) {
-    return bits_as<Units>(e) >> 16 | (bits_as<Units>(o) & 0xffff'0000u);
-  };
-  const Lanes high_even = nearest_bf16(even), high_odd = nearest_bf16(odd);
-  return {pair(high_even, high_odd),
-          pair(nearest_bf16(even - high_even), nearest_bf16(odd - high_odd))};
+inline Parts split_pairs(Lanes even, Lanes odd) {
+  Parts parts;
+  for (Units& part : parts.part) {
+    const Lanes of_even = nearest_bf16(even), of_odd = nearest_bf16(odd);
+    part = bits_as<Units>(of_even) >> 16 | bits_as<Units>(of_odd);
+    even -= of_even, odd -= of_odd;
+  }
+  return parts;
 }
 
-// [rows or columns: 2][steps] of tiles, high ones first.
+// [parts][rows or columns: 2][steps] of tiles.
 struct SplitTiles {
   char* at;
   Index steps;
 
-  Index bytes() const { return 2 * steps * kTileBytes; }  // of either half
-  void put(Index half, Index step, Index row, const Halves& halves) const {
-    char* const to = at + (half * steps + step) * kTileBytes + row * 64;
-    store(to, halves.high);
-    store(to + bytes(), halves.low);
+  void put(Index half, Index step, Index row, const Parts& parts) const {
+    for (Index i = 0; i < kThirds; ++i) {
+      store(at + ((2 * i + half) * steps + step) * kTileBytes + row * 64, parts.part[i]);
+    }
   }
-  Operand high(Index step = 0) const { return {at + step * kTileBytes, steps * kTileBytes}; }
-  Operand low(Index step = 0) const { return {high(step).at + bytes(), steps * kTileBytes}; }
+  Operand part(Index i, Index step = 0) const {
+    return {at + (2 * i * steps + step) * kTileBytes, steps * kTileBytes};
+  }
 };
+// Of so many steps, in both halves and all parts.
+constexpr Index split_bytes(Index steps) { return kThirds * 2 * steps * kTileBytes; }
 
+// The smallest products come first.
 inline void multiply_split(const SplitTiles& a, Index first, const SplitTiles& b, Index steps,
                            const SumsAt& c) {
-  const auto nothing = [] {};
   zero_sums<2>();
-  multiply_tiles<Bf16Tiles, Stays::b, 2>(a.high(first), b.high(), steps, nothing);
-  multiply_tiles<Bf16Tiles, Stays::b, 2>(a.high(first), b.low(), steps, nothing);
-  multiply_tiles<Bf16Tiles, Stays::b, 2>(a.low(first), b.high(), steps, nothing);
+  for (Index sum = kThirds - 1; sum >= 0; --sum) {
+    for (Index i = 0; i <= sum; ++i) {
+      multiply_tiles<Bf16Tiles, Stays::b, 2>(a.part(sum - i, first), b.part(i), steps, [] {});
+    }
+  }
   store_sums<2>(c);
 }
 
@@ -81,12 +91,12 @@ struct SplitKeys {
 
   SplitKeys(const AttentionWork& w, char* memory)
       : at(memory), key_steps((w.S + kStep - 1) / kStep), number_steps((w.H + kStep - 1) / kStep) {}
-  Index bytes() const { return 8 * key_steps * number_steps * kTileBytes; }  // of a head
+  Index bytes() const { return 2 * split_bytes(key_steps * number_steps); }  // of a head
   SplitTiles keys(Index g, Index panel) const {
-    return {at + g * bytes() + panel * 4 * number_steps * kTileBytes, number_steps};
+    return {at + g * bytes() + panel * split_bytes(number_steps), number_steps};
   }
   SplitTiles values(Index g, Index panel) const {
-    return {at + g * bytes() + bytes() / 2 + panel * 4 * key_steps * kTileBytes, key_steps};
+    return {at + g * bytes() + bytes() / 2 + panel * split_bytes(key_steps), key_steps};
   }
 };
 
@@ -98,8 +108,8 @@ inline void split_keys(const SharedHead& head, Index panel, const SplitKeys& to)
   for (Index s = 0; s < kStep; ++s) {
     for (Index k = 0; k < to.number_steps; ++k) {
       const Index h = k * kStep;
-      const Halves halves = s < count ? split(head.k(begin + s) + h, w.H - h) : Halves{};
-      keys.put(s / kTile, k, s % kTile, halves);
+      const Parts parts = s < count ? split(head.k(begin + s) + h, w.H - h) : Parts{};
+      keys.put(s / kTile, k, s % kTile, parts);
     }
   }
   for (Index h = 0; h < to.number_steps * kStep; h += kTile) {
@@ -123,16 +133,18 @@ inline void split_queries(const Column& column, const SplitTiles& to) {
   const Index H = column.head.w.H;
   for (Index half = 0; half < 2; ++half) {
     for (Index k = 0; k < to.steps; ++k) {
-      Units high[kTile], low[kTile];
+      Units squares[kThirds][kTile];
       for (Index j = 0; j < kTile; ++j) {
         const Index query = half * kTile + j, h = k * kStep;
-        const Halves halves = query < column.queries
-                                  ? split(column.head.q(column.first + query) + h, H - h)
-                                  : Halves{};
-        high[j] = halves.high, low[j] = halves.low;
+        const Parts parts = query < column.queries
+                                ? split(column.head.q(column.first + query) + h, H - h)
+                                : Parts{};
+        for (Index i = 0; i < kThirds; ++i) squares[i][j] = parts.part[i];
       }
-      transpose(high), transpose(low);
-      for (Index i = 0; i < kTile; ++i) to.put(half, k, i, {high[i], low[i]});
+      for (auto& square : squares) transpose(square);
+      for (Index j = 0; j < kTile; ++j) {
+        to.put(half, k, j, {{squares[0][j], squares[1][j], squares[2][j]}});
+      }
     }
   }
 }
@@ -155,13 +167,14 @@ struct SplitColumn {
   char *queries, *weights;
 
   static Index bytes(const SplitKeys& keys) {
-    return (keys.key_steps + keys.number_steps) * (kStep * kColumns * 4 + 4 * kTileBytes);
+    const Index steps = keys.key_steps + keys.number_steps;
+    return steps * kStep * kColumns * Index{sizeof(float)} + split_bytes(steps);
   }
   SplitColumn(const SplitKeys& keys, char* memory)
       : p(reinterpret_cast<float*>(memory)),
         mixed(p + keys.key_steps * kStep * kColumns),
         queries(reinterpret_cast<char*>(mixed + keys.number_steps * kStep * kColumns)),
-        weights(queries + keys.number_steps * 4 * kTileBytes) {}
+        weights(queries + split_bytes(keys.number_steps)) {}
 };
 
 inline void attend_column(Column column, const SplitKeys& keys, const SplitColumn& to) {

@@ -8,8 +8,6 @@
 namespace paligemma {
 namespace {
 
-constexpr float kAttentionRounding = 0x1p-24f;
-
 // The values of a head, so that a tile of kTileRows numbers of it reads them one after the other:
 // [H / kTileRows][S][kTileRows], the last tile filled with zeros.
 inline Index packed_size(Index S, Index H) {

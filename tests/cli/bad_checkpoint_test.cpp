@@ -299,8 +299,8 @@ TEST_F(BrokenCheckpoint, WhoseAnswersAreAskedForInVainIsNoted) {
   for (const Ran& ran : {ask(), run_program({"inspect", folder_.path()})}) {
     EXPECT_EQ(ran.exit_code, 0);
     EXPECT_EQ(count_lines(ran.err), 1u);
-    EXPECT_TRUE(ran.err.starts_with("paligemma: note: ") && ran.err.ends_with("num_beams\n"))
-        << ran;
+    EXPECT_TRUE(ran.err.starts_with("paligemma: note: ")) << ran;
+    EXPECT_NE(ran.err.find("num_beams"), std::string::npos) << ran;
   }
 }
 

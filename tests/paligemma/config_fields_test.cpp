@@ -60,7 +60,8 @@ std::string all_of(const Config& c) {
     text << number << " ";
   }
   text << c.architecture << int(v.gelu) << int(t.gelu) << int(t.norms) << int(c.resample)
-       << c.tied_head << " " << c.image_token << " " << c.pixel_scale.rescale << " ";
+       << c.tied_head << c.blends_alpha << " " << c.image_token << " " << c.pixel_scale.rescale
+       << " ";
   for (const Index window : t.window) text << window << " ";
   for (const TokenId id : c.end_tokens) text << id << " ";
   for (const float number : c.pixel_scale.mean) text << number << " ";
@@ -202,7 +203,8 @@ const std::map<std::string, std::vector<Row>> kRows{
       {"layer_types", R"(["full_attention", "full_attention", "full_attention", "full_attention"])",
        "honoured"}}},
     {"image processor",
-     {{"do_rescale do_normalize", "null", "honoured"},
+     {{"do_convert_rgb", "true", "honoured"},
+      {"do_rescale do_normalize", "null", "honoured"},
       {"do_rescale do_normalize", "false", "honoured"},
       {"rescale_factor image_mean image_std", "0.25", "honoured"},
       {"image_mean image_std", "0.5", "no effect"},

@@ -93,11 +93,12 @@ TEST(WriteImage, MayBeGrey) {
 }
 
 TEST(WriteImage, WhoseSideDoesNotFitTheFormatIsRefused) {
-  const RgbImage wide({1, 65536, 3}), high({65536, 1, 3}), fits({1, 65535, 3});
+  // libjpeg-turbo reads up to 65500.
+  const RgbImage wide({1, 65536, 3}), high({65536, 1, 3}), fits({1, 65500, 3});
   for (const ImageFormat format : {ImageFormat::jpeg, ImageFormat::tga}) {
     EXPECT_THROW(encode_image(wide.view(), format), std::runtime_error);
     EXPECT_THROW(encode_image(high.view(), format), std::runtime_error);
-    EXPECT_EQ(decoded(encode_image(fits.view(), format)).view().size(1), 65535);
+    EXPECT_EQ(decoded(encode_image(fits.view(), format)).view().size(1), 65500);
   }
   EXPECT_EQ(decoded(encode_image(wide.view(), ImageFormat::png)).view().size(1), 65536);
 }

@@ -14,10 +14,18 @@
 #include "tensor/scaled_dot_product_attention.h"
 
 static std::atomic<int> allocated_in_parallel = 0;
-void* operator new(std::size_t bytes) {
+static void* allocated(std::size_t bytes, std::size_t alignment) {
   if (omp_in_parallel()) ++allocated_in_parallel;
-  if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, bytes > 0 ? bytes : 1) == 0) return memory;
   throw std::bad_alloc();
+}
+void* operator new(std::size_t bytes) { return allocated(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return allocated(bytes, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

@@ -79,6 +79,18 @@ TEST(Amx, WrapsSumsOfBytes) {
   EXPECT_EQ(c[5][3], 0);
 }
 
+TEST(Amx, MultipliesBytesWithTheirSigns) {
+  alignas(64) std::int8_t a[16][64] = {}, b[16][64] = {};
+  alignas(64) std::int32_t c[16][16] = {};
+  a[2][63] = -3, b[15][4 * 7 + 3] = 5;
+  a[2][0] = 100, b[0][4 * 7] = -100;
+  const TileRegisters registers;
+  load_tile<1>(c, 64), load_tile<5>(a, 64), load_tile<7>(b, 64);
+  ByteTiles::multiply<1, 5, 7>();
+  store_tile<1>(c, 64);
+  EXPECT_EQ(c[2][7], -15 - 10000);
+}
+
 // Numbers of any size, among them tiny ones, infinities and NaNs: the two sets of kernels give the same bits, but
 // for those of a NaN.
 TEST(Amx, IsWhatTheProcessorDoes) {

@@ -29,6 +29,11 @@ TEST(FastMath, ExpOfVerySmallNumbersIsZero) {
   EXPECT_EQ(exp(broadcast(0.0f))[0], 1);
 }
 
+TEST(FastMath, ExpOfVeryLargeNumbersIsVeryLarge) {
+  EXPECT_GT(exp(broadcast(1000.0f))[0], 1e38f);
+  EXPECT_GT(exp(broadcast(INFINITY))[0], 1e38f);
+}
+
 // This one's last bits would shift its exponent to that of the largest number.
 TEST(FastMath, ExpOfANaNIsOne) {
   EXPECT_TRUE(std::isnan(exp(broadcast(NAN))[0]));

@@ -60,6 +60,7 @@ class FastQuantizedLinear : public OnEveryInstructionSet {
     expect_matches_reference<Block>(3, 5, 4304);
     expect_matches_reference<Block>(9, 17, 4304);
     expect_matches_reference<Block>(9, 49, 9000);
+    expect_matches_reference<Block>(37, 40, 600);
   }
 };
 INSTANTIATE_TEST_SUITE_P(, FastQuantizedLinear, kInstructionSets, instruction_set_name);
