@@ -2,21 +2,11 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
-#include <string>
 
+#include "cli/hub_name.h"
 #include "cli/model_folder.h"
 
 namespace paligemma::cli {
-
-// A model of the hub: "google/paligemma-3b-mix-224". The revision is empty if none is said.
-struct HubName {
-  std::string name, revision;
-};
-
-// ORG/NAME, hf://ORG/NAME[@REVISION] or the address of a page of a model; nothing if it is none of these.
-// Throws UsageError for the hub's addresses that name no model.
-std::optional<HubName> hub_name(const std::string& text);
 
 std::filesystem::path hub_cache();
 

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
-#include <stdexcept>
+
+#include "tensor/write_file.h"
 
 namespace paligemma::cli {
 namespace {
@@ -23,15 +23,13 @@ void write_npy(const std::filesystem::path& path, std::span<const float> numbers
 
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);  // if it fails, so does the rest
-  std::ofstream file(path, std::ios::binary);
   const auto length = static_cast<std::uint16_t>(header.size());
-  file.write("\x93NUMPY\x01\x00", 8);
-  file.put(static_cast<char>(length & 0xff)).put(static_cast<char>(length >> 8));
-  file << header;
-  file.write(reinterpret_cast<const char*>(numbers.data()),
-             static_cast<std::streamsize>(numbers.size_bytes()));
-  file.flush();
-  if (!file) throw std::runtime_error(path.string() + ": cannot be written");
+  std::string file("\x93NUMPY\x01\x00", 8);
+  file += static_cast<char>(length & 0xff);
+  file += static_cast<char>(length >> 8);
+  file += header;
+  file.append(reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes());
+  write_file(path, file);
 }
 
 // 3 from "llm/block03/+mlp"; -1 from any other tap.

@@ -17,7 +17,7 @@ struct Alias {
   std::string_view ours;  // empty: the flag is accepted and means nothing here
 };
 
-constexpr std::array<Alias, 34> kAliases{{
+constexpr std::array<Alias, 37> kAliases{{
     {"--model_path", "--model"},
     {"--model-id", "--model"},
     {"--weights", "--model"},
@@ -51,6 +51,9 @@ constexpr std::array<Alias, 34> kAliases{{
     {"--max_tokens", "--max-tokens"},
     {"--list_devices", "--list-devices"},
     {"--torch_dtype", "--dtype"},
+    {"--model_name_or_path", "--model"},
+    {"--image_path", "--image"},
+    {"--image-path", "--image"},
     {"--torch-dtype", "--dtype"},
 }};
 

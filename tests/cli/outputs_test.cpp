@@ -105,6 +105,15 @@ TEST_F(Output, ThatFailsLeavesWhatWasThere) {
   EXPECT_EQ(ask({"--image", photo_, "-o", folder_ / "full.png"}).exit_code, 1);
 }
 
+TEST_F(Output, OfATapThatFailsLeavesWhatWasThere) {
+  const fs::path pixels = folder_ / "taps/img/pixels.npy";
+  fs::create_directories(pixels.parent_path());
+  write_text(pixels, "what was there");
+  const Ran ran = ask_on_a_full_disk({"--image", photo_, "--dump", folder_ / "taps"});
+  EXPECT_TRUE(refuses(ran, 1, {pixels, "cannot be written"}));
+  EXPECT_EQ(read_bytes(pixels), "what was there");
+}
+
 TEST_F(Output, IsOfTheFormatThatItsNameSays) {
   const RgbImage drawn = [&] {
     EXPECT_EQ(ask({"--image", photo_, "-o", folder_ / "a.png"}).exit_code, 0);
