@@ -65,6 +65,7 @@ class Parser {
   void add_flags(Options& o);
   void add_commands(Options& o);
   void check_flags() const;
+  static void check_values(const CLI::App& app);
   std::string unknown_argument() const;
 
   Options& options_;
@@ -196,10 +197,25 @@ void Parser::parse(std::vector<std::string> arguments) {
   check_flags();
 }
 
+// What is empty would be passed over, as the model of -m "$MODEL" where there is no such variable.
+void Parser::check_values(const CLI::App& app) {
+  constexpr std::array kMayBeEmpty{"--prompt", "--image", "arguments", "text", "description"};
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    const auto& values = option->results();
+    const bool is_empty = std::find(values.begin(), values.end(), "") != values.end();
+    if (is_empty && std::find(kMayBeEmpty.begin(), kMayBeEmpty.end(), name) == kMayBeEmpty.end()) {
+      throw UsageError(name + " is empty");
+    }
+  }
+}
+
 // No flag is passed over in silence: each is for this command, and nothing is said twice.
 void Parser::check_flags() const {
   const auto commands = app_.get_subcommands();
   const CLI::App& command = commands.empty() ? app_ : *commands.front();
+  check_values(app_);
+  check_values(command);
   const std::string allowed = flags_of(options_.command);
   for (const CLI::Option* option : app_.get_options()) {
     const std::string flag = option->get_lnames().empty() ? "-" + option->get_snames().front()

@@ -125,6 +125,21 @@ TEST(EveryFlag, IsInTheTable) {
   }
 }
 
+// As -m "$MODEL" is where there is no such variable. It must not be the default model that answers then.
+TEST(EveryFlag, HasAValueThatIsNotEmpty) {
+  for (const auto& table : {kFlags, kOwnFlags}) {
+    for (const auto& [flag, commands] : table) {
+      const bool may_be_empty = flag[0] == "--prompt" || flag[0] == "--image";
+      if (flag.size() == 1 || may_be_empty) continue;
+      const std::string command = *commands.rbegin();
+      EXPECT_TRUE(refuses(run_program({command, flag[0], ""}), 2, {flag[0] + " is empty"}));
+      EXPECT_TRUE(refuses(run_program({command, flag[0] + "="}), 2, {flag[0]})) << flag[0];
+    }
+  }
+  EXPECT_TRUE(refuses(run_program({"inspect", ""}), 2, {"model is empty"}));
+  EXPECT_TRUE(refuses(run_program({"-m", "", "--image", kPicture, "-p", "ocr"}), 2, {"--model"}));
+}
+
 TEST(EveryFlag, IsGivenOnce) {
   const auto refused = [](const Words& words, const std::string& one, const std::string& other) {
     EXPECT_TRUE(refuses(run_program(words), 2, {one, other}));
