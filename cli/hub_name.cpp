@@ -40,8 +40,7 @@ bool take_prefix(std::string& text, std::string_view prefix) {
 HubName of_hf_address(const std::string& text, std::string path) {
   while (path.ends_with('/')) path.pop_back();
   const auto at = path.find('@');
-  const HubName model{path.substr(0, at),
-                      at == path.npos ? "" : percent_decoded(path.substr(at + 1))};
+  HubName model{path.substr(0, at), at == path.npos ? "" : percent_decoded(path.substr(at + 1))};
   if (is_repository_name(model.name)) return model;
   throw UsageError(text + ": must be hf://ORG/NAME or hf://ORG/NAME@REVISION");
 }
