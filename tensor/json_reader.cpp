@@ -100,7 +100,7 @@ unsigned JsonReader::code_unit() {
   unsigned unit = 0;
   const std::string_view digits = text_.substr(at_, 4);
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), unit, 16);
-  if (digits.size() < 4 || read.ptr != digits.data() + 4) fail("four hexadecimal digits");
+  if (read.ptr - digits.data() != 4) fail("four hexadecimal digits");
   at_ += 4;
   return unit;
 }

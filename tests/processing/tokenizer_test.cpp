@@ -243,6 +243,28 @@ TEST(DecodeStream, MayLoseBlanksInFront) {
   }
 }
 
+// To the tokens of tests/data/tokenizer, one that has no text, and two that are found as they are typed.
+TEST(Tokenizer, ReadsTokensThatWereAdded) {
+  TemporaryFolder folder;
+  std::string json = read_bytes(source_dir() + "/tests/data/tokenizer/tokenizer.json");
+  const auto end = json.find("],\n  \"normalizer\"");
+  ASSERT_NE(end, json.npos);
+  json.insert(end, R"(, {"id": 1791, "content": "<car>", "normalized": true, "special": true},
+                        {"id": 1792, "content": "<eos>s", "normalized": false},
+                        {"id": 1793, "content": "car red", "normalized": false})");
+  write_text(folder / "tokenizer.json", json);
+  const Tokenizer tokenizer(folder.path(), kImage, kRows);
+  EXPECT_EQ(tokenizer.encode("<eos>s<eos>"), (Ids{1792, 1}));
+  EXPECT_EQ(tokenizer.encode("red<car>car red"), (Ids{376, 1791, 1793}));
+  EXPECT_EQ(tokenizer.decode(Ids{376, 1791, 1793}), "redcar red");
+
+  write_text(folder / "added_tokens.json", R"({"<bus>": 1796})");
+  const Tokenizer more(folder.path(), kImage, kRows);
+  EXPECT_EQ(more.encode("<bus>"), (Ids{1796}));
+  EXPECT_EQ(more.piece(1795), "<1795>");
+  EXPECT_GT(more.encode("<1795>").size(), 1u) << "no token, so no name";
+}
+
 TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
   const Tokenizer tokenizer = golden();
   for (const std::string text :
