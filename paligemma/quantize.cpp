@@ -54,11 +54,11 @@ class NewModel {
   // One run writes a folder. The lock is on the file that `path` names, so that it goes with the run; a run
   // that has ended meanwhile has given the file another name.
   fs::path lock(const fs::path& path) {
-    const fs::path part = part_of(path);
+    fs::path part = part_of(path);
     lock_ = ::open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     need(lock_ >= 0, path, "cannot be written");
-    struct stat locked {
-    }, named{};
+    struct stat locked {};
+    struct stat named {};
     const bool is_ours = ::flock(lock_, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock_, &locked) == 0 &&
                          ::stat(part.c_str(), &named) == 0 && locked.st_ino == named.st_ino;
     need(is_ours, path, "is being written by another run");
