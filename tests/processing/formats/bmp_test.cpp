@@ -195,8 +195,9 @@ TEST(Bmp, ReadsRuns) {
   EXPECT_EQ(of(8, "0003 010203 00 0200 0001"), "00ff00 0000ff 302010 ff0000 ff0000");
   EXPECT_EQ(of(4, "0512 0001"), "00ff00 0000ff 00ff00 0000ff 00ff00");
   EXPECT_EQ(of(4, "0005 1231 20 00 0001"), "00ff00 0000ff 302010 00ff00 0000ff");
-  EXPECT_EQ(of(8, "0501"), "00ff00 00ff00 00ff00 00ff00 00ff00");       // no end of the picture
-  EXPECT_EQ(of(8, "0901 0001"), "00ff00 00ff00 00ff00 00ff00 00ff00");  // a run past its row
+  EXPECT_EQ(of(8, "0501"), "00ff00 00ff00 00ff00 00ff00 00ff00");  // no end of the picture
+  EXPECT_EQ(of(8, "0701 0000 0502 0001", 2),                       // a run past its row
+            "0000ff 0000ff 0000ff 0000ff 0000ff / 00ff00 00ff00 00ff00 00ff00 00ff00");
 }
 
 TEST(Bmp, SkipsToIndex0) {

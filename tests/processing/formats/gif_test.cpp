@@ -181,6 +181,7 @@ TEST(Gif, NeedsNoEnd) {
 TEST(Gif, IsRefusedWhereItsCodesEndEarly) {
   const std::string cut = "the GIF is cut off";
   EXPECT_EQ(outcome({.codes = packed({kClear, 1, 2, 3, kEnd})}), cut);
+  EXPECT_EQ(outcome({.codes = packed({kClear, 1, 2, 3, kEnd, 0, 0, 0})}), cut);
   EXPECT_EQ(outcome({.codes = hex("02 00")}), cut);
   const std::string whole = file_of({.end = ""});
   for (std::size_t size = 0; size + 1 < whole.size(); ++size) {
