@@ -24,6 +24,7 @@
 #include "processing/formats/webp_notes.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
+#include "tensor/what_it_is.h"
 
 namespace paligemma {
 namespace {
@@ -69,7 +70,10 @@ Picture decode(Bytes file, const std::string& name, bool turns) {
   const std::string another = another_format(file);
   if (!another.empty()) throw ImageError(another);
   const Format* format = format_of(file, name);
-  if (!format) throw ImageError("not a picture of a known format");
+  if (!format) {
+    const std::string what = what_it_is(characters(file));
+    throw ImageError(what.empty() ? "not a picture of a known format" : "looks like " + what);
+  }
   Picture picture = format->decode(file);
   if (!turns || !format->orientation) return picture;
   return upright(std::move(picture), format->orientation(file));

@@ -1,5 +1,5 @@
-// Pictures in files: PNG, JPEG, WebP, GIF (its first picture), BMP, PGM and PPM (of bytes) and TGA, as rows
-// of red, green and blue bytes.
+// Pictures in files: PNG, JPEG, WebP, GIF (its first picture), BMP, PNM and TGA, as rows of red, green
+// and blue bytes.
 //
 // Grey, palette, 16-bit and CMYK pictures become 8-bit RGB. Transparency is dropped, as Pillow's
 // convert("RGB") does, or blended with white. A picture is turned as its camera noted, as transformers'

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 namespace paligemma::formats {
 namespace {
@@ -89,30 +88,14 @@ const Other* other_by_beginning(Bytes file) {
   return other == kOthers.end() ? nullptr : other;
 }
 
-// "<!DOCTYPE html>", "<html lang=...", in any case and behind blanks.
-bool is_html(std::string_view text) {
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
-  std::string begin(text.substr(0, 14));
-  std::transform(begin.begin(), begin.end(), begin.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return begin.starts_with("<html") || begin.starts_with("<!doctype html");
-}
-
 }  // namespace
 
 std::string another_format(Bytes file) {
   const Other* other = other_by_brand(file);
   if (!other) other = other_by_beginning(file);
-  if (other) {
-    return "looks like " + std::string(other->format) +
-           ", which is not read here; convert it: " + std::string(other->command);
-  }
-  if (is_html(characters(file))) return "is an HTML page, not a picture; download the file itself";
-  if (characters(file).starts_with("version https://git-lfs.github.com/spec/")) {
-    return "is a Git LFS pointer, not the picture; fetch it: git lfs pull";
-  }
-  return "";
+  if (!other) return "";
+  return "looks like " + std::string(other->format) +
+         ", which is not read here; convert it: " + std::string(other->command);
 }
 
 }  // namespace paligemma::formats

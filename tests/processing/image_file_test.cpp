@@ -6,8 +6,8 @@
 #include "tensor/errors.h"
 #include "tests/support/compare.h"
 #include "tests/support/pictures.h"
-#include "tests/support/temporary_folder.h"
 #include "tests/support/source_dir.h"
+#include "tests/support/temporary_folder.h"
 
 namespace paligemma {
 namespace {
@@ -113,6 +113,13 @@ TEST(ImageFile, ReadsAPictureWithBytesBehindIt) {
   for (const std::string name : {"rgb.png", "rgb.bmp", "palette.gif", "rgb.ppm"}) {
     EXPECT_TRUE(same(decoded(bytes_of(kPictures + name) + "behind", name), pattern())) << name;
   }
+}
+
+TEST(ImageFile, SaysWhatIsNoPictureAtAll) {
+  EXPECT_EQ(refusal("\n <!doctype HTML><title>", "a"),
+            "a: looks like an HTML page; download the file itself, which may need a login");
+  EXPECT_EQ(refusal("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "a.png"),
+            "a.png: looks like a Git LFS pointer; fetch the file itself: git lfs pull");
 }
 
 TEST(ImageFile, RefusesAPictureWithoutPixels) {
