@@ -17,6 +17,12 @@ namespace {
 
 constexpr Index kFewTokens = 4;
 
+// Few tokens, or nothing to pack.
+template <class Weight>
+inline bool is_small(const LinearWork<Weight>& work) {
+  return work.T <= kFewTokens || work.I == 0;
+}
+
 // ---- many tokens -----------------------------------------------------------------------------------
 
 // The biases of a panel's outputs o, o + 1, ...; zeros behind the last output, or if there is no bias.
@@ -221,7 +227,7 @@ void by_rows(const Fast& on, const LinearWork<Weight>& w, const X* x, Index leng
 
 template <class Weight>
 void multiply(const Fast& on, const LinearWork<Weight>& work) {
-  if (work.T <= kFewTokens) {
+  if (is_small(work)) {
     if constexpr (sizeof(Weight) == 4) return by_rows(on, work, work.x, work.I);
     auto* const x = static_cast<float*>(
         on.scratch(0, Scratch::rows, sizeof(float) * static_cast<std::size_t>(work.T * work.I)));

@@ -279,7 +279,7 @@ void by_byte_rows(const Fast& on, const LinearWork<Block>& w) {
 
 template <class Block>
 void multiply_quantized(const Fast& on, const LinearWork<Block>& work) {
-  if (work.T <= kFewTokens) return by_byte_rows(on, work);
+  if (is_small(work)) return by_byte_rows(on, work);
 #if defined(PG_TILES)
   by_tile_registers(on, work);
 #else

@@ -131,6 +131,19 @@ TEST_P(FastLinear, TakesNoTokens) {
   EXPECT_NO_THROW(linear(fast, x.view(), Linear{weight.view()}, y.view()));
 }
 
+TEST_P(FastLinear, OfNoFeaturesIsItsBias) {
+  const auto bias = random<bf16, 1>({40}, 1);
+  for (const Index T : {2, 20}) {
+    const Buffer<float, 2> x({T, 0});
+    const Buffer<bf16, 2> weight({40, 0});
+    Buffer<float, 2> y({T, 40});
+    linear(fast, x.view(), Linear{weight.view(), bias.view()}, y.view());
+    for (Index t = 0; t < T; ++t) {
+      for (Index o = 0; o < 40; ++o) EXPECT_EQ(y.view()(t, o), widen(bias.view()(o)));
+    }
+  }
+}
+
 TEST_P(FastLinear, RejectsWrongShapes) {
   const Buffer<float, 2> x({2, 7}), weight({3, 7}), narrow({3, 6});
   const Buffer<float, 1> short_bias({2});
