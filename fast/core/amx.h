@@ -149,10 +149,10 @@ struct ByteTiles {
     TileArrays& tiles = tile_arrays();
     const auto byte = [](Units v, int i) { return (bits_as<Ints>(v) << (24 - 8 * i)) >> 24; };
     for (Index r = 0; r < kTile; ++r) {
-      Ints sum = load<Ints>(tiles.row[C][r]);
+      Units sum = load<Units>(tiles.row[C][r]);  // it wraps
       for (Index k = 0; k < kTile; ++k) {
         const Units a = broadcast(tiles.row[A][r][k]), b = load<Units>(tiles.row[B][k]);
-        for (int i = 0; i < 4; ++i) sum += byte(a, i) * byte(b, i);
+        for (int i = 0; i < 4; ++i) sum += bits_as<Units>(byte(a, i) * byte(b, i));
       }
       store(tiles.row[C][r], sum);
     }
