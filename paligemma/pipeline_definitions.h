@@ -51,8 +51,8 @@ auto with_tap(const On& on, const TapListener& listener, const Run& run) {
 template <class On>
 Pipeline<On>::Files::Files(const PipelineOptions& options)
     : config(pipeline_parts::configured(options)),
-      tokenizer(options.tokenizer.value_or(checkpoint_folder(options.model)),
-                config.image_token, static_cast<TokenId>(config.text.vocabulary)),
+      tokenizer(options.tokenizer.value_or(checkpoint_folder(options.model)), config.image_token,
+                static_cast<TokenId>(config.text.vocabulary)),
       checkpoint(options.model, config),
       mask_decoder(pipeline_parts::found_mask_decoder(options)) {
   if (config.end_tokens.empty()) config.end_tokens.insert(tokenizer.eos());
