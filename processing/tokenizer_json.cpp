@@ -92,7 +92,6 @@ class Builder {
  public:
   Builder(Parts parts, const JsonFields& fields, TokenId image_token)
       : parts_(std::move(parts)),
-        fields_(fields),
         model_(fields.object("model")),
         image_(image_token),
         pieces_(placed()),
@@ -187,7 +186,6 @@ class Builder {
   }
 
   Parts parts_;
-  const JsonFields& fields_;
   const JsonFields model_;
   TokenId image_;
   std::vector<std::string_view> pieces_;  // of the vocabulary

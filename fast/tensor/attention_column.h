@@ -36,7 +36,7 @@ struct Column {
   Lanes seen(int v, Index key, Lanes x, Lanes hidden) const {
     if (key >= seen_by_all.begin && key < seen_by_all.end) return x;
     const Ints s = static_cast<std::int32_t>(key) - Ints{};
-    return (s >= begin[v]) & (s < end[v]) ? x : hidden;
+    return ((s >= begin[v]) & (s < end[v])) ? x : hidden;
   }
 };
 
