@@ -16,7 +16,7 @@ OBJECTS = pathlib.Path(_folder.name)  # compiled once for many faults
 
 
 def run(*command, **options):
-    return subprocess.run(command, capture_output=True, text=True, **options)
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", **options)
 
 
 def flags(*packages):
