@@ -1,7 +1,7 @@
 // Models in the cache of the Hugging Face hub, where huggingface_hub 2.4.0 has it. Never a network.
 #include <nlohmann/json.hpp>
 
-#include "tests/support/checkpoint_files.h"
+#include "tests/support/which_model.h"
 
 namespace paligemma {
 namespace {
@@ -9,17 +9,6 @@ namespace {
 using namespace test;
 using nlohmann::json;
 namespace fs = std::filesystem;
-
-std::vector<std::string> ask(const std::vector<std::string>& more) {
-  std::vector<std::string> words{"--image", kPicture, "-p", "ocr", "-n", "1", "--json"};
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
-
-json model_of(const Ran& ran) {
-  EXPECT_EQ(ran.exit_code, 0) << ran;
-  return json::parse(ran.out, nullptr, false)["model"];
-}
 
 // A hub cache with org/name in it: refs/main names a commit, snapshots/COMMIT holds links to blobs.
 class HubCache : public ::testing::Test {

@@ -3,23 +3,16 @@
 #include PG_HEADER
 
 #include <cstdint>
-#include <numeric>
 #include <span>
 
 #include "tensor/errors.h"
-#include "tests/fuzz/require.h"
+#include "tests/fuzz/picture.h"
 
 using namespace paligemma;
-using fuzz::require;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
-    const formats::Picture picture = formats::PG_DECODE(std::as_bytes(std::span(data, size)));
-    const auto pixels = picture.pixels.view();
-    require(pixels.size(0) > 0 && pixels.size(1) > 0);
-    require(pixels.size(2) == 3 || pixels.size(2) == 4);
-    const unsigned sum = std::accumulate(pixels.data(), pixels.data() + pixels.count(), 0u);
-    asm volatile("" : : "r"(sum));  // so that they are read
+    fuzz::require_pixels(formats::PG_DECODE(std::as_bytes(std::span(data, size))));
   } catch (const ImageError&) {
   }
   return 0;
