@@ -6,11 +6,10 @@
 
 #include "processing/formats/webp.h"
 #include "tensor/errors.h"
-#include "tests/fuzz/require.h"
+#include "tests/fuzz/picture.h"
 
 using namespace paligemma;
 using formats::little_endian;
-using fuzz::require;
 
 // Of the canvas or the picture, by the first chunk.
 std::size_t longer_side(formats::Bytes file) {
@@ -31,12 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;  // not taken for a WebP
   if (longer_side(file) > kMaxSide) return 0;
   try {
-    const formats::Picture picture = formats::decode_webp(file);
-    const auto pixels = picture.pixels.view();
-    require(pixels.size(0) > 0 && pixels.size(1) > 0);
-    require(pixels.size(2) == 3 || pixels.size(2) == 4);
-    const unsigned last = pixels.data()[pixels.count() - 1];
-    asm volatile("" : : "r"(last));  // so that it is read
+    fuzz::require_pixels(formats::decode_webp(file));
   } catch (const ImageError&) {
   }
   return 0;
