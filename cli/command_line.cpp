@@ -40,6 +40,8 @@ std::string flags_of(Command command) {
       return model + "--dtype --reference --device --kernels --threads --json ";
     case Command::quantize:
       return model + "--dtype --threads --output ";
+    case Command::init:
+      return all + "--tokenizer --seed --threads --output ";
     case Command::inspect:
       return model + "--json ";
     case Command::tokenize:
@@ -174,6 +176,10 @@ void Parser::add_commands(Options& o) {
       command(Command::quantize, "quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
   quantize->add_option("model", o.model, "Checkpoint");
   quantize->add_option("out", o.output, "Folder to write");
+  CLI::App* init = command(Command::init, "init", "Write a model of random weights");
+  init->add_option("size", o.model, "PRESET, paligemma-3b-224 say, or a config.json");
+  init->add_option("out", o.output, "Folder to write");
+  init->add_flag("--sparse", o.sparse, "Headers alone; the weights are holes in the file");
   CLI::App* inspect = command(Command::inspect, "inspect", "Show what a checkpoint holds");
   inspect->add_option("model", o.model, "Checkpoint");
   CLI::App* tokenize = command(Command::tokenize, "tokenize", "Show a text's tokens");

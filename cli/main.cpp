@@ -119,6 +119,8 @@ int run(int argc, char** argv) {
       return run_bench(options);
     case Command::quantize:
       return run_quantize(options);
+    case Command::init:
+      return run_init(options);
     case Command::inspect:
       return run_inspect(options);
     case Command::tokenize:

@@ -29,6 +29,7 @@ enum class Command {
   eval,
   bench,
   quantize,
+  init,
   inspect,
   tokenize,
   completion_bash
@@ -65,6 +66,7 @@ struct Options {
   std::optional<std::int64_t> scenes;
   bool masks = false;
   std::int64_t rounds = 5;  // of `bench`
+  bool sparse = false;      // of `init`
   // What to show.
   std::string output, dump, trace;
   bool json = false, perf = false, skip_special_tokens = false;
