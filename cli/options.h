@@ -49,6 +49,7 @@ struct Options {
   std::string softcap = "config", sliding_window = "config";
   // What to ask.
   std::vector<std::string> images;
+  std::string pixels;
   std::optional<std::string> prompt;
   std::string prompt_file, language = "en", question;
   std::vector<std::string> things;

@@ -46,6 +46,7 @@ const std::vector<Flag> kFlags{
     {{"--output", "x"}, kAsk + Commands{"scene", "quantize", "init"}},
     {{"--seed", "1"}, kAsk + Commands{"scene", "init"}},
     {{"--image", "x"}, kAsk},
+    {{"--pixels", "x"}, kAsk},
     {{"--max-tokens", "1"}, kAsk},
     {{"--temperature", "1"}, kAsk},
     {{"--top-p", "1"}, kAsk},
