@@ -38,6 +38,7 @@ ALLOWED = {  # a folder and what it may include
     "processing": {"tensor", "processing"},
     "paligemma": {"tensor", "siglip", "gemma", "processing", "paligemma"},
     "world": {"tensor", "processing", "world"},
+    "zeta": {"tensor", "siglip", "gemma", "processing", "zeta"},
     "fast": {"tensor", "siglip", "gemma", "processing", "paligemma", "fast"},
     "cuda": {"tensor", "siglip", "gemma", "processing", "paligemma", "cuda"},
     "engine": {"tensor", "siglip", "gemma", "processing", "paligemma", "fast", "cuda", "engine"},
