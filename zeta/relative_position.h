@@ -18,7 +18,7 @@
 // x-transformers', in whose attention scores are divided by it; T5's are not. The logarithm and the
 // product are float and are cut off, so that distances on the edge of a bucket fall as they do there.
 //
-// Read next: zeta/token_filter.h.
+// Read next: zeta/dynamic_position.h.
 #pragma once
 
 #include "zeta/distance_table.h"

@@ -4,6 +4,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/zeta_tables.h"
 
 namespace paligemma {
 namespace {
@@ -27,6 +28,16 @@ TEST(RelativePosition, WorkedExample) {
   EXPECT_EQ(table.first_distance, -9);
   EXPECT_TRUE(
       close(table.bias.view(), rows_of({{10, 10, 10, 8, 8, 6, 6, 4, 2, 0}}).view(), kExact));
+}
+
+TEST(RelativePosition, HasTheBucketsOfZeta) {
+  const auto expect = [](const std::string& name, const std::vector<Index>& actual) {
+    const std::vector<float> expected = zeta_table("out/" + name).numbers;
+    EXPECT_EQ(std::vector<float>(actual.begin(), actual.end()), expected) << name;
+  };
+  expect("buckets_causal", buckets_of(-200, 200, true, 32, 128));
+  expect("buckets_both_ways", buckets_of(-200, 200, false, 32, 128));
+  expect("buckets_causal_6_9", buckets_of(-200, 200, true, 6, 9));
 }
 
 // The buckets of T5 itself.
