@@ -7,11 +7,13 @@
 #include "gemma/prefix_lm_mask.h"
 #include "gemma/token_embedding.h"
 #include "siglip/position_embedding.h"
+#include "tensor/multiply.h"
 
 namespace paligemma {
 
 // clang-format off
 void kv_cache_append(const Fast&, const auto&... rest) { kv_cache_append(reference, rest...); }
+void multiply(const Fast&, const auto&... rest) { multiply(reference, rest...); }
 void position_embedding(const Fast&, const auto&... rest) { position_embedding(reference, rest...); }
 void prefix_lm_mask(const Fast&, const auto&... rest) { prefix_lm_mask(reference, rest...); }
 void token_embedding(const Fast&, const auto&... rest) { token_embedding(reference, rest...); }
