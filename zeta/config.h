@@ -20,7 +20,7 @@
 // would change the result and is not supported, and what is no argument at all, is refused by name. Sizes
 // are bounded, and the tensors must then have exactly the shapes that follow from them.
 //
-// Source: zetascale 2.8.8, zeta.models.palme and zeta.structs.transformer. Read next: zeta/arguments.h.
+// Source: zetascale 2.8.8, zeta.models.palme and zeta.structs.transformer. Read next: zeta/weights.h.
 #pragma once
 
 #include <filesystem>

@@ -15,10 +15,10 @@
 //                           attention reads beyond the table's ends is right
 //
 // Paper: Raffel et al. 2019, "T5", section 2.1; the formula is in its code alone. The factor sqrt(H) is
-// x-transformers', in whose attention scores are divided by it; T5's are not. The logarithm and the
-// product are float and are cut off, so that distances on the edge of a bucket fall as they do there.
+// x-transformers'; T5 has none, and does not scale its scores either. The logarithms, their quotient and
+// the product are float, as in PyTorch: a distance on the edge of a bucket falls to the same side.
 //
-// Read next: zeta/token_filter.h.
+// Read next: zeta/dynamic_position.h.
 #pragma once
 
 #include "zeta/distance_table.h"

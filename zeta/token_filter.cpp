@@ -17,35 +17,38 @@ void filter_tokens(const TokenFilter& filter, View<float, 1> logits) {
                " may be more than the largest");
   if (filter == TokenFilter{}) return;
 
-  // Sort tokens by logit, equals by id.
   const Index V = logits.size(0);
+  PG_CHECK(V > 0, "no logits");
   for (Index v = 0; v < V; ++v) {
     if (!(logits(v) < INFINITY)) {  // not taken by a NaN either
       throw std::runtime_error("logit " + std::to_string(v) + " is not a finite number");
     }
   }
-  std::vector<Index> order(static_cast<std::size_t>(V));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](Index a, Index b) { return logits(a) > logits(b); });
 
-  // The share of each in the mass of all.
-  PG_CHECK(V > 0, "no logits");
-  const double max = logits(order[0]);
+  // All tokens as a heap: on top the largest logit, of equals the one with the lowest id.
+  std::vector<Index> heap(static_cast<std::size_t>(V));
+  std::iota(heap.begin(), heap.end(), 0);
+  const auto comes_later = [&](Index a, Index b) {
+    return logits(a) < logits(b) || (logits(a) == logits(b) && a > b);
+  };
+  std::make_heap(heap.begin(), heap.end(), comes_later);
+  const double max = logits(heap[0]);
   if (max == -INFINITY) throw std::runtime_error("every logit is -infinity");
-  std::vector<double> p;
-  for (Index v : order) p.push_back(std::exp(logits(v) - max));
-  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
-  for (double& share : p) share /= sum;
+  double sum = 0;
+  for (Index v = 0; v < V; ++v) sum += std::exp(logits(v) - max);
 
-  // What stays is the front of the order.
-  const auto top_k =
-      static_cast<std::size_t>(std::ceil((1 - top_k_share) * static_cast<double>(V)));
-  const double least = top_a_ratio * std::pow(p[0], top_a_power);
+  // Take from the top what stays.
+  const double top_k = std::ceil((1 - top_k_share) * static_cast<double>(V));
+  const double least = top_a_ratio * std::pow(1 / sum, top_a_power);
   double mass = 0;
-  std::size_t kept = 0;
-  while (kept < top_k && (top_p == 1 || mass <= top_p) && p[kept] >= least) mass += p[kept++];
-  for (std::size_t i = kept; i < order.size(); ++i) logits(order[i]) = -INFINITY;
+  for (Index kept = 0; static_cast<double>(kept) < top_k; ++kept) {
+    const double p = std::exp(logits(heap[0]) - max) / sum;
+    if ((top_p < 1 && mass > top_p) || p < least) break;
+    mass += p;
+    std::pop_heap(heap.begin(), heap.end(), comes_later);
+    heap.pop_back();
+  }
+  for (Index v : heap) logits(v) = -INFINITY;
 }
 
 }  // namespace paligemma

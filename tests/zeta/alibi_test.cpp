@@ -5,6 +5,7 @@
 #include "tensor/scaled_dot_product_attention.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/zeta_tables.h"
 
 namespace paligemma {
 namespace {
@@ -57,6 +58,20 @@ TEST(Alibi, MatchesTheDefinition) {
       EXPECT_NEAR(actual[n], expected[n], expected[n] * kUnitRoundoff * (1 + 1e-6))
           << "head " << n << " of " << heads;
     }
+  }
+}
+
+TEST(Alibi, IsWhatZetaComputes) {
+  for (Index heads = 1; heads <= 16; ++heads) {
+    const std::string two_digits = (heads < 10 ? "0" : "") + std::to_string(heads);
+    EXPECT_EQ(alibi_slopes(heads), zeta_table("out/alibi_slopes/" + two_digits).numbers);
+  }
+  const NpyArray expected = zeta_table("out/alibi_bias");  // 3 of 5 heads, 4 queries, 7 keys
+  const auto slopes = alibi(3, 5);
+  const DistanceBias<> bias{.slope = slopes.view(), .first_query = 3};
+  const DistanceBiasOfKernel at(bias);
+  for (Index i = 0; i < 5 * 4 * 7; ++i) {
+    EXPECT_EQ(at.at(i / 7 % 4, i / 28, i % 7), expected.numbers[i]) << "flat index " << i;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/zeta_tables.h"
 
 namespace paligemma {
 namespace {
@@ -27,6 +28,16 @@ TEST(RelativePosition, WorkedExample) {
   EXPECT_EQ(table.first_distance, -9);
   EXPECT_TRUE(
       close(table.bias.view(), rows_of({{10, 10, 10, 8, 8, 6, 6, 4, 2, 0}}).view(), kExact));
+}
+
+TEST(RelativePosition, HasTheBucketsOfZeta) {
+  const auto expect = [](const std::string& name, const std::vector<Index>& actual) {
+    const std::vector<float> expected = zeta_table("out/" + name).numbers;
+    EXPECT_EQ(std::vector<float>(actual.begin(), actual.end()), expected) << name;
+  };
+  expect("buckets_causal", buckets_of(-200, 200, true, 32, 128));
+  expect("buckets_both_ways", buckets_of(-200, 200, false, 32, 128));
+  expect("buckets_causal_6_9", buckets_of(-200, 200, true, 6, 9));
 }
 
 // The buckets of T5 itself.
@@ -57,15 +68,15 @@ TEST(RelativePosition, ACausalKeyAfterTheQueryIsInTheFirstBucket) {
   for (Index d : {1, 2, 1000}) EXPECT_EQ(relative_position_bucket(d, true, 32, 128), 0);
 }
 
-// ln 2 / ln 16 x 8 is exactly 2 in float: were it 1.9999999, bucket 9.
+// 5 ln 2 / ln 32 is 1: in float a bucket begins at twice 5, in double (0.99999...) after it.
 TEST(RelativePosition, FallsOnTheEdgeOfABucketAsInFloat) {
-  const auto both = [](Index d) { return relative_position_bucket(d, false, 32, 128); };
-  EXPECT_EQ(both(-16), 10);
-  EXPECT_EQ(both(-15), 9);
-  EXPECT_EQ(both(-32), 12);
-  EXPECT_EQ(both(-64), 14);
-  EXPECT_EQ(both(-31), 11);
-  EXPECT_EQ(both(-63), 13);
+  const auto causal = [](Index n) { return relative_position_bucket(-n, true, 10, 160); };
+  for (const auto& [n, bucket] : std::vector<std::pair<Index, Index>>{
+           {9, 5}, {10, 6}, {19, 6}, {20, 7}, {39, 7}, {40, 8}, {79, 8}, {80, 9}}) {
+    EXPECT_EQ(causal(n), bucket) << "distance " << n;
+  }
+  EXPECT_EQ(relative_position_bucket(-15, false, 32, 128), 9);
+  EXPECT_EQ(relative_position_bucket(-16, false, 32, 128), 10);
 }
 
 TEST(RelativePosition, HasAsManyBucketsBehindAsBefore) {

@@ -7,6 +7,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/zeta_tables.h"
 
 namespace paligemma {
 namespace {
@@ -49,6 +50,25 @@ TEST(TokenFilter, WorkedExample) {
             (std::set<Index>{0, 1, 2, 4}));
 }
 
+// Logits that stay are the same bits, the others -infinity.
+TEST(TokenFilter, IsWhatZetaComputes) {
+  const Index V = 29;
+  const auto expect = [&](const std::string& name, const TokenFilter& filter) {
+    NpyArray logits = zeta_table("in/logits");
+    for (Index row = 0; row < 3; ++row) {
+      filter_tokens(filter, View<float, 1>(logits.numbers.data() + row * V, {V}));
+    }
+    EXPECT_EQ(logits.numbers, zeta_table("out/" + name).numbers) << name;
+  };
+  for (const auto& [name, number] : std::vector<std::pair<std::string, double>>{
+           {"0.0", 0}, {"0.5", 0.5}, {"0.7", 0.7}, {"0.9", 0.9}, {"0.99", 0.99}}) {
+    expect("top_k/" + name, {.top_k_share = number});
+    expect("top_p/" + name, {.top_p = number});
+    expect("top_p_as_zeta/" + name, {.top_p = 1 - number});
+  }
+  expect("top_a", {.top_a_ratio = 0.02});
+}
+
 TEST(TokenFilter, LeavesAllWhereNothingIsSet) {
   auto logits = random<float, 1>({257}, 1);
   EXPECT_EQ(kept({}, logits).size(), 257u);
@@ -61,6 +81,11 @@ TEST(TokenFilter, RoundsTheNumberOfTokensAsPythonDoes) {
   const auto ten = random<float, 1>({10}, 1), hundred = random<float, 1>({100}, 1);
   EXPECT_EQ(kept({.top_k_share = 0.7}, ten).size(), 4u);
   EXPECT_EQ(kept({.top_k_share = 0.41}, hundred).size(), 60u);
+  const std::vector<float> as_zeta = zeta_table("out/top_k_kept_of_100").numbers;
+  for (Index percent = 0; percent < 100; ++percent) {
+    const double share = static_cast<double>(percent) / 100;
+    EXPECT_EQ(kept({.top_k_share = share}, hundred).size(), as_zeta[percent]) << share;
+  }
   EXPECT_EQ(kept({.top_k_share = 0.9}, ten).size(), 1u);
   EXPECT_EQ(kept({.top_k_share = 0.99}, ten).size(), 1u);
   EXPECT_EQ(kept({.top_k_share = 1e-17}, ten).size(), 10u);
