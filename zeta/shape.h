@@ -84,6 +84,9 @@ struct LayersShape {
   Index count(BlockKind kind) const {
     return static_cast<Index>(std::count(blocks.begin(), blocks.end(), kind));
   }
+  // Heads of keys as they are kept. Neighbours share in attention, every K-th head in zeta: so where heads
+  // are shared, and not by all, there is a copy for each (zeta/weights.h).
+  Index stored_heads() const { return kv_heads == 1 ? 1 : heads; }
 };
 
 enum class Positions { none, learned, sinusoidal };  // rows added to the words'
