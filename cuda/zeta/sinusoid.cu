@@ -16,7 +16,8 @@ __global__ void sinusoid_thread_per_number(const int* positions, float scale, fl
   const Index k = Index{blockIdx.x} * kThreads + threadIdx.x;
   if (k >= n) return;
   const int d = static_cast<int>(k % E), i = d % (E / 2);
-  const float angle = static_cast<float>(positions[k / E]) * frequency_of(i, E, kBase);
+  const Index t = k / E;
+  const float angle = static_cast<float>(positions[t]) * frequency_of(i, E, kBase);
   y[k] += scale * (d < E / 2 ? sinf(angle) : cosf(angle));
 }
 
