@@ -113,6 +113,14 @@ TEST(ZetaConfig, PalmEWithoutArgumentsIsThePublishedOne) {
   EXPECT_EQ(text.layers.distance.alibi_heads, 4);
 }
 
+TEST(ZetaConfig, PalmEsHalvesHaveTheirOwnSizes) {
+  const auto [vision, text] = palme({{"encoder_depth", 3}, {"encoder_heads", 2}});
+  EXPECT_EQ(vision.layers.blocks.size(), 6u);
+  EXPECT_EQ(vision.layers.heads, 2);
+  EXPECT_EQ(text.layers.blocks.size(), 18u);
+  EXPECT_EQ(text.layers.heads, 8);
+}
+
 TEST(ZetaConfig, TransformerWithoutMore) {
   const TransformerShape text = transformer(json::object());
   EXPECT_EQ(text.vocabulary, 29);
