@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Trains models/palme: a PalmE that reads a board of noughts and crosses, by x-transformers' own classes.
+
+  cmake --build --preset cpu --target board_examples
+  python3 -m venv venv
+  venv/bin/pip install torch==2.13.0 numpy==2.4.6 einops==0.8.1 packaging==26.4 safetensors
+  venv/bin/pip install --no-deps x-transformers==1.19.0
+  venv/bin/python tools/zeta/train_board.py train --out DIR      # goes on from DIR/board.pt
+  venv/bin/python tools/zeta/train_board.py evaluate --out DIR   # 500 boards of the test split, and world/boards
+  venv/bin/python tools/zeta/train_board.py export --out DIR     # writes models/palme
+
+x-transformers 1.19.0 is zeta's code (docs/zeta/palme_board.md says how this model learns, and what it reads).
+"""
+import argparse
+import copy
+import json
+import os
+import subprocess
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from x_transformers import Decoder, Encoder, TransformerWrapper, ViTransformerWrapper
+from x_transformers.autoregressive_wrapper import AutoregressiveWrapper
+
+ROOT = Path(__file__).resolve().parents[2]
+SHAPE = dict(image_size=48, patch_size=8, encoder_dim=64, encoder_depth=2, encoder_heads=2, num_tokens=8,
+             max_seq_len=16, decoder_dim=64, decoder_depth=2, decoder_heads=2, alibi_num_heads=1)
+VOCABULARY = [".", "x", "o", "X", "O", "-", "<end>", "<start>"]  # cells, who has won, the ends
+END, START = 6, 7
+CELLS, PATCHES, SIDE = 9, 36, 48
+RECORD = np.dtype([("text", "S10"), ("patches", "u1", PATCHES), ("picture", "u1", (SIDE, SIDE, 3))])
+BATCH, POOL, POOL_STEPS = 32, 4096, 768  # boards: in a step, drawn at once; steps until others are drawn
+WINNER_WEIGHT = 2.0
+SAVE_EVERY, LOG_EVERY, EVALUATE_EVERY = 120, 50, 500  # seconds, steps, steps
+
+
+class Palme(torch.nn.Module):
+    """As zeta/models/palme.py puts it together."""
+
+    def __init__(self, image_size, patch_size, encoder_dim, encoder_depth, encoder_heads, num_tokens, max_seq_len,
+                 decoder_dim, decoder_depth, decoder_heads, alibi_num_heads):
+        super().__init__()
+        self.encoder = ViTransformerWrapper(
+            image_size=image_size, patch_size=patch_size,
+            attn_layers=Encoder(dim=encoder_dim, depth=encoder_depth, heads=encoder_heads))
+        self.decoder = AutoregressiveWrapper(TransformerWrapper(
+            num_tokens=num_tokens, max_seq_len=max_seq_len, use_abs_pos_emb=False,
+            attn_layers=Decoder(dim=decoder_dim, depth=decoder_depth, heads=decoder_heads, cross_attend=True,
+                                alibi_pos_bias=True, alibi_num_heads=alibi_num_heads, rotary_xpos=True,
+                                attn_flash=True)))
+
+
+class Trainee(torch.nn.Module):
+    """With a head that is asked, in training only, what lies under each patch: which cell, which mark."""
+
+    def __init__(self):
+        super().__init__()
+        self.palme = Palme(**SHAPE)
+        self.patches = torch.nn.Linear(SHAPE["encoder_dim"], CELLS + 1 + 3)
+
+    def losses(self, pictures, words, patches):
+        seen = self.palme.encoder(pictures, return_embeddings=True)
+        logits = self.palme.decoder.net(words[:, :-1], context=seen)
+        loss = F.cross_entropy(logits.flatten(0, 1), words[:, 1:].flatten(), reduction="none")
+        loss = loss.view(len(words), -1) * WORD_WEIGHTS
+        guess = self.patches(seen).flatten(0, 1)
+        place = F.cross_entropy(guess[:, :CELLS + 1], patches.flatten())
+        cells = torch.cat((words[:, 1:CELLS + 1], torch.zeros(len(words), 1, dtype=torch.long)), 1)
+        mark = F.cross_entropy(guess[:, CELLS + 1:], cells.gather(1, patches).flatten())
+        return loss.sum() / (len(words) * WORD_WEIGHTS.sum()), place, mark
+
+
+WORD_WEIGHTS = torch.tensor([1.0] * CELLS + [WINNER_WEIGHT, 0.2])
+
+
+# ---- boards
+
+def boards(program, split, first, count):
+    """(words [n, 12], the cell of each patch [n, 36] or 9 beside the board, pictures [n, 48, 48, 3] in bytes)"""
+    command = [program, "--split", split, "--first", str(first), "--count", str(count)]
+    records = np.frombuffer(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout, RECORD)
+    words = np.array([[START, *(VOCABULARY.index(chr(c)) for c in text), END] for text in records["text"]])
+    patches = np.where(records["patches"] == ord("-"), CELLS, records["patches"] - ord("0"))
+    return words, patches.astype(np.int64), records["picture"]
+
+
+def pixels(pictures):
+    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / 255)
+
+
+def tensors(words, patches, pictures):
+    return pixels(pictures), torch.from_numpy(words), torch.from_numpy(patches)
+
+
+def turned(words, patches, pictures, rng):
+    """One of the square's eight symmetries: x and o stay what they are, cells change places."""
+    cells, grid = np.arange(CELLS).reshape(3, 3), patches.reshape(-1, 6, 6)
+    turn, mirror = rng.integers(4), rng.integers(2)
+
+    def symmetric(a, axes):
+        a = np.rot90(a, turn, axes)
+        return np.swapaxes(a, *axes) if mirror else a
+
+    order = symmetric(cells, (0, 1)).flatten()  # the cell that comes to each place
+    place = np.append(np.argsort(order), CELLS)
+    words = np.concatenate((words[:, :1], words[:, 1 + order], words[:, 1 + CELLS:]), 1)
+    return words, place[symmetric(grid, (1, 2))].reshape(-1, PATCHES), symmetric(pictures, (1, 2))
+
+
+def recolored(pictures, rng):
+    """Red, green and blue in any order, each perhaps as in a negative."""
+    return pictures[..., rng.permutation(3)] ^ (rng.integers(2, size=3) * 255).astype(np.uint8)
+
+
+class Pool:
+    """Boards to draw batches from. What step s sees depends on s alone."""
+
+    def __init__(self, program):
+        self.program, self.number = program, None
+
+    def batch(self, step):
+        if step // POOL_STEPS != self.number:
+            self.number = step // POOL_STEPS
+            self.boards = boards(self.program, "train", self.number * POOL, POOL)
+        rng = np.random.default_rng(step)
+        parts = []
+        for some in rng.integers(POOL, size=(4, BATCH // 4)):
+            words, patches, pictures = turned(*(a[some] for a in self.boards), rng)
+            parts.append((words, patches, recolored(pictures, rng)))
+        return tensors(*(np.concatenate(a) for a in zip(*parts)))
+
+
+# ---- training
+
+def optimizers(model):
+    """Muon for the matrices between rows, AdamW for all else."""
+    matrices, others = [], []
+    for name, p in model.named_parameters():
+        between = p.ndim == 2 and ("attn_layers" in name or "patch_to_embedding" in name)
+        (matrices if between else others).append(p)
+    return [torch.optim.Muon(matrices, lr=0.02, weight_decay=0.01),
+            torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01)]
+
+
+def train(options):
+    torch.manual_seed(0)
+    model, path = Trainee(), options.out / "board.pt"
+    average, found, first, seconds = copy.deepcopy(model), optimizers(model), 0, 0.0
+    if path.exists():
+        state = torch.load(path)
+        first, seconds = state["step"], state["seconds"]
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        for optimizer, saved in zip(found, state["optimizers"]):
+            optimizer.load_state_dict(saved)
+    held = boards(options.examples, "val", 0, 256)
+    pool, began, saved, running = Pool(options.examples), time.process_time(), time.time(), np.zeros(3)
+    for step in range(first, options.steps):
+        rate = min(1, (step + 1) / 100, (1 - step / options.steps) / (1 - options.flat) * 0.98 + 0.02)
+        for optimizer, peak in zip(found, (0.02, 3e-3)):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate
+        losses = model.losses(*pool.batch(step))
+        (losses[0] + options.patches * (losses[1] + losses[2])).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in found:
+            optimizer.step()
+            optimizer.zero_grad()
+        with torch.no_grad():
+            keep = min(0.998, (step + 1) / (step + 10))
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
+        running += [loss.item() / LOG_EVERY for loss in losses]
+        done, spent = step + 1, seconds + time.process_time() - began
+        if done % LOG_EVERY == 0:
+            log(options, f"step {done:5d}  {spent:5.0f} s  words %.4f  place %.4f  mark %.4f" % tuple(running))
+            running[:] = 0
+        if done % EVALUATE_EVERY == 0 or done == options.steps:
+            log(options, f"step {done:5d}  {spent:5.0f} s  val  {told(evaluate(average.palme, *held))}")
+        if time.time() - saved > SAVE_EVERY or done == options.steps:
+            state = dict(step=done, seconds=spent, model=model.state_dict(), average=average.state_dict(),
+                         optimizers=[o.state_dict() for o in found])
+            torch.save(state, path.with_suffix(".new"))
+            os.replace(path.with_suffix(".new"), path)
+            saved = time.time()
+
+
+def log(options, line):
+    print(line, flush=True)
+    with (options.out / "log.txt").open("a") as file:
+        file.write(line + "\n")
+
+
+# ---- what it reads, and where it looks
+
+@torch.no_grad()
+def read(palme, pictures):
+    """The ids that it says, greedily [n, 12], and the patch that the last cross-attention lights most at each."""
+    for layer in palme.decoder.net.attn_layers.layers:
+        if hasattr(layer[1], "attend"):
+            layer[1].attend.flash = False  # the same numbers, and maps
+    palme.eval()
+    seen, ids = palme.encoder(pictures, return_embeddings=True), torch.full((len(pictures), 1), START)
+    for _ in range(CELLS + 2):
+        logits, maps = palme.decoder.net(ids, context=seen, return_attn=True)
+        ids = torch.cat((ids, logits[:, -1:].argmax(-1)), 1)
+    return ids, maps[-1].mean(1).argmax(-1)
+
+
+def evaluate(palme, words, patches, pictures):
+    pictures, words, patches = tensors(words, patches, pictures)
+    ids, brightest = read(palme, pictures)
+    right = ids[:, 1:] == words[:, 1:]
+    lit = patches.gather(1, brightest[:, :CELLS]) == torch.arange(CELLS)
+    return dict(cells=right[:, :CELLS], boards=right[:, :CELLS].all(1), winner=right[:, CELLS], lit=lit)
+
+
+def told(scores):
+    return "  ".join(f"{name} {score.float().mean():.4f}" for name, score in scores.items())
+
+
+def told_of_drawn(palme):
+    """Beside each board of world/boards what is read on it."""
+    from PIL import Image
+    drawn = json.loads((ROOT / "world/boards/boards.json").read_text())["boards"]
+    pictures = [Image.open(ROOT / "world/boards" / board["picture"]).convert("RGB") for board in drawn]
+    pictures = np.stack([picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for picture in pictures])
+    ids = read(palme, pixels(pictures))[0]
+    lines = []
+    for board, said in zip(drawn, ids[:, 1:-1].tolist()):
+        said = "".join(VOCABULARY[i] for i in said)
+        right = sum(a == b for a, b in zip(board["board"], said))
+        lines.append(f"{board['picture']}  {board['board']}  {said}  {right} of 9")
+    return "\n".join(lines)
+
+
+def trained(options):
+    model = Trainee()
+    state = torch.load(options.out / "board.pt")
+    model.load_state_dict(state["average"])
+    print(f"after {state['step']} steps, {state['seconds']:.0f} seconds of one core")
+    return model.palme
+
+
+def rounded(palme):
+    """With weights that fit in bfloat16, as they are kept."""
+    for p in palme.parameters():
+        p.data = p.data.bfloat16().float()
+    return palme
+
+
+def export(options):
+    from safetensors.torch import save_file
+    options.model.mkdir(parents=True, exist_ok=True)
+    palme = trained(options)
+    names = {name for name, _ in palme.named_parameters()}
+    weights = {name: (w.bfloat16() if name in names else w).contiguous() for name, w in palme.state_dict().items()}
+    save_file(weights, options.model / "model.safetensors", {"format": "pt"})
+    config = {"architectures": ["PalmE"], **SHAPE, "numerics": "zeta", "vocabulary": VOCABULARY}
+    (options.model / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "evaluate", "export"])
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and the log")
+    parser.add_argument("--examples", default=ROOT / "build/cpu/board_examples", help="the program that draws boards")
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--flat", type=float, default=0.4, help="share of the steps before the rate falls")
+    parser.add_argument("--patches", type=float, default=0.5, help="weight of what lies under the patches")
+    parser.add_argument("--model", type=Path, default=ROOT / "models/palme")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.what == "train":
+        train(options)
+    elif options.what == "export":
+        export(options)
+    else:
+        palme = rounded(trained(options))
+        print(told(evaluate(palme, *boards(options.examples, "test", 0, 500))))
+        print(told_of_drawn(palme))
+
+
+if __name__ == "__main__":
+    main()
