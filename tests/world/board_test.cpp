@@ -116,6 +116,7 @@ TEST(Boards, AreDrawnAsTheyAre) {
   board.cell_width = 62;
   board.cell_height = 50;
   board.radius = 0.3;
+  board.x.width = board.o.width = 4;  // too thin to close what is left open
   for (const double angle : {0.0, 5.0}) {
     board.angle = angle;
     const RgbImage picture = render(board);
@@ -132,6 +133,10 @@ TEST(Boards, AreDrawnAsTheyAre) {
         EXPECT_EQ(dark(0, 0.3 * sign), mark == Mark::o) << cell;
         EXPECT_EQ(dark(0.2 * sign, 0), 0) << cell;
         EXPECT_EQ(dark(0, 0.41 * sign), 0) << cell;
+      }
+      for (int turn = 0; turn < 360 && mark == Mark::o; turn += 10) {  // closed
+        const double t = turn * std::numbers::pi / 180;
+        EXPECT_GT(dark(0.298 * std::sin(t), 0.298 * std::cos(t)), 0.5) << turn;
       }
     }
     for (const double at : {0.1, 1.5, 2.9}) {

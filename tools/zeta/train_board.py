@@ -3,7 +3,7 @@
 
   cmake --build --preset cpu --target board_examples
   python3 -m venv venv
-  venv/bin/pip install torch==2.13.0 numpy==2.4.6 einops==0.8.1 packaging==26.4 safetensors
+  venv/bin/pip install torch==2.13.0 numpy==2.4.6 einops==0.8.1 packaging==26.4 pillow==13.0.0 safetensors
   venv/bin/pip install --no-deps x-transformers==1.19.0
   venv/bin/python tools/zeta/train_board.py train --out DIR      # goes on from DIR/board.pt
   venv/bin/python tools/zeta/train_board.py evaluate --out DIR   # 500 boards of the test split, and world/boards
@@ -15,7 +15,6 @@ import argparse
 import copy
 import json
 import os
-import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -26,14 +25,10 @@ import torch.nn.functional as F
 from x_transformers import Decoder, Encoder, TransformerWrapper, ViTransformerWrapper
 from x_transformers.autoregressive_wrapper import AutoregressiveWrapper
 
-ROOT = Path(__file__).resolve().parents[2]
+from boards import CELLS, END, ROOT, START, VOCABULARY, Pool, boards, drawn_elsewhere, pixels, tensors
+
 SHAPE = dict(image_size=48, patch_size=8, encoder_dim=64, encoder_depth=2, encoder_heads=2, num_tokens=8,
              max_seq_len=16, decoder_dim=64, decoder_depth=2, decoder_heads=2, alibi_num_heads=1)
-VOCABULARY = [".", "x", "o", "X", "O", "-", "<end>", "<start>"]  # cells, who has won, the ends
-END, START = 6, 7
-CELLS, PATCHES, SIDE = 9, 36, 48
-RECORD = np.dtype([("text", "S10"), ("patches", "u1", PATCHES), ("picture", "u1", (SIDE, SIDE, 3))])
-BATCH, POOL, POOL_STEPS = 32, 4096, 768  # boards: in a step, drawn at once; steps until others are drawn
 WINNER_WEIGHT = 2.0
 SAVE_EVERY, LOG_EVERY, EVALUATE_EVERY = 120, 50, 500  # seconds, steps, steps
 
@@ -75,63 +70,6 @@ class Trainee(torch.nn.Module):
 
 
 WORD_WEIGHTS = torch.tensor([1.0] * CELLS + [WINNER_WEIGHT, 0.2])
-
-
-# ---- boards
-
-def boards(program, split, first, count):
-    """(words [n, 12], the cell of each patch [n, 36] or 9 beside the board, pictures [n, 48, 48, 3] in bytes)"""
-    command = [program, "--split", split, "--first", str(first), "--count", str(count)]
-    records = np.frombuffer(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout, RECORD)
-    words = np.array([[START, *(VOCABULARY.index(chr(c)) for c in text), END] for text in records["text"]])
-    patches = np.where(records["patches"] == ord("-"), CELLS, records["patches"] - ord("0"))
-    return words, patches.astype(np.int64), records["picture"]
-
-
-def pixels(pictures):
-    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / 255)
-
-
-def tensors(words, patches, pictures):
-    return pixels(pictures), torch.from_numpy(words), torch.from_numpy(patches)
-
-
-def turned(words, patches, pictures, rng):
-    """One of the square's eight symmetries: x and o stay what they are, cells change places."""
-    cells, grid = np.arange(CELLS).reshape(3, 3), patches.reshape(-1, 6, 6)
-    turn, mirror = rng.integers(4), rng.integers(2)
-
-    def symmetric(a, axes):
-        a = np.rot90(a, turn, axes)
-        return np.swapaxes(a, *axes) if mirror else a
-
-    order = symmetric(cells, (0, 1)).flatten()  # the cell that comes to each place
-    place = np.append(np.argsort(order), CELLS)
-    words = np.concatenate((words[:, :1], words[:, 1 + order], words[:, 1 + CELLS:]), 1)
-    return words, place[symmetric(grid, (1, 2))].reshape(-1, PATCHES), symmetric(pictures, (1, 2))
-
-
-def recolored(pictures, rng):
-    """Red, green and blue in any order, each perhaps as in a negative."""
-    return pictures[..., rng.permutation(3)] ^ (rng.integers(2, size=3) * 255).astype(np.uint8)
-
-
-class Pool:
-    """Boards to draw batches from. What step s sees depends on s alone."""
-
-    def __init__(self, program):
-        self.program, self.number = program, None
-
-    def batch(self, step):
-        if step // POOL_STEPS != self.number:
-            self.number = step // POOL_STEPS
-            self.boards = boards(self.program, "train", self.number * POOL, POOL)
-        rng = np.random.default_rng(step)
-        parts = []
-        for some in rng.integers(POOL, size=(4, BATCH // 4)):
-            words, patches, pictures = turned(*(a[some] for a in self.boards), rng)
-            parts.append((words, patches, recolored(pictures, rng)))
-        return tensors(*(np.concatenate(a) for a in zip(*parts)))
 
 
 # ---- training
@@ -198,24 +136,33 @@ def log(options, line):
 
 @torch.no_grad()
 def read(palme, pictures):
-    """The ids that it says, greedily [n, 12], and the patch that the last cross-attention lights most at each."""
+    """The ids that it says, greedily [n, 12], the patch that the last cross-attention lights most at each, and by
+    how much the likeliest word was ahead of the second at the least certain of them."""
     for layer in palme.decoder.net.attn_layers.layers:
         if hasattr(layer[1], "attend"):
             layer[1].attend.flash = False  # the same numbers, and maps
     palme.eval()
     seen, ids = palme.encoder(pictures, return_embeddings=True), torch.full((len(pictures), 1), START)
+    ahead = torch.full((len(pictures),), torch.inf)
     for _ in range(CELLS + 2):
         logits, maps = palme.decoder.net(ids, context=seen, return_attn=True)
+        best, second = logits[:, -1].topk(2).values.unbind(1)
+        ahead = torch.minimum(ahead, best - second)
         ids = torch.cat((ids, logits[:, -1:].argmax(-1)), 1)
-    return ids, maps[-1].mean(1).argmax(-1)
+    return ids, maps[-1].mean(1).argmax(-1), ahead
 
 
 def evaluate(palme, words, patches, pictures):
     pictures, words, patches = tensors(words, patches, pictures)
-    ids, brightest = read(palme, pictures)
+    ids, brightest, _ = read(palme, pictures)
     right = ids[:, 1:] == words[:, 1:]
     lit = patches.gather(1, brightest[:, :CELLS]) == torch.arange(CELLS)
     return dict(cells=right[:, :CELLS], boards=right[:, :CELLS].all(1), winner=right[:, CELLS], lit=lit)
+
+
+def texts(ids):
+    """Without the ends."""
+    return ["".join(VOCABULARY[i] for i in line if i not in (END, START)) for line in ids.tolist()]
 
 
 def told(scores):
@@ -224,16 +171,10 @@ def told(scores):
 
 def told_of_drawn(palme):
     """Beside each board of world/boards what is read on it."""
-    from PIL import Image
-    drawn = json.loads((ROOT / "world/boards/boards.json").read_text())["boards"]
-    pictures = [Image.open(ROOT / "world/boards" / board["picture"]).convert("RGB") for board in drawn]
-    pictures = np.stack([picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for picture in pictures])
-    ids = read(palme, pixels(pictures))[0]
     lines = []
-    for board, said in zip(drawn, ids[:, 1:-1].tolist()):
-        said = "".join(VOCABULARY[i] for i in said)
-        right = sum(a == b for a, b in zip(board["board"], said))
-        lines.append(f"{board['picture']}  {board['board']}  {said}  {right} of 9")
+    cells, pictures = drawn_elsewhere()
+    for board, said in zip(cells, texts(read(palme, pixels(pictures))[0])):
+        lines.append(f"{board}  {said}  {sum(a == b for a, b in zip(board, said))} of 9")
     return "\n".join(lines)
 
 
@@ -261,6 +202,11 @@ def export(options):
     save_file(weights, options.model / "model.safetensors", {"format": "pt"})
     config = {"architectures": ["PalmE"], **SHAPE, "numerics": "zeta", "vocabulary": VOCABULARY}
     (options.model / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    # What torch says about the first boards of the test split, for the tests.
+    ids, _, ahead = read(rounded(palme), pixels(boards(options.examples, "test", 0, 64)[2]))
+    lines = [f"{said} {margin:.3f}\n" for said, margin in zip(texts(ids), ahead.tolist())]
+    (options.model / "words.txt").write_text("".join(lines))
+    (options.model / "log.txt").write_text((options.out / "log.txt").read_text())
 
 
 def main():
