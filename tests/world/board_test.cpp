@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <numbers>
 #include <set>
 
 #include "tests/support/error_text.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma::world {
 namespace {
@@ -314,6 +317,24 @@ TEST(RandomBoards, CanBeSeen) {
   EXPECT_NEAR(one_ink, 0.4 * kBoards, 80);
   EXPECT_NEAR(framed, 0.25 * kBoards, 70);
   EXPECT_NEAR(ruled, 0.25 * kBoards, 70);
+}
+
+// world/boards, which tools/zeta/draw_boards.py drew: nine cells each, and ink on some paper.
+TEST(DrawnBoards, CanBeRead) {
+  const std::string folder = test::source_dir() + "/world/boards/";
+  std::ifstream file(folder + "boards.json");
+  const auto boards = nlohmann::json::parse(file)["boards"];
+  EXPECT_EQ(boards.size(), 12u);
+  std::set<char> winners;
+  for (const auto& board : boards) {
+    winners.insert(winner_of(parse_board(board["board"].get<std::string>()).cells));
+    const RgbImage picture = read_image(folder + board["picture"].get<std::string>());
+    const auto view = picture.view();
+    EXPECT_GE(std::min(view.size(0), view.size(1)), 150);
+    const auto [darkest, lightest] = std::minmax_element(view.data(), view.data() + view.count());
+    EXPECT_GT(*lightest - *darkest, 100) << board;
+  }
+  EXPECT_EQ(winners.size(), 3u);
 }
 
 }  // namespace

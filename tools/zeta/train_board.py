@@ -6,10 +6,10 @@
   venv/bin/pip install torch==2.13.0 numpy==2.4.6 einops==0.8.1 packaging==26.4 pillow==13.0.0 safetensors
   venv/bin/pip install --no-deps x-transformers==1.19.0
   venv/bin/python tools/zeta/train_board.py train --out DIR      # goes on from DIR/board.pt
-  venv/bin/python tools/zeta/train_board.py evaluate --out DIR   # 500 boards of the test split, and world/boards
+  venv/bin/python tools/zeta/train_board.py evaluate --out DIR   # 500 boards of the test split, world/boards, maps
   venv/bin/python tools/zeta/train_board.py export --out DIR     # writes models/palme
 
-x-transformers 1.19.0 is zeta's code (docs/zeta/palme_board.md says how this model learns, and what it reads).
+x-transformers 1.19.0 is zeta's code (docs/palme_board.md says how this model learns, and what it reads).
 """
 import argparse
 import copy
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from x_transformers import Decoder, Encoder, TransformerWrapper, ViTransformerWrapper
 from x_transformers.autoregressive_wrapper import AutoregressiveWrapper
 
@@ -136,8 +137,8 @@ def log(options, line):
 
 @torch.no_grad()
 def read(palme, pictures):
-    """The ids that it says, greedily [n, 12], the patch that the last cross-attention lights most at each, and by
-    how much the likeliest word was ahead of the second at the least certain of them."""
+    """The ids that it says, greedily [n, 12], the weights of the last cross-attention at each [n, 11, 36], the mean
+    over heads, and by how much the likeliest word was ahead of the second at the least certain of them [n]."""
     for layer in palme.decoder.net.attn_layers.layers:
         if hasattr(layer[1], "attend"):
             layer[1].attend.flash = False  # the same numbers, and maps
@@ -149,14 +150,14 @@ def read(palme, pictures):
         best, second = logits[:, -1].topk(2).values.unbind(1)
         ahead = torch.minimum(ahead, best - second)
         ids = torch.cat((ids, logits[:, -1:].argmax(-1)), 1)
-    return ids, maps[-1].mean(1).argmax(-1), ahead
+    return ids, maps[-1].mean(1), ahead
 
 
 def evaluate(palme, words, patches, pictures):
     pictures, words, patches = tensors(words, patches, pictures)
-    ids, brightest, _ = read(palme, pictures)
+    ids, maps, _ = read(palme, pictures)
     right = ids[:, 1:] == words[:, 1:]
-    lit = patches.gather(1, brightest[:, :CELLS]) == torch.arange(CELLS)
+    lit = patches.gather(1, maps[:, :CELLS].argmax(-1)) == torch.arange(CELLS)
     return dict(cells=right[:, :CELLS], boards=right[:, :CELLS].all(1), winner=right[:, CELLS], lit=lit)
 
 
@@ -176,6 +177,18 @@ def told_of_drawn(palme):
     for board, said in zip(cells, texts(read(palme, pixels(pictures))[0])):
         lines.append(f"{board}  {said}  {sum(a == b for a, b in zip(board, said))} of 9")
     return "\n".join(lines)
+
+
+def draw_maps(palme, pictures, path):
+    """A row for each board: the picture, then what is lit as each of its cells is said."""
+    _, maps, _ = read(palme, pixels(pictures))
+    rows = []
+    for picture, lit in zip(pictures, maps[:, :CELLS].reshape(-1, CELLS, 6, 6).numpy()):
+        lit = np.kron(lit / lit.max((1, 2), keepdims=True), np.ones((8, 8)))[..., None]
+        tiles = [picture, *(picture * (0.2 + 0.8 * lit))]
+        rows.append(np.concatenate([np.pad(tile, ((1, 1), (1, 1), (0, 0))) for tile in tiles], 1))
+    strips = np.kron(np.concatenate(rows), np.ones((2, 2, 1))).astype(np.uint8)
+    Image.fromarray(strips).quantize(128).save(path, optimize=True)
 
 
 def trained(options):
@@ -230,6 +243,7 @@ def main():
         palme = rounded(trained(options))
         print(told(evaluate(palme, *boards(options.examples, "test", 0, 500))))
         print(told_of_drawn(palme))
+        draw_maps(palme, boards(options.examples, "test", 0, 4)[2], options.out / "maps.png")
 
 
 if __name__ == "__main__":
