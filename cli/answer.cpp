@@ -15,6 +15,7 @@
 #include "engine/devices.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
+#include "processing/pixel_file.h"
 #include "tensor/utf8.h"
 
 namespace paligemma::cli {
@@ -58,14 +59,23 @@ class Asker {
     }
   }
 
-  void look_at(const std::string& path) {
+  // Of pixels the picture is the one that they show.
+  void look_at(const std::string& path, bool is_pixels = false) {
     check_not_written(options_, path);
+    const Config& config = pipeline_->config();
+    std::optional<Buffer<float, 3>> pixels;
     if (trace_) trace_->begin();
-    image_.emplace(read_image(picture_path(path), options_.reading(pipeline_->config())));
+    if (is_pixels) {
+      pixels.emplace(read_pixels(path, config.vision.image_size));
+      image_.emplace(shown_by(pixels->view(), config.pixel_scale));
+    } else {
+      image_.emplace(read_image(picture_path(path), options_.reading(config)));
+    }
     image_path_ = path;
     if (trace_) trace_->add("read", "host", object({{"image", path}}));
     if (trace_) trace_->begin();
-    picture_ = pipeline_->encode(image_->view(), listener());
+    picture_ = pixels ? pipeline_->encode_pixels(pixels->view(), listener())
+                      : pipeline_->encode(image_->view(), listener());
     if (trace_) trace_->began_with("preprocess", picture_->preprocess_ms);
     progress_.clear();
     if (options_.verbosity >= 2) {
@@ -252,8 +262,9 @@ class Asker {
 }  // namespace
 
 int run_answer(const Options& options) {
-  if (options.images.empty()) throw UsageError("give a picture: --image FILE");
-  if (options.images[0] == "-" && !options.prompt) {
+  const bool has_pixels = !options.pixels.empty();
+  if (options.images.empty() && !has_pixels) throw UsageError("give a picture: --image FILE");
+  if (!has_pixels && options.images[0] == "-" && !options.prompt) {
     throw UsageError("standard input is the picture, so give the prompt with -p");
   }
   if (options.output == "-" && !options.prompt) {
@@ -262,7 +273,7 @@ int run_answer(const Options& options) {
   check_outputs(options);
 
   Asker asker(options);
-  asker.look_at(options.images[0]);
+  asker.look_at(has_pixels ? options.pixels : options.images[0], has_pixels);
   if (options.prompt) {
     asker.ask(*options.prompt);
   } else {

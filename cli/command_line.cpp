@@ -18,10 +18,10 @@ std::string flags_of(Command command) {
   std::string pipeline = model +
                          "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
                          "--resize --reference --device --kernels --threads --json ";
-  std::string ask =
-      pipeline +
-      "--image --orientation --max-tokens --temperature --top-p --top-k --do-sample --seed "
-      "--output --skip-special-tokens --perf --dump --trace ";
+  std::string ask = pipeline +
+                    "--image --pixels --orientation --max-tokens --temperature --top-p --top-k "
+                    "--do-sample --seed "
+                    "--output --skip-special-tokens --perf --dump --trace ";
   switch (command) {
     case Command::none:
       return ask + "--prompt --file ";
@@ -40,6 +40,8 @@ std::string flags_of(Command command) {
       return model + "--dtype --reference --device --kernels --threads --json ";
     case Command::quantize:
       return model + "--dtype --threads --output ";
+    case Command::init:
+      return all + "--tokenizer --seed --threads --output ";
     case Command::inspect:
       return model + "--json ";
     case Command::tokenize:
@@ -81,6 +83,8 @@ void Parser::add_flags(Options& o) {
                  "Checkpoint folder, .safetensors file or ORG/NAME in the "
                  "local hub cache (default: the built-in tiny model)");
   app.add_option("--image", o.images, "Picture; - reads standard input")->allow_extra_args(false);
+  app.add_option("--pixels", o.pixels,
+                 "A .npy file of pixels, [3, R, R] or [R, R, 3], in its place");
   app.add_option("-p,--prompt", o.prompt, "What to ask (none: ask line by line)");
   app.add_option("-f,--file", o.prompt_file, "Read the prompt from a file; - reads standard input");
   app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)");
@@ -176,6 +180,10 @@ void Parser::add_commands(Options& o) {
       command(Command::quantize, "quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
   quantize->add_option("model", o.model, "Checkpoint");
   quantize->add_option("out", o.output, "Folder to write");
+  CLI::App* init = command(Command::init, "init", "Write a model of random weights");
+  init->add_option("size", o.model, "PRESET, paligemma-3b-224 say, or a config.json");
+  init->add_option("out", o.output, "Folder to write");
+  init->add_flag("--sparse", o.sparse, "Headers alone; the weights are holes in the file");
   CLI::App* inspect = command(Command::inspect, "inspect", "Show what a checkpoint holds");
   inspect->add_option("model", o.model, "Checkpoint");
   CLI::App* tokenize = command(Command::tokenize, "tokenize", "Show a text's tokens");

@@ -204,7 +204,8 @@ int run_eval(const Options& options) {
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = found.path;
   auto pipeline = open_pipeline(device, pipeline_options);
-  print_notes(options, {device.note, found.note, pipeline->tokenizer().note()});
+  print_notes(options,
+              {device.note, found.note, pipeline->config().note, pipeline->tokenizer().note()});
   const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
   const Scores scores = examine_all(pipelines, all);
   if (options.json) {

@@ -36,7 +36,7 @@ int fail(int exit_code, std::string message) {
 
 // The picture stands first behind a command, unless --image has named it.
 void take_picture(Options& options) {
-  if (!options.images.empty()) return;
+  if (!options.images.empty() || !options.pixels.empty()) return;
   if (options.things.empty()) throw UsageError("give a picture");
   options.images.push_back(options.things.front());
   options.things.erase(options.things.begin());
@@ -119,6 +119,8 @@ int run(int argc, char** argv) {
       return run_bench(options);
     case Command::quantize:
       return run_quantize(options);
+    case Command::init:
+      return run_init(options);
     case Command::inspect:
       return run_inspect(options);
     case Command::tokenize:

@@ -44,6 +44,7 @@ void check(const Options& o) {
   refuse(o.jsonl, "--jsonl");
   require(o.prompt_file != "-" || o.images != std::vector<std::string>{"-"},
           "--file -: standard input is the picture");
+  require(o.images.empty() || o.pixels.empty(), "both --image and --pixels");
   require(o.images.size() <= 1, "several pictures: not there yet");
   require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,
           "--scenes must be from 1 to 16777216");

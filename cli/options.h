@@ -29,6 +29,7 @@ enum class Command {
   eval,
   bench,
   quantize,
+  init,
   inspect,
   tokenize,
   completion_bash
@@ -48,6 +49,7 @@ struct Options {
   std::string softcap = "config", sliding_window = "config";
   // What to ask.
   std::vector<std::string> images;
+  std::string pixels;
   std::optional<std::string> prompt;
   std::string prompt_file, language = "en", question;
   std::vector<std::string> things;
@@ -65,6 +67,7 @@ struct Options {
   std::optional<std::int64_t> scenes;
   bool masks = false, board = false;
   std::int64_t rounds = 5;  // of `bench`
+  bool sparse = false;      // of `init`
   // What to show.
   std::string output, dump, trace;
   bool json = false, perf = false, skip_special_tokens = false;

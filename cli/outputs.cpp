@@ -48,6 +48,7 @@ void check_outputs(const Options& o) {
     throw UsageError("--output " + o.output + ": --trace writes there too");
   }
   for (const std::string& picture : o.images) check_not_written(o, picture);
+  if (!o.pixels.empty()) check_not_written(o, o.pixels);
   for (const auto& [flag, file] :
        {std::pair{"--output", o.output}, std::pair{"--trace", o.trace}}) {
     check_not_read(flag, file, {o.model, o.tokenizer, o.mask_decoder, o.prompt_file});

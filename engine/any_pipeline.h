@@ -24,6 +24,7 @@ class AnyPipeline {
     double preprocess_ms, encode_ms;
   };
   virtual Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener) const = 0;
+  virtual Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener) const = 0;
 
   // The picture is one that this pipeline, or one for a single thread, has encoded. Throws PromptError.
   virtual Reply generate(const Picture& picture, std::string_view prompt,

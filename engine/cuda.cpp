@@ -15,6 +15,10 @@ class CudaPipeline final : public PipelineOn<cuda::Stream> {
     cuda::use_device(device_);
     return PipelineOn::encode(image, listener);
   }
+  Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener) const override {
+    cuda::use_device(device_);
+    return PipelineOn::encode_pixels(pixels, listener);
+  }
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener) const override {
     cuda::use_device(device_);

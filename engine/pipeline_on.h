@@ -14,9 +14,11 @@ class PipelineOn : public AnyPipeline {
   explicit PipelineOn(Pipeline<On> pipeline) : pipeline_(std::move(pipeline)) {}
 
   Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener) const override {
-    auto encoded = std::make_shared<const Encoded>(pipeline_.encode(image, listener));
-    const double preprocess_ms = encoded->preprocess_ms, encode_ms = encoded->encode_ms;
-    return {std::move(encoded), preprocess_ms, encode_ms};
+    return kept(pipeline_.encode(image, listener));
+  }
+
+  Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener) const override {
+    return kept(pipeline_.encode_pixels(pixels, listener));
   }
 
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
@@ -38,6 +40,11 @@ class PipelineOn : public AnyPipeline {
 
  private:
   using Encoded = typename Pipeline<On>::Picture;
+
+  static Picture kept(Encoded encoded) {
+    const double preprocess_ms = encoded.preprocess_ms, encode_ms = encoded.encode_ms;
+    return {std::make_shared<const Encoded>(std::move(encoded)), preprocess_ms, encode_ms};
+  }
 
   Pipeline<On> pipeline_;
 };

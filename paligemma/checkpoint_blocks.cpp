@@ -21,6 +21,22 @@ float weight(const WeightEntry& entry, Index i) {
   return entry.format == WeightFormat::f16 ? read(f16{}) : read(0.0f);
 }
 
+// Rounded to 8 bits, a NaN would be a number among others: no product of fast kernels shows it.
+template <Quantized Block>
+View<const Block, 2> with_finite_scales(View<const Block, 2> blocks, const std::string& name) {
+  bool all_finite = true;
+#pragma omp parallel for reduction(&& : all_finite)
+  for (Index i = 0; i < blocks.count(); ++i) {
+    all_finite = all_finite && std::isfinite(blocks.data()[i].scale);
+  }
+  if (!all_finite) {
+    throw ModelFileError("tensor " + name +
+                         " holds a NaN, an infinity or a weight above 2^127: not to be had as " +
+                         std::string(name_of(kFormatOf<Block>)));
+  }
+  return blocks;
+}
+
 }  // namespace
 
 template <Quantized Block>
@@ -30,7 +46,7 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
   const Index O = shape[0], I = shape[1], count = blocks_of(I);
   const std::byte* bytes = entry.bytes.data();
   if (as_it_is && reinterpret_cast<std::uintptr_t>(bytes) % alignof(Block) == 0) {
-    return {reinterpret_cast<const Block*>(bytes), {O, count}};
+    return with_finite_scales<Block>({reinterpret_cast<const Block*>(bytes), {O, count}}, name);
   }
   if (is_quantized(entry.format) && !as_it_is) {
     throw ModelFileError("tensor " + name + " is " + std::string(name_of(entry.format)) +
@@ -41,25 +57,18 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
   auto* const out = reinterpret_cast<Block*>(copy.data());
   if (as_it_is) {
     std::memcpy(out, bytes, copy.size());
-    return {out, {O, count}};
+    return with_finite_scales<Block>({out, {O, count}}, name);
   }
-  bool has_scales = true;
-#pragma omp parallel for reduction(&& : has_scales)
+#pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
     for (Index b = 0; b < count; ++b) {
       float weights[kBlock];
       const Index begin = b * kBlock, features = std::min(kBlock, I - begin);
       for (Index i = 0; i < features; ++i) weights[i] = weight(entry, o * I + begin + i);
       out[o * count + b] = quantize<Block>(weights, features);
-      has_scales = has_scales && !std::isnan(out[o * count + b].scale);
     }
   }
-  if (!has_scales) {
-    throw ModelFileError("tensor " + name +
-                         " holds a NaN, an infinity or a weight above 2^127, so it has no " +
-                         std::string(name_of(kFormatOf<Block>)));
-  }
-  return {out, {O, count}};
+  return with_finite_scales<Block>({out, {O, count}}, name);
 }
 
 namespace {

@@ -80,6 +80,8 @@ class Pipeline {
     double preprocess_ms, encode_ms;
   };
   Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener = {}) const;
+  // Of pixels [R, R, 3] as processing/normalize_pixels.h makes them.
+  Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener = {}) const;
 
   // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the
   // prompt is not UTF-8 or too long.

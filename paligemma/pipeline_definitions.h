@@ -100,17 +100,28 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
   Buffer<float, 3> normalized({R, R, 3}, unwritten);
   normalize_pixels(squashed.view(), config().pixel_scale, normalized.view());
   const double preprocess_ms = milliseconds_since(start);
+  Picture picture = encode_pixels(normalized.view(), listener);
+  picture.preprocess_ms = preprocess_ms;
+  return picture;
+}
 
-  const auto encode_start = Clock::now();
+template <class On>
+auto Pipeline<On>::encode_pixels(View<const float, 3> pixels, const TapListener& listener) const
+    -> Picture {
+  using namespace pipeline_parts;
+  const Index R = config().vision.image_size;
+  PG_CHECK((pixels.shape() == std::array<Index, 3>{R, R, 3} && pixels.is_row_major()),
+           "pixels " + shape_text(pixels) + ", pictures have a side of " + std::to_string(R));
+  const auto start = Clock::now();
   return std::visit(
       [&](const auto& model) {
-        BufferOn<On, float, 3> pixels({R, R, 3}, unwritten);
-        copy_from_host(model.on, std::as_const(normalized).view(), pixels.view());
+        BufferOn<On, float, 3> there({R, R, 3}, unwritten);
+        copy_from_host(model.on, pixels, there.view());
         auto rows = with_tap(model.on, listener, [&](const auto& tap) {
-          return encode_image(model, pixels.view(), memory_->encoder_scratch(model.vision), tap);
+          return encode_image(model, there.view(), memory_->encoder_scratch(model.vision), tap);
         });
         wait_for(model.on);
-        return Picture{std::move(rows), preprocess_ms, milliseconds_since(encode_start)};
+        return Picture{std::move(rows), 0, milliseconds_since(start)};
       },
       model_);
 }

@@ -1,14 +1,10 @@
 #include "paligemma/quantize.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <numeric>
 #include <vector>
 
+#include "paligemma/new_model.h"
 #include "tensor/json.h"
 #include "tensor/paths.h"
 
@@ -24,75 +20,6 @@ constexpr const char* kOtherFiles[] = {
     "tokenizer.model",   "processor_config.json",  "vae-oid.npz",
     "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
     "added_tokens.json", "chat_template.json",     "chat_template.jinja"};
-
-void need(bool works, const fs::path& path, const std::string& problem) {
-  if (!works) throw std::runtime_error(path.string() + ": " + problem);
-}
-
-// The new folder. Every file has a name with .part behind it until all are whole; what has one in the end,
-// and a folder that was not there and is empty, is gone.
-class NewModel {
- public:
-  explicit NewModel(const fs::path& folder) {
-    std::vector<fs::path> missing;
-    for (fs::path path = folder; !path.empty() && !is_there(path); path = path.parent_path()) {
-      missing.push_back(path);
-    }
-    made_.assign(missing.rbegin(), missing.rend());
-    std::error_code error;
-    fs::create_directories(folder, error);
-    need(!error, folder, error.message());
-  }
-  ~NewModel() {
-    std::error_code error;  // of a path where nothing is, or a folder with something in it
-    for (auto path = made_.rbegin(); path != made_.rend(); ++path) fs::remove(*path, error);
-    if (lock_ >= 0) ::close(lock_);
-  }
-  NewModel(const NewModel&) = delete;
-  NewModel& operator=(const NewModel&) = delete;
-
-  // One run writes a folder. The lock is on the file that `path` names, so that it goes with the run; a run
-  // that has ended meanwhile has given the file another name.
-  fs::path lock(const fs::path& path) {
-    fs::path part = part_of(path);
-    lock_ = ::open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    need(lock_ >= 0, path, "cannot be written");
-    struct stat locked {};
-    struct stat named {};
-    const bool is_ours = ::flock(lock_, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock_, &locked) == 0 &&
-                         ::stat(part.c_str(), &named) == 0 && locked.st_ino == named.st_ino;
-    need(is_ours, path, "is being written by another run");
-    made_.push_back(part);
-    return part;
-  }
-
-  void copy(const fs::path& from, const fs::path& to) {
-    const fs::path part = part_of(to);
-    std::error_code error;
-    fs::remove(part, error);
-    made_.push_back(part);
-    fs::copy_file(from, part, error);
-    need(!error, to, error.message());
-  }
-
-  // The weights last: a folder without them is no model.
-  void finish() {
-    std::error_code error;
-    for (auto part = made_.rbegin(); part != made_.rend(); ++part) {
-      if (part->extension() != ".part") continue;
-      fs::path path = *part;
-      fs::rename(*part, path.replace_extension(), error);
-      need(!error, path, error.message());
-    }
-    made_.clear();
-  }
-
- private:
-  static fs::path part_of(fs::path path) { return path += ".part"; }
-
-  std::vector<fs::path> made_;  // what is to go, folders before what is in them
-  int lock_ = -1;
-};
 
 std::size_t bytes_of(const std::vector<Index>& shape, std::size_t size) {
   return std::accumulate(shape.begin(), shape.end(), size, [](std::size_t bytes, Index axis) {
@@ -177,20 +104,20 @@ void quantize_checkpoint(const fs::path& model, WeightFormat format, const fs::p
   Checkpoint checkpoint(model, config);
 
   NewModel written(out);
-  const fs::path weights = out / "model.safetensors", part = written.lock(weights);
+  const auto need = [](bool works, const fs::path& path, const char* problem) {
+    if (!works) throw std::runtime_error(path.string() + ": " + problem);
+  };
   std::error_code error;
-  const bool has_model = is_there(weights) || is_there(out / "model.safetensors.index.json") ||
-                         fs::equivalent(folder, out, error);
-  need(!has_model, out, "there is a model already");
+  need(!fs::equivalent(folder, out, error), out, "there is a model already");
   for (const char* name : kOtherFiles) {
     const bool is_ours = is_there(folder / name);
     need(is_ours || !is_there(out / name), out / name, "would change what the model says");
-    if (is_ours) written.copy(folder / name, out / name);
+    if (is_ours) written.copy(folder / name, name);
   }
   if (format == WeightFormat::int8_blocks) {
-    Writer<Int8Block>(checkpoint, config).write(part, listener);
+    Writer<Int8Block>(checkpoint, config).write(written.weights(), listener);
   } else {
-    Writer<Int4Block>(checkpoint, config).write(part, listener);
+    Writer<Int4Block>(checkpoint, config).write(written.weights(), listener);
   }
   written.finish();
 }

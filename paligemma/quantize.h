@@ -8,7 +8,7 @@
 //
 // The vision tower stays bf16: a picture is encoded once, and a seventh of the weights is in it.
 //
-// Read next: world/scene.h.
+// Read next: paligemma/random_weights.h.
 #pragma once
 
 #include <filesystem>

@@ -71,12 +71,12 @@ void check_writable(const fs::path& path) {
   const fs::path place = behind_links(path);
   const fs::path folder = place.has_parent_path() ? place.parent_path() : ".";
   std::error_code error;
-  const fs::file_type kind = fs::status(place, error).type();  // none: it cannot be looked up
+  const fs::file_type kind = fs::status(place, error).type();
   const bool is_writable = access(place.c_str(), W_OK) == 0;
   const bool may_be_made = is_folder(folder) && access(folder.c_str(), W_OK) == 0 &&
                            (kind == fs::file_type::not_found || is_writable);
   const bool fits = is_pipe_or_device(place) ? is_writable : may_be_made && place.has_filename();
-  if (!fits || kind == fs::file_type::none || kind == fs::file_type::directory) fail(path);
+  if (!fits || kind == fs::file_type::directory) fail(path);
 }
 
 }  // namespace paligemma

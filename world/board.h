@@ -5,6 +5,8 @@
 //
 // Each word that is said about a board is about one place of the picture: it can be seen where a
 // model looks as it says it.
+//
+// Read next: zeta/palme.h.
 #pragma once
 
 #include "processing/image_file.h"

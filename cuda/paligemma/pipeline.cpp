@@ -11,6 +11,8 @@ template Pipeline<cuda::Stream>::Pipeline(cuda::Stream, const PipelineOptions&);
 template WeightFormat Pipeline<cuda::Stream>::dtype() const;
 template auto Pipeline<cuda::Stream>::encode(View<const std::uint8_t, 3>, const TapListener&) const
     -> Picture;
+template auto Pipeline<cuda::Stream>::encode_pixels(View<const float, 3>, const TapListener&) const
+    -> Picture;
 template Reply Pipeline<cuda::Stream>::generate(const Picture&, std::string_view,
                                                 const ReplyOptions&, const TapListener&) const;
 

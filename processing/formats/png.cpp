@@ -27,7 +27,7 @@ constexpr auto kSignature = "\x89PNG\r\n\x1a\n"sv;
 
 // Those that the pixels need.
 struct Chunks {
-  std::string header, palette, transparency, pixels;
+  std::string header, palette, transparency, frame, pixels;
 };
 
 const Bytef* zlib_bytes(std::string_view text) {
@@ -58,6 +58,7 @@ Chunks read_chunks(Bytes file) {
     if (name == "IHDR") chunks.header = data;
     if (name == "PLTE") chunks.palette = data;
     if (name == "tRNS") chunks.transparency = data;
+    if (name == "fcTL") chunks.frame = data;
   }
   if (!has_pixels) throw ImageError("the PNG is cut off");
   return chunks;
@@ -155,6 +156,10 @@ void append_rows(std::string_view packed, std::size_t size, std::string& png) {
 Picture decode_png(Bytes file) {
   Chunks chunks = read_chunks(file);
   const Header header = read_header(chunks.header);
+  const std::string whole = chunks.header.substr(0, 8) + std::string(8, '\0');  // W, H, left, top
+  if (chunks.frame.size() >= 20 && chunks.frame.substr(4, 16) != whole) {
+    refuse("its first frame is not the whole picture");
+  }
   std::string png(kSignature);
   const auto append = [&](std::string_view name, std::string_view data) {
     png.append(big_endian_text(data.size())).append(name).append(data).append(4, '\0');

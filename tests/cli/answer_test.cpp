@@ -301,6 +301,42 @@ TEST_F(Masks, OfADecoderThatIsNoneAreRefused) {
   EXPECT_EQ(ask({"--mask-decoder", kDecoder}).exit_code, 0) << "which takes its place";
 }
 
+// Those of a picture, given again: nothing behind them differs.
+TEST(Pixels, GoRoundAllProcessing) {
+  const TemporaryFolder folder;
+  const std::string first = folder / "first", again = folder / "again",
+                    drawn = folder / "drawn.png";
+  const std::string pixels = first + "/img/pixels.npy";
+  const std::vector<std::string> how{"-p", "caption en", "-m", kGolden, "-n", "3", "--json"};
+  const auto ask = [&](std::vector<std::string> words) {
+    words.insert(words.end(), how.begin(), how.end());
+    return json_of(run_program(words));
+  };
+  const json of_picture = ask({"--image", kPicture, "--dump", first});
+  const json of_pixels = ask({"--pixels", pixels, "--dump", again, "-o", drawn});
+  EXPECT_EQ(of_pixels["tokens"], of_picture["tokens"]);
+  for (const char* tap : {"/img/pixels.npy", "/img/head.npy", "/logits.npy"}) {
+    EXPECT_EQ(read_bytes(again + tap), read_bytes(first + tap)) << tap;
+  }
+  EXPECT_EQ(of_pixels["image"], json({{"path", pixels}, {"width", 32}, {"height", 32}}));
+  EXPECT_EQ(read_image(drawn).view().size(0), 32);
+}
+
+TEST(Pixels, ThatCannotBeReadAreExitCode5) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> prompt{"-p", "ocr"};
+  const auto ask = [&](std::vector<std::string> words) {
+    words.insert(words.end(), prompt.begin(), prompt.end());
+    return run_program(words);
+  };
+  EXPECT_TRUE(refuses(ask({"--pixels", kPicture}), 5, {kPicture, "not a .npy file"}));
+  EXPECT_TRUE(refuses(ask({"--pixels", folder / "none"}), 5, {"none"}));
+  EXPECT_TRUE(refuses(ask({"--pixels", "x", "--image", "y"}), 2, {"--image", "--pixels"}));
+  const std::string mine = folder / "mine.png";
+  write_text(mine, "mine");
+  EXPECT_TRUE(refuses(ask({"--pixels", mine, "-o", mine}), 2, {mine}));
+}
+
 TEST(Json, HoldsANameThatIsNotUtf8) {
   TemporaryFolder folder;
   const std::string path = folder / "\xff.png";

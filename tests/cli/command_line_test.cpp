@@ -33,19 +33,20 @@ const std::vector<Flag> kFlags{
     {{"--revision", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
     {{"--json"}, kAsk + Commands{"scene", "eval", "bench", "inspect", "tokenize"}},
     {{"--dtype", "int8"}, kAsk + Commands{"eval", "bench", "quantize"}},
-    {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize"}},
+    {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize", "init"}},
     {{"--device", "cpu"}, kAsk + Commands{"eval", "bench"}},
     {{"--kernels", "portable"}, kAsk + Commands{"eval", "bench"}},
     {{"--reference"}, kAsk + Commands{"eval", "bench"}},
-    {{"--tokenizer", "x"}, kAsk + Commands{"eval", "tokenize"}},
+    {{"--tokenizer", "x"}, kAsk + Commands{"eval", "tokenize", "init"}},
     {{"--mask-decoder", "x"}, kAsk + Commands{"eval"}},
     {{"--softcap", "off"}, kAsk + Commands{"eval"}},
     {{"--sliding-window", "off"}, kAsk + Commands{"eval"}},
     {{"--orientation", "ignore"}, kAsk},
     {{"--resize", "bilinear"}, kAsk + Commands{"eval"}},
-    {{"--output", "x"}, kAsk + Commands{"scene", "quantize"}},
-    {{"--seed", "1"}, kAsk + Commands{"scene"}},
+    {{"--output", "x"}, kAsk + Commands{"scene", "quantize", "init"}},
+    {{"--seed", "1"}, kAsk + Commands{"scene", "init"}},
     {{"--image", "x"}, kAsk},
+    {{"--pixels", "x"}, kAsk},
     {{"--max-tokens", "1"}, kAsk},
     {{"--temperature", "1"}, kAsk},
     {{"--top-p", "1"}, kAsk},
@@ -63,7 +64,8 @@ const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
                                   {{"--masks"}, {"scene"}},
                                   {{"--board"}, {"scene"}},
                                   {{"--scenes", "1"}, {"eval"}},
-                                  {{"--rounds", "1"}, {"bench"}}};
+                                  {{"--rounds", "1"}, {"bench"}},
+                                  {{"--sparse"}, {"init"}}};
 
 class EveryFlagOf : public ::testing::TestWithParam<std::string> {
  protected:
@@ -75,7 +77,7 @@ class EveryFlagOf : public ::testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Command, EveryFlagOf,
                          ::testing::Values("", "caption", "answer", "detect", "segment", "ocr",
-                                           "scene", "eval", "bench", "quantize", "inspect",
+                                           "scene", "eval", "bench", "quantize", "init", "inspect",
                                            "tokenize", "completion-bash"),
                          [](const auto& command) {
                            std::string name = command.param.empty() ? "none" : command.param;

@@ -247,6 +247,22 @@ TEST_P(QuantizeTo, RefusesWeightsThatAreNoNumbers) {
   }
 }
 
+// A file of blocks need not be ours.
+TEST_P(QuantizeTo, IsReadWithFiniteScalesOnly) {
+  quantize_checkpoint(kGolden, GetParam(), out_);
+  const StoredTensors whole = read_tensors(out_ / "model.safetensors");
+  const std::string name = "language_model.model.layers.0.self_attn.q_proj.weight";
+  for (const float number : {std::nanf(""), -std::numeric_limits<float>::infinity()}) {
+    StoredTensors tensors = whole;
+    std::memcpy(tensors.at(name).bytes.data(), &number,
+                sizeof number);  // a block begins with its scale
+    write_tensors(out_ / "model.safetensors", tensors);
+    EXPECT_TRUE(
+        holds(error_text<ModelFileError>([&] { Pipeline<Reference>(reference, {.model = out_}); }),
+              name));
+  }
+}
+
 TEST_P(QuantizeTo, RefusesAModelThatIsNotThere) {
   EXPECT_THROW(quantize_checkpoint(folder_.path() / "none", GetParam(), out_), NotFoundError);
 }

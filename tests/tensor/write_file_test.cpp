@@ -49,6 +49,14 @@ TEST_F(WriteFile, MakesOneAndReplacesOne) {
   }
 }
 
+TEST_F(WriteFile, TakesANameAlone) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  write_file("file", "bytes");
+  fs::current_path(before);
+  EXPECT_EQ(read_bytes(path_), "bytes");
+}
+
 TEST_F(WriteFile, KeepsWhatWasThereWhereTheDiskIsFull) {
   write_text(path_, "before");
   {
@@ -88,7 +96,7 @@ TEST_F(WriteFile, KeepsPermissions) {
 
   const mode_t before = umask(027);
   write_file(folder_ / "new", "x");
-  umask(before);
+  EXPECT_EQ(umask(before), mode_t{027});
   EXPECT_EQ(fs::status(folder_ / "new").permissions(), fs::perms(0640));
 }
 

@@ -3,7 +3,7 @@
 
   cmake --build --preset cpu --target board_examples
   python3 -m venv venv
-  venv/bin/pip install torch==2.13.0 numpy==2.4.6 einops==0.8.1 packaging==26.4 pillow==13.0.0 safetensors
+  venv/bin/pip install torch==2.13.0 numpy==2.4.6 einops==0.8.1 packaging==26.4 pillow==13.0.0
   venv/bin/pip install --no-deps x-transformers==1.19.0
   venv/bin/python tools/zeta/train_board.py train --out DIR      # goes on from DIR/board.pt
   venv/bin/python tools/zeta/train_board.py evaluate --out DIR   # 500 boards of the test split, world/boards, maps
@@ -13,7 +13,6 @@ x-transformers 1.19.0 is zeta's code (docs/palme_board.md says how this model le
 """
 import argparse
 import copy
-import json
 import os
 import time
 import warnings
@@ -27,6 +26,7 @@ from x_transformers import Decoder, Encoder, TransformerWrapper, ViTransformerWr
 from x_transformers.autoregressive_wrapper import AutoregressiveWrapper
 
 from boards import CELLS, END, ROOT, START, VOCABULARY, Pool, boards, drawn_elsewhere, pixels, tensors
+from export import export
 
 SHAPE = dict(image_size=48, patch_size=8, encoder_dim=64, encoder_depth=2, encoder_heads=2, num_tokens=8,
              max_seq_len=16, decoder_dim=64, decoder_depth=2, decoder_heads=2, alibi_num_heads=1)
@@ -35,7 +35,7 @@ SAVE_EVERY, LOG_EVERY, EVALUATE_EVERY = 120, 50, 500  # seconds, steps, steps
 
 
 class Palme(torch.nn.Module):
-    """As zeta/models/palme.py puts it together."""
+    """As zeta puts its PalmE together."""
 
     def __init__(self, image_size, patch_size, encoder_dim, encoder_depth, encoder_heads, num_tokens, max_seq_len,
                  decoder_dim, decoder_depth, decoder_heads, alibi_num_heads):
@@ -135,13 +135,16 @@ def log(options, line):
 
 # ---- what it reads, and where it looks
 
+def attention(palme):
+    return [block for _, block, _ in palme.decoder.net.attn_layers.layers if hasattr(block, "attend")]
+
+
 @torch.no_grad()
 def read(palme, pictures):
     """The ids that it says, greedily [n, 12], the weights of the last cross-attention at each [n, 11, 36], the mean
     over heads, and by how much the likeliest word was ahead of the second at the least certain of them [n]."""
-    for layer in palme.decoder.net.attn_layers.layers:
-        if hasattr(layer[1], "attend"):
-            layer[1].attend.flash = False  # the same numbers, and maps
+    for block in attention(palme):
+        block.attend.flash = False  # the same numbers, and maps
     palme.eval()
     seen, ids = palme.encoder(pictures, return_embeddings=True), torch.full((len(pictures), 1), START)
     ahead = torch.full((len(pictures),), torch.inf)
@@ -206,17 +209,15 @@ def rounded(palme):
     return palme
 
 
-def export(options):
-    from safetensors.torch import save_file
-    options.model.mkdir(parents=True, exist_ok=True)
+def write_model(options):
     palme = trained(options)
-    names = {name for name, _ in palme.named_parameters()}
-    weights = {name: (w.bfloat16() if name in names else w).contiguous() for name, w in palme.state_dict().items()}
-    save_file(weights, options.model / "model.safetensors", {"format": "pt"})
-    config = {"architectures": ["PalmE"], **SHAPE, "numerics": "zeta", "vocabulary": VOCABULARY}
-    (options.model / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     # What torch says about the first boards of the test split, for the tests.
     ids, _, ahead = read(rounded(palme), pixels(boards(options.examples, "test", 0, 64)[2]))
+    for block in attention(palme):
+        block.attend.flash = True
+    for p in palme.parameters():
+        p.data = p.data.bfloat16()
+    export(palme, options.model, vocabulary=VOCABULARY, start_tokens=[START], eos_token=END)
     lines = [f"{said} {margin:.3f}\n" for said, margin in zip(texts(ids), ahead.tolist())]
     (options.model / "words.txt").write_text("".join(lines))
     (options.model / "log.txt").write_text((options.out / "log.txt").read_text())
@@ -238,7 +239,7 @@ def main():
     if options.what == "train":
         train(options)
     elif options.what == "export":
-        export(options)
+        write_model(options)
     else:
         palme = rounded(trained(options))
         print(told(evaluate(palme, *boards(options.examples, "test", 0, 500))))

@@ -193,6 +193,21 @@ TEST(Png, OfAnAnimationIsThePictureOfItsIdat) {
             kWhole);
 }
 
+// Pillow 13 draws it on black if it has as many rows as it says, else it refuses it.
+TEST(Png, WhoseFirstFrameIsNotTheWholePictureIsRefusedInWords) {
+  const auto outcome_with = [](std::uint64_t W, std::uint64_t H, std::uint64_t x, std::uint64_t y) {
+    return outcome_of(kBegin + header_of({}) +
+                      chunk("fcTL", big_endian(0, 4) + big_endian(W, 4) + big_endian(H, 4) +
+                                        big_endian(x, 4) + big_endian(y, 4) + big_endian(0, 6)) +
+                      chunk("IDAT", kPixels));
+  };
+  EXPECT_EQ(outcome_with(2, 1, 0, 0), kWhole);
+  for (const std::string& other : {outcome_with(1, 1, 0, 0), outcome_with(2, 2, 0, 0),
+                                   outcome_with(2, 1, 1, 0), outcome_with(2, 1, 0, 1)}) {
+    EXPECT_EQ(other, "looks like PNG, but its first frame is not the whole picture");
+  }
+}
+
 TEST(Png, SaysWhatIsWrong) {
   EXPECT_EQ(outcome_of(kBegin + chunk("IDAT", kPixels)), "looks like PNG, but it has no header");
   EXPECT_EQ(outcome_of(kBegin + header_of({}) + chunk("IEND", "")),

@@ -1,0 +1,39 @@
+// Writes a model of random weights, of a published size or of any other.
+#include <cstdint>
+
+#include "cli/commands.h"
+#include "paligemma/presets.h"
+#include "paligemma/random_weights.h"
+#include "tensor/errors.h"
+#include "tensor/mapped_file.h"
+#include "tensor/paths.h"
+
+namespace paligemma::cli {
+namespace {
+
+// The text of a config.json: a preset's, or a file's.
+std::string config_text(const std::string& name) {
+  std::string all;
+  for (const Preset& preset : presets()) {
+    if (name == preset.name) return preset_json(name);
+    all += (all.empty() ? "" : ", ") + std::string(preset.name);
+  }
+  if (!is_file(name)) throw NotFoundError(name + ": no such file, and no preset: these are " + all);
+  return std::string(MappedFile(name).text());
+}
+
+}  // namespace
+
+int run_init(const Options& options) {
+  if (options.output.empty()) {
+    throw UsageError("say what size and where to: init PRESET|CONFIG.json FOLDER");
+  }
+  const std::string config = config_text(options.model);
+  RandomWeightsOptions how{static_cast<std::uint64_t>(options.seed), options.sparse, {}};
+  if (!options.tokenizer.empty()) how.tokenizer = options.tokenizer;
+  write_random_checkpoint(config, expected_tensors(parse_config(config, options.model)),
+                          options.output, how);
+  return 0;
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,99 @@
+// A model's folder, whole or not at all.
+#include "paligemma/new_model.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tests/support/error_text.h"
+#include "tests/support/run_program.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+namespace fs = std::filesystem;
+
+class NewModelIn : public ::testing::Test {
+ protected:
+  void SetUp() override { write_text(folder_ / "other", "other's"); }
+
+  TemporaryFolder folder_;
+  const fs::path out_ = folder_ / "a/b";
+};
+
+TEST_F(NewModelIn, AFolderIsThereOnceItIsFinished) {
+  NewModel model(out_);
+  write_text(model.weights(), "weights");
+  model.write("{}", "config.json");
+  model.copy(folder_ / "other", "tokenizer.model");
+  EXPECT_FALSE(fs::exists(out_ / "model.safetensors") || fs::exists(out_ / "config.json") ||
+               fs::exists(out_ / "tokenizer.model"));
+  model.finish();
+  EXPECT_EQ(read_bytes(out_ / "model.safetensors"), "weights");
+  EXPECT_EQ(read_bytes(out_ / "config.json"), "{}");
+  EXPECT_EQ(read_bytes(out_ / "tokenizer.model"), "other's");
+}
+
+TEST_F(NewModelIn, AFolderThatIsNotFinishedIsGone) {
+  {
+    NewModel model(out_);
+    write_text(model.weights(), "weights");
+    model.write("{}", "config.json");
+    EXPECT_THROW(model.copy(folder_ / "none", "tokenizer.model"), std::runtime_error);
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "a"));
+}
+
+TEST_F(NewModelIn, AFolderThatWasThereLeavesItAsItWas) {
+  fs::create_directories(out_);
+  { NewModel model(out_); }
+  EXPECT_TRUE(fs::is_empty(out_));
+  write_text(out_ / "mine", "mine");
+  {
+    NewModel model(out_);
+    model.write("{}", "config.json");
+  }
+  EXPECT_EQ(read_bytes(out_ / "mine"), "mine");
+  EXPECT_FALSE(fs::exists(out_ / "config.json.part"));
+}
+
+TEST_F(NewModelIn, AFolderIsWrittenByOneRun) {
+  std::optional<NewModel> first(out_);
+  EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { NewModel second(out_); }),
+                    "model.safetensors", "another run"));
+  first.reset();
+  EXPECT_NO_THROW(NewModel third(out_));
+}
+
+TEST_F(NewModelIn, AFolderThatHasAModelIsRefused) {
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json"}) {
+    fs::create_directories(out_);
+    write_text(out_ / name, "mine");
+    EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { NewModel model(out_); }),
+                      "there is a model already"));
+    EXPECT_EQ(read_bytes(out_ / name), "mine");
+    EXPECT_FALSE(fs::exists(out_ / "model.safetensors.part"));
+    fs::remove_all(out_);
+  }
+}
+
+TEST_F(NewModelIn, AFolderTakesWhatAKilledRunLeft) {
+  fs::create_directories(out_);
+  write_text(out_ / "model.safetensors.part", "half");
+  write_text(out_ / "tokenizer.model.part", "half");
+  NewModel model(out_);
+  write_text(model.weights(), "weights");
+  model.copy(folder_ / "other", "tokenizer.model");
+  model.finish();
+  EXPECT_EQ(read_bytes(out_ / "model.safetensors"), "weights");
+  EXPECT_EQ(read_bytes(out_ / "tokenizer.model"), "other's");
+}
+
+TEST_F(NewModelIn, AFileIsRefused) {
+  EXPECT_THROW(NewModel(folder_ / "other"), std::runtime_error);
+  EXPECT_THROW(NewModel(folder_ / "other/a"), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,158 @@
+#include "tensor/layer_norm.h"
+
+#include <cmath>
+
+#include "tests/support/compare.h"
+#include "tests/support/data.h"
+
+namespace paligemma {
+namespace {
+
+using namespace test;
+
+constexpr float kEps = 1e-6f;
+
+Buffer<float, 2> normed(const Buffer<float, 2>& x, const Buffer<float, 1>& scale,
+                        const Buffer<float, 1>& bias, float eps = kEps) {
+  Buffer<float, 2> y(x.view().shape());
+  layer_norm(reference, x.view(), scale.view(), bias.view(), eps, y.view());
+  return y;
+}
+
+// docs/tensor/layer_norm.md, "By hand".
+TEST(LayerNorm, WorkedExample) {
+  const auto x = rows_of({{1, 3, 3, 9}});
+  const auto scale = vector_of({1, 1.5, 3, 0.6}), bias = vector_of({0, 0, 1, 0.5});
+  // The third feature is -1 + 1, so its error is measured against 1.
+  EXPECT_TRUE(close(normed(x, scale, bias).view(), rows_of({{-1, -0.5, 0, 1.5}}).view(),
+                    float_sum_of(4, 1)));
+}
+
+// Dividing by D - 1, as for the variance of a sample, would give -0.7 and 0.7.
+TEST(LayerNorm, DividesTheVarianceByD) {
+  const auto y = normed(rows_of({{0, 2}}), vector_of({1, 1}), vector_of({0, 0}), 0);
+  EXPECT_TRUE(close(y.view(), rows_of({{-1, 1}}).view(), kExact));
+}
+
+TEST(LayerNorm, AConstantRowBecomesTheBias) {
+  const auto x = rows_of({{3, 3, 3}, {0, 0, 0}});
+  const auto y = normed(x, vector_of({1, 2, 3}), vector_of({4, 5, 6}));
+  EXPECT_TRUE(close(y.view(), rows_of({{4, 5, 6}, {4, 5, 6}}).view(), kExact));
+}
+
+TEST(LayerNorm, IgnoresShiftAndScaleOfItsInput) {
+  const auto ones = vector_of({1, 1, 1}), zeros = vector_of({0, 0, 0});
+  const auto y = normed(rows_of({{1, -2, 4}}), ones, zeros, 0);
+  const auto shifted = normed(rows_of({{1001, 998, 1004}}), ones, zeros, 0);
+  const auto scaled = normed(rows_of({{1024, -2048, 4096}}), ones, zeros, 0);
+  EXPECT_TRUE(close(shifted.view(), y.view(), kExact));
+  EXPECT_TRUE(close(scaled.view(), y.view(), kExact));
+}
+
+// Gemma's RMSNorm stores its gain minus one; a scale of zeros here leaves nothing but the bias.
+TEST(LayerNorm, AScaleOfZerosLeavesTheBias) {
+  const auto y = normed(rows_of({{1, -2, 4}}), vector_of({0, 0, 0}), vector_of({7, 8, 9}));
+  EXPECT_TRUE(close(y.view(), rows_of({{7, 8, 9}}).view(), kExact));
+}
+
+TEST(LayerNorm, MayWriteInPlace) {
+  auto x = random<float, 2>({3, 64}, 1);
+  const auto scale = random<float, 1>({64}, 2), bias = random<float, 1>({64}, 3);
+  const auto y = normed(x, scale, bias);
+  layer_norm(reference, x.view(), scale.view(), bias.view(), kEps, x.view());
+  EXPECT_TRUE(close(x.view(), y.view(), kExact));
+}
+
+// Every second number of a wider buffer.
+TEST(LayerNorm, TakesStridedViews) {
+  const auto wide = random<float, 2>({3, 14}, 1);
+  const View<const float, 2> x(wide.view().data(), {3, 7}, {14, 2});
+  Buffer<float, 2> copied({3, 7}), y({3, 7});
+  copy(reference, x, copied.view());
+  const auto scale = random<float, 1>({7}, 2), bias = random<float, 1>({7}, 3);
+  layer_norm(reference, x, scale.view(), bias.view(), kEps, y.view());
+  EXPECT_TRUE(close(y.view(), normed(copied, scale, bias).view(), kExact));
+}
+
+TEST(LayerNorm, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 64}, 1);
+  const auto right = random<float, 1>({64}, 2), short_one = random<float, 1>({63}, 2);
+  Buffer<float, 2> y({3, 64}), short_y({2, 64});
+  const auto run = [&](const auto& scale, const auto& bias, auto& out) {
+    layer_norm(reference, x.view(), scale.view(), bias.view(), kEps, out.view());
+  };
+  EXPECT_NO_THROW(run(right, right, y));
+  EXPECT_THROW(run(short_one, right, y), ContractError);
+  EXPECT_THROW(run(right, short_one, y), ContractError);
+  EXPECT_THROW(run(right, right, short_y), ContractError);
+}
+
+// The definition again, in double. It shares no code with what it judges.
+template <class Weight>
+Buffer<float, 2> oracle(View<const float, 2> x, View<const Weight, 1> scale,
+                        View<const Weight, 1> bias, double eps) {
+  Buffer<float, 2> y(x.shape());
+  const auto D = static_cast<double>(x.size(1));
+  for (Index l = 0; l < x.size(0); ++l) {
+    double mean = 0, variance = 0;
+    for (Index d = 0; d < x.size(1); ++d) mean += x(l, d) / D;
+    for (Index d = 0; d < x.size(1); ++d) variance += std::pow(x(l, d) - mean, 2) / D;
+    const double deviation = std::sqrt(variance + eps);
+    for (Index d = 0; d < x.size(1); ++d) {
+      const double z = (x(l, d) - mean) / deviation;
+      y.view()(l, d) = static_cast<float>(z * widen(scale(d)) + widen(bias(d)));
+    }
+  }
+  return y;
+}
+
+template <class Weight>
+class LayerNormOf : public ::testing::Test {};
+using Weights = ::testing::Types<float, bf16, f16>;
+TYPED_TEST_SUITE(LayerNormOf, Weights);
+
+// 1152 is So400m, 36 the golden PaliGemma 1; the rest are the sizes that break kernels.
+TYPED_TEST(LayerNormOf, MatchesTheDefinition) {
+  for (Index D : {1, 7, 36, 255, 257, 1152}) {
+    const auto x = random<float, 2>({3, D}, 1);
+    const auto scale = random<TypeParam, 1>({D}, 2);
+    const auto bias = random<TypeParam, 1>({D}, 3);
+    Buffer<float, 2> y({3, D});
+    layer_norm(reference, x.view(), scale.view(), bias.view(), kEps, y.view());
+    const auto expected = oracle(x.view(), scale.view(), bias.view(), kEps);
+    // |z scale| stays below 2 and |bias| below 1: numbers in [-1, 1) lie within two deviations.
+    EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(D, 3))) << "D = " << D;
+  }
+}
+
+// Quiet rows are where eps shows: its place inside the root, and its size.
+TEST(LayerNorm, AddsEpsInsideTheRoot) {
+  const auto x = rows_of({{1e-3, -1e-3, 2e-3}});
+  const auto scale = vector_of({1, 1, 1}), bias = vector_of({0, 0, 0});
+  const auto expected = oracle(x.view(), scale.view(), bias.view(), kEps);
+  EXPECT_TRUE(close(normed(x, scale, bias).view(), expected.view(), float_sum_of(3, 1)));
+}
+
+// PyTorch's default of 1e-5 shrinks a row of deviation 1e-3 to less than half of what it should be.
+TEST(LayerNorm, ItsEpsDecidesHowLoudAQuietRowBecomes) {
+  const auto x = rows_of({{-1e-3, 1e-3}});
+  const auto y = normed(x, vector_of({1, 1}), vector_of({0, 0}));
+  const double z = 1 / std::sqrt(2.0);  // 1e-3 / sqrt(1e-6 + 1e-6)
+  EXPECT_TRUE(close(y.view(), rows_of({{-z, z}}).view(), float_operations(8)));
+}
+
+// A row of mean 4096 and small differences, all exact in float. The mean of squares minus the
+// square of the mean would lose the differences: 4096^2 has no bits left for them.
+TEST(LayerNorm, KeepsItsDigitsWhenTheMeanIsLarge) {
+  auto x = random<float, 2>({2, 64}, 1);
+  for (Index i = 0; i < x.view().count(); ++i) {
+    float& number = x.view().data()[i];
+    number = 4096 + std::round(number * 16) / 16;
+  }
+  const auto scale = random<float, 1>({64}, 2), bias = random<float, 1>({64}, 3);
+  const auto expected = oracle(x.view(), scale.view(), bias.view(), kEps);
+  EXPECT_TRUE(close(normed(x, scale, bias).view(), expected.view(), float_sum_of(64, 3)));
+}
+
+}  // namespace
+}  // namespace paligemma
