@@ -163,11 +163,13 @@ void Parser::add_commands(Options& o) {
   ocr->add_option("arguments", o.things, "IMAGE");
   CLI::App* scene =
       command(Command::scene, "scene", "Draw a scene of the tiny world (-o), print what is on it");
-  scene->add_option("description", o.description, "\"red circle @ 60,80; blue square\"");
+  scene->add_option("description", o.description,
+                    "\"red circle @ 60,80; blue square\"; with --board xo..x...o");
   scene->add_option("--split", o.split,
                     "Without a description, scene number --seed of: train, val, "
                     "test or held-out");
   scene->add_flag("--masks", o.masks, "Print masks too");
+  scene->add_flag("--board", o.board, "A board of noughts and crosses instead");
   CLI::App* eval = command(Command::eval, "eval", "Score the model on scenes of the tiny world");
   eval->add_option("--split", o.split, "test, held-out, val, train or other");
   eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");

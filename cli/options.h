@@ -65,7 +65,7 @@ struct Options {
   std::optional<std::string> description;
   std::string split = "test";
   std::optional<std::int64_t> scenes;
-  bool masks = false;
+  bool masks = false, board = false;
   std::int64_t rounds = 5;  // of `bench`
   bool sparse = false;      // of `init`
   // What to show.

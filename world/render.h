@@ -1,9 +1,6 @@
 // Render: a scene as a picture.
 //
-// One rule paints every shape and every stroke: a pixel whose centre lies d pixels inside an edge
-// is covered by d + 1/2, clamped to 0 and 1.
-//
-// Then the camera: blur, gamma, noise, rounding to bytes.
+// Background, objects, text, and then the camera (world/paint.h).
 //
 // Read next: world/questions.h.
 #pragma once

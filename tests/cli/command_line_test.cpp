@@ -62,6 +62,7 @@ const std::vector<Flag> kFlags{
 // These stand behind their command, so that elsewhere they are unknown.
 const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
                                   {{"--masks"}, {"scene"}},
+                                  {{"--board"}, {"scene"}},
                                   {{"--scenes", "1"}, {"eval"}},
                                   {{"--rounds", "1"}, {"bench"}},
                                   {{"--sparse"}, {"init"}}};

@@ -3,6 +3,7 @@
 
 #include "processing/image_file.h"
 #include "tests/support/run_program.h"
+#include "world/board.h"
 #include "world/render.h"
 
 namespace paligemma {
@@ -63,10 +64,34 @@ TEST(Scene, ShowsMasksOnRequest) {
   EXPECT_TRUE(mask.starts_with("iVBORw0KGgo")) << mask;  // a PNG's first bytes
 }
 
+// docs/cli.md, "Scenes, and how good a model is".
+TEST(Scene, IsABoardIfAsked) {
+  const TemporaryFolder folder;
+  const auto file = folder / "board.png";
+  const Ran ran = run_program({"scene", "--board", "xo..x...x", "-o", file});
+  ASSERT_EQ(ran.exit_code, 0) << ran;
+  const json truth = json::parse(ran.out);
+  EXPECT_EQ(truth["width"], 224);
+  EXPECT_EQ(truth["board"], "xo..x...x");
+  EXPECT_EQ(truth["winner"], "X");
+  ASSERT_EQ(truth["cells_xyxy"].size(), 9u);
+  EXPECT_EQ(truth["cells_xyxy"][5], json({142.0, 82.0, 202.0, 142.0}));
+  const RgbImage image = read_image(file);
+  EXPECT_GT(image.view()(112, 112, 2), 200) << "a blue cross";
+  EXPECT_EQ(image.view()(112, 172, 2), 255) << "nothing";
+
+  const Ran by_number = run_program({"scene", "--board", "--split", "val", "-s", "7"});
+  ASSERT_EQ(by_number.exit_code, 0) << by_number;
+  const auto board = world::random_board(world::Split::validation, 7);
+  EXPECT_EQ(json::parse(by_number.out)["board"], world::text_of(board.cells));
+}
+
 TEST(Scene, RefusesWhatItCannotDraw) {
   EXPECT_TRUE(refuses(run_program({"scene", "red dog"}), 2, {"dog"}));
   EXPECT_TRUE(refuses(run_program({"scene", "red circle @ 900,1"}), 2, {"224"}));
   EXPECT_TRUE(refuses(run_program({"scene", "--split", "other"}), 2, {"other"}));
+  EXPECT_TRUE(refuses(run_program({"scene", "--board", "xo"}), 2, {"nine cells"}));
+  EXPECT_TRUE(refuses(run_program({"scene", "--board", "--masks"}), 2, {"--masks"}));
   EXPECT_TRUE(refuses(run_program({"scene", "red circle", "-o", "/nonexistent/a.png"}), 1,
                       {"/nonexistent/a.png"}));
 }
