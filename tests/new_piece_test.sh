@@ -44,10 +44,11 @@ changed=$(git ls-files --modified --others)
 [ -z "$changed" ] || fail "a refused piece changes $changed"
 
 # Behind a piece of another folder, behind one of which CMakeLists.txt says more, and behind the last.
+last=$(sed -nE 's|^pg_piece\(\w+ +([a-z0-9_/]+)\).*|\1|p' CMakeLists.txt | tail -1)
 made=$(
   scripts/new_piece.sh leaf gemma/a_new_leaf gemma/geglu
   scripts/new_piece.sh composite siglip/a_new_composite tensor/linear
-  scripts/new_piece.sh host world/a_new_host world/scores
+  scripts/new_piece.sh host world/a_new_host "$last"
 )
 mapfile -t files < <(grep _new_ <<<"$made" | grep -v ' ')
 [ ${#files[@]} -eq 14 ] || fail "made ${#files[@]} files"

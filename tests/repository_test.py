@@ -38,10 +38,12 @@ ALLOWED = {  # a folder and what it may include
     "processing": {"tensor", "processing"},
     "paligemma": {"tensor", "siglip", "gemma", "processing", "paligemma"},
     "world": {"tensor", "processing", "world"},
-    "fast": {"tensor", "siglip", "gemma", "processing", "paligemma", "fast"},
-    "cuda": {"tensor", "siglip", "gemma", "processing", "paligemma", "cuda"},
-    "engine": {"tensor", "siglip", "gemma", "processing", "paligemma", "fast", "cuda", "engine"},
-    "cli": {"tensor", "siglip", "gemma", "processing", "paligemma", "world", "fast", "engine", "cli", "commit.h"},
+    "zeta": {"tensor", "siglip", "gemma", "processing", "zeta"},
+    "fast": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "fast"},
+    "cuda": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "cuda"},
+    "engine": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "fast", "cuda", "engine"},
+    "cli": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "world", "fast", "engine", "cli",
+            "commit.h"},
 }
 INSTALLED = ["engine/engine.h", "tensor/errors.h"]  # headers
 MAX_LINES = 300

@@ -14,7 +14,7 @@
 // is NaN, null in JSON.
 //
 // Source: big_vision's evaluators (miou, boxacc/0.5, invalid); the baseline after toy-vlm.
-// Read next: cli/eval.cpp.
+// Read next: zeta/palme.h.
 #pragma once
 
 #include <map>

@@ -31,4 +31,15 @@ void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 
                                   const DistanceBias<Space::device>& bias = {},
                                   AttentionMaps<Space::device> maps = {});
 
+// As the other executors take it.
+inline void scaled_dot_product_attention(const Stream& stream, DeviceView<const float, 3> q,
+                                         DeviceView<const float, 3> k, DeviceView<const float, 3> v,
+                                         DeviceView<const KeyRange, 1> visible, AttentionRule rule,
+                                         DeviceView<float, 3> out,
+                                         const DistanceBias<Space::device>& bias,
+                                         AttentionMaps<Space::device> maps = {}) {
+  scaled_dot_product_attention(stream, q, k, v, visible, rule, out, AttentionKernel::best, bias,
+                               maps);
+}
+
 }  // namespace paligemma::cuda
