@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cmath>
+#include <span>
 
 #include "gemma/sampler.h"  // log_probability
 
@@ -35,6 +36,29 @@ double cross_entropy(const On& on, View<const float, 2, S> logits, View<const To
     ++count;
   }
   return count > 0 ? sum / static_cast<double>(count) : NAN;
+}
+
+// z-loss, which training adds so that scores stay small: of each attention's log sum_s exp(score[t,n,s]) the
+// sum over all attentions, squared, summed over heads, in the mean over rows.
+//
+//   log_sum_exps  [T, N] of each attention, in any order; the taps blockNN/log_sum_exp
+//
+// Paper: Zoph et al. 2022, "ST-MoE", section 3.3, has it of a router's scores.
+inline double z_loss(std::span<const View<const float, 2>> log_sum_exps, double weight = 1e-4) {
+  PG_CHECK(!log_sum_exps.empty(), "there is an attention");
+  const Index T = log_sum_exps[0].size(0), N = log_sum_exps[0].size(1);
+  double total = 0;
+  for (Index t = 0; t < T; ++t) {
+    for (Index n = 0; n < N; ++n) {
+      double sum = 0;
+      for (const auto& one : log_sum_exps) {
+        PG_CHECK(one.shape() == log_sum_exps[0].shape(), "equally many rows and heads");
+        sum += one(t, n);
+      }
+      total += sum * sum;
+    }
+  }
+  return weight * total / static_cast<double>(T);
 }
 
 }  // namespace paligemma::zeta

@@ -1,5 +1,7 @@
 #include "zeta/loss.h"
 
+#include <array>
+
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
 
@@ -75,6 +77,21 @@ TEST(Loss, RejectsTargetsOutsideTheVocabularyAndOtherNumbersOfThem) {
   EXPECT_THROW(loss(logits, {-1, 0}), ContractError);
   EXPECT_THROW(loss(logits, {0}), ContractError);
   EXPECT_THROW(loss(logits, {0, 1, 2}), ContractError);
+}
+
+// Two attentions, two rows, two heads: (1 + 2)^2 + 0 in the first row, 0 + (3 - 1)^2 in the second.
+TEST(ZLoss, WorkedExample) {
+  const auto one = rows_of({{1, 0}, {0, 3}}), other = rows_of({{2, 0}, {0, -1}});
+  const std::array<View<const float, 2>, 2> both{one.view(), other.view()};
+  EXPECT_DOUBLE_EQ(z_loss(both, 1), (9 + 4) / 2.0);
+  EXPECT_DOUBLE_EQ(z_loss(both), 1e-4 * (9 + 4) / 2.0);
+}
+
+TEST(ZLoss, NeedsAttentionsOfOneShape) {
+  const auto one = rows_of({{1, 0}}), other = rows_of({{2, 0}, {0, -1}});
+  const std::array<View<const float, 2>, 2> both{one.view(), other.view()};
+  EXPECT_THROW(z_loss(both), ContractError);
+  EXPECT_THROW(z_loss({}), ContractError);
 }
 
 }  // namespace
