@@ -59,7 +59,7 @@ def zeta(folder):
 
 
 class PalmE(nn.Module):
-    """zeta/models/palme.py, line by line; heads are of 64, as nothing there can set them."""
+    """zeta.models.palme, line by line; heads are of 64, as nothing there can set them."""
 
     def __init__(self, lib, image_size=256, patch_size=32, encoder_dim=512, encoder_depth=6, encoder_heads=8,
                  num_tokens=20000, max_seq_len=1024, decoder_dim=512, decoder_depth=6, decoder_heads=8,
