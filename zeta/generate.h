@@ -65,7 +65,8 @@ std::vector<TokenId> generate(const On& on, const TransformerWeights<W>& w,
                               const TransformerShape& shape, std::span<const TokenId> prompt,
                               const Memories<On>* memories, TransformerScratch<On>& s,
                               const GenerateOptions& options,
-                              const std::function<bool(const GeneratedToken&)>& on_token, const Tap& tap) {
+                              const std::function<bool(const GeneratedToken&)>& on_token,
+                              const Tap& tap) {
   using Clock = std::chrono::steady_clock;
   PG_CHECK(!prompt.empty(), "there is a word to begin with");
   std::vector<TokenId> ids(prompt.begin(), prompt.end()), made;

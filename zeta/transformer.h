@@ -118,7 +118,7 @@ Index embed(const On& on, const TransformerWeights<W>& w, const TransformerShape
   const bool begins = s.layers.keys.length(s.layers.sequence) == 0 || !s.layers.room.keeps;
   const Index M = begins ? shape.memory_tokens : 0;
   const auto rows = s.embedded.view().rows(n, n + T), x = s.layers.x.view();
-  token_embedding(on, View<const TokenId, 1>(words.ids.data(), {T}), w.words, 1, rows);
+  token_embedding(on, View<const TokenId, 1>(words.ids.data(), {T}), w.words, 1.0f, rows);
   if (shape.unit_embeddings) unit_rows(on, rows, UnitRule{}, typename W::Vector{}, rows);
   add_positions(on, w, shape, words, rows, s);
   if (words.added.size(0) > 0) residual_add(on, words.added, rows);
@@ -134,7 +134,8 @@ Index embed(const On& on, const TransformerWeights<W>& w, const TransformerShape
   if (M > 0) {
     std::vector<TokenId> ids(static_cast<std::size_t>(M));
     std::iota(ids.begin(), ids.end(), 0);
-    token_embedding(on, View<const TokenId, 1>(ids.data(), {M}), w.memory_tokens, 1, x.rows(0, M));
+    token_embedding(on, View<const TokenId, 1>(ids.data(), {M}), w.memory_tokens, 1.0f,
+                    x.rows(0, M));
   }
   s.words += T;
   return M + n;
