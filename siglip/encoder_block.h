@@ -10,9 +10,9 @@
 // Read next: siglip/patch_embedding.h.
 #pragma once
 
-#include "siglip/layer_norm.h"
 #include "siglip/mlp.h"
 #include "siglip/self_attention.h"
+#include "tensor/layer_norm.h"
 #include "tensor/residual_add.h"
 #include "tensor/tap.h"
 

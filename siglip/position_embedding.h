@@ -8,7 +8,7 @@
 // Paper: Dosovitskiy et al. 2020, "An image is worth 16x16 words", eq. 1 (E_pos). Learned, added
 // once, before the first block. A checkpoint of another resolution brings a table of another length.
 //
-// Read next: siglip/layer_norm.h.
+// Read next: tensor/layer_norm.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "siglip/layer_norm.h"
+#include "tensor/layer_norm.h"
 #include "tensor/linear.h"
 
 namespace paligemma {

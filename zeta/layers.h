@@ -115,14 +115,15 @@ void layers(const On& on, const LayersWeights<W>& w, const LayersShape& shape, I
             const Tap& tap) {
   const auto rows = [T](auto& buffer) { return buffer.view().rows(0, T); };
   const auto x = rows(s.x), normed = rows(s.normed);
+  PG_CHECK(!s.room.keeps || can_keep(shape), "keys of these layers change with the length");
+  PG_CHECK(!s.room.keeps || looks.words.value_or(T) == T, "padding is not kept");
+  const bool needs_context = shape.count(BlockKind::cross_attention) > 0;
+  PG_CHECK(!needs_context || s.context.length(s.context_rows) > 0, "a context is taken first");
   if (!s.room.keeps) restart(s);
   const Index before = s.keys.length(s.sequence);
   const Index m = memories != nullptr && before == 0 ? memories->length() : 0;
   s.keys.extend(on, s.sequence, m + T);
   const Pass pass = pass_of(on, shape, before + m, T, looks, s);
-  const bool needs_context = shape.count(BlockKind::cross_attention) > 0;
-  PG_CHECK(!needs_context || s.context.length(s.context_rows) > 0, "a context is taken first");
-
   if (shape.dual) copy(on, x, rows(s.outer));
   Index self = 0, cross = 0;
   for (std::size_t i = 0; i < shape.blocks.size(); ++i) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "gemma/rms_norm.h"
-#include "siglip/layer_norm.h"
+#include "tensor/layer_norm.h"
 #include "tensor/multiply.h"
 #include "tensor/unit_rows.h"
 #include "zeta/scratch.h"

@@ -18,10 +18,9 @@ namespace paligemma::zeta {
 
 // What a caller says of the T rows of x.
 struct Looks {
-  std::optional<Index> words = {};       // those behind are padding; all T if not given
-  std::optional<KeyRange> context = {};  // the rows of the context that are no padding
-  std::span<const KeyRange> may_see =
-      {};  // attn_mask: an interval of keys for each row, or nothing
+  std::optional<Index> words = {};         // those behind are padding; all T if not given
+  std::optional<KeyRange> context = {};    // the rows of the context that are no padding
+  std::span<const KeyRange> may_see = {};  // attn_mask: what each row may see at most
 };
 
 // The same as the layers use it.

@@ -3,7 +3,6 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/support/copy.h"
-#include "fast/from_reference.h"
 #include "tensor/multiply.h"
 #include "tests/support/data.h"
 

@@ -26,7 +26,7 @@ void multiply(const Stream& stream, DeviceView<const Number, 2> a, MultiplyRule 
   PG_CHECK(alone || a.size(1) == x.size(1), "a " + shape_text(a) + ", x " + shape_text(x));
   PG_CHECK(alone || a.size(0) == 1 || a.size(0) == x.size(0),
            "a " + shape_text(a) + ", x " + shape_text(x));
-  PG_CHECK(a.is_row_major() && x.is_row_major(), "strided view");
+  PG_CHECK((alone || a.is_row_major()) && x.is_row_major(), "strided view");
   const Index n = x.count();
   if (n == 0) return;
   launch({blocks_for(n, kThreads), kThreads, 0, stream}, multiply_thread_per_number<Number>,

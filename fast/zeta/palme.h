@@ -5,7 +5,7 @@
 #include "fast/from_reference.h"
 #include "fast/gemma/rms_norm.h"
 #include "fast/gemma/sampler.h"
-#include "fast/siglip/layer_norm.h"
+#include "fast/tensor/layer_norm.h"
 #include "fast/tensor/linear.h"
 #include "fast/tensor/residual_add.h"
 #include "fast/tensor/scaled_dot_product_attention.h"

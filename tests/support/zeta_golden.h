@@ -13,7 +13,7 @@
 
 #include "tensor/npz.h"
 #include "tests/support/source_dir.h"
-#include "tests/support/zeta_shape.h"
+#include "zeta/config.h"
 #include "zeta/generate.h"
 #include "zeta/loss.h"
 #include "zeta/weights.h"
@@ -65,6 +65,27 @@ inline std::vector<ZetaOutput> zeta_outputs() {
   return all;
 }
 
+// The model of a call: what config.json would say, with what the call changes of it. One that is no PalmE is
+// its half of one.
+struct ZetaModel {
+  bool is_palme = false;
+  zeta::PalmEShape palme = {};
+};
+
+inline ZetaModel zeta_model(nlohmann::ordered_json config, const nlohmann::ordered_json& call) {
+  const bool is_palme = config["architectures"][0] == "PalmE";
+  if (call.contains("numerics")) config["numerics"] = call["numerics"];
+  if (call.contains("change")) {
+    (is_palme ? config : config["attn_layers"]).update(call["change"]);
+  }
+  const auto shape = zeta::parse_config(config.dump(), "cases.json").model;
+  ZetaModel model{is_palme};
+  if (is_palme) model.palme = std::get<zeta::PalmEShape>(shape);
+  if (const auto* text = std::get_if<zeta::TransformerShape>(&shape)) model.palme.text = *text;
+  if (const auto* vision = std::get_if<zeta::VisionShape>(&shape)) model.palme.vision = *vision;
+  return model;
+}
+
 inline std::string name_of(const ::testing::TestParamInfo<ZetaOutput>& info) {
   std::string name = info.param.of_case + "_" + info.param.name;
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
@@ -113,7 +134,7 @@ class ZetaCase {
     }
     if (kind == "generate") return words(call);
     if (kind == "loss") return loss(call);
-    return forward(call, output);
+    return forward(output);
   }
 
   NpyArray read(const std::string& name) { return file_.read(name); }
@@ -292,10 +313,18 @@ class ZetaCase {
     }
   }
 
-  NpyArray forward(const nlohmann::ordered_json&, const ZetaOutput& output) {
-    ZetaTaps<On> taps{on_};
+  // What all outputs of a call are made of, computed once.
+  const ZetaTaps<On>& taps_of(std::size_t call) {
+    const auto known = taps_.find(call);
+    if (known != taps_.end()) return known->second;
+    ZetaTaps<On>& taps = taps_.emplace(call, ZetaTaps<On>{on_}).first->second;
     std::vector<zeta::Memories<On>> left;
-    run(output.call, taps, left);
+    run(call, taps, left);
+    return taps;
+  }
+
+  NpyArray forward(const ZetaOutput& output) {
+    const ZetaTaps<On>& taps = taps_of(output.call);
     const auto blocks = [&](const std::string& suffix) {  // taps of blocks, in order
       std::vector<std::string> names;
       for (const auto& [name, arrays] : taps.taps) {
@@ -399,14 +428,14 @@ class ZetaCase {
   NpzFile file_;
   const nlohmann::ordered_json& case_;
   std::deque<zeta::WeightStore<On, float>> stores_;
+  std::map<std::size_t, ZetaTaps<On>> taps_;
 };
 
 // An output within its stored tolerance.
 template <class On>
-void expect_golden(const On& on, const ZetaOutput& output) {
-  ZetaCase<On> of_case(on, output.of_case);
+void expect_golden(ZetaCase<On>& of_case, const ZetaOutput& output) {
   const NpyArray actual = of_case.answer(output), expected = of_case.read("out/" + output.name);
-  ASSERT_EQ(actual.numbers.size(), expected.numbers.size());
+  ASSERT_EQ(actual.numbers.size(), expected.numbers.size()) << output.name;
   const bool whole = output.what == "generated" || output.what == "one_axis";
   const float tolerance = whole ? 0 : of_case.tolerance(output.name);
   double worst = 0;
@@ -414,7 +443,28 @@ void expect_golden(const On& on, const ZetaOutput& output) {
     const double error = std::abs(static_cast<double>(actual.numbers[i]) - expected.numbers[i]);
     if (!(error <= worst)) worst = std::isnan(error) ? INFINITY : error;
   }
-  EXPECT_LE(worst, tolerance);
+  EXPECT_LE(worst, tolerance) << output.name;
+}
+
+// All outputs of a case.
+template <class On>
+void expect_golden(const On& on, const std::string& name) {
+  ZetaCase<On> of_case(on, name);
+  for (const ZetaOutput& output : zeta_outputs()) {
+    if (output.of_case == name) expect_golden(of_case, output);
+  }
+}
+
+inline std::vector<std::string> zeta_case_names() {
+  std::vector<std::string> names;
+  for (const ZetaOutput& output : zeta_outputs()) {
+    if (names.empty() || names.back() != output.of_case) names.push_back(output.of_case);
+  }
+  return names;
+}
+
+inline std::string name_of_case(const ::testing::TestParamInfo<std::string>& info) {
+  return info.param;
 }
 
 }  // namespace paligemma::test

@@ -197,6 +197,18 @@ TEST(Layers, NeedAContextIfTheyLookAtOne) {
   EXPECT_THROW(model.run(rows(3).view()), ContractError);
 }
 
+TEST(Layers, KeepNothingThatWouldBeWrong) {
+  auto shape = small_layers("a", true);
+  shape.rotary = small_xpos();
+  shape.turn_values = true;
+  EXPECT_THROW(SmallLayers{shape}.run(rows(4).view(), {}, {}, 2), ContractError);
+  EXPECT_THROW(SmallLayers{small_layers("a", false)}.run(rows(4).view(), {}, {}, 2), ContractError);
+  zeta::Looks looks;
+  looks.words = 1;
+  EXPECT_THROW(SmallLayers{small_layers("a", true)}.run(rows(4).view(), {}, looks, 2),
+               ContractError);
+}
+
 // Behind the sum: x = norm(x + branch), and no last norm.
 TEST(Layers, MayNormBehindTheSum) {
   auto shape = small_layers("f", false);

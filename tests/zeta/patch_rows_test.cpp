@@ -86,14 +86,14 @@ TEST(PatchRows, WritesRowsThatArePartOfSomething) {
 TEST(PatchRows, RejectsWrongShapes) {
   const auto pixels = counted(4);
   const Buffer<float, 3> wide({4, 6, 1});
-  Buffer<float, 2> y({4, 4}), short_y({3, 4}), narrow_y({4, 3}), nine({9, 1});
+  Buffer<float, 2> y({4, 4}), short_y({3, 4}), narrow_y({4, 3}), one({1, 9});
   const auto run = [](const auto& p, Index P, auto& to) {
     patch_rows(reference, p.view(), P, to.view());
   };
   EXPECT_NO_THROW(run(pixels, 2, y));
   EXPECT_THROW(run(wide, 2, y), ContractError);
   EXPECT_THROW(run(pixels, 0, y), ContractError);
-  EXPECT_THROW(run(pixels, 3, nine), ContractError);
+  EXPECT_THROW(run(pixels, 3, one), ContractError);
   EXPECT_THROW(run(pixels, 2, short_y), ContractError);
   EXPECT_THROW(run(pixels, 2, narrow_y), ContractError);
 }

@@ -60,13 +60,13 @@ TEST_F(CudaPatchRows, BestTakesPicturesThatStartAnywhere) {
 TEST_F(CudaPatchRows, RejectsWhatItCannotTake) {
   const cuda::Stream stream;
   const cuda::DeviceBuffer<float, 3> pixels({4, 4, 1}), wide({4, 6, 1});
-  cuda::DeviceBuffer<float, 2> y({4, 4}), short_y({3, 4}), narrow_y({4, 3}), nine({9, 1});
+  cuda::DeviceBuffer<float, 2> y({4, 4}), short_y({3, 4}), narrow_y({4, 3}), one({1, 9});
   const auto run = [&](const auto& p, Index P, auto& to, auto kernel) {
     patch_rows(stream, p.view(), P, to.view(), kernel);
   };
   EXPECT_THROW(run(wide, 2, y, PatchRowsKernel::best), ContractError);
   EXPECT_THROW(run(pixels, 0, y, PatchRowsKernel::best), ContractError);
-  EXPECT_THROW(run(pixels, 3, nine, PatchRowsKernel::best), ContractError);
+  EXPECT_THROW(run(pixels, 3, one, PatchRowsKernel::best), ContractError);
   EXPECT_THROW(run(pixels, 2, short_y, PatchRowsKernel::best), ContractError);
   EXPECT_THROW(run(pixels, 2, narrow_y, PatchRowsKernel::best), ContractError);
   EXPECT_THROW(run(pixels, 2, y, PatchRowsKernel::thread_per_pack), ContractError);

@@ -1,6 +1,6 @@
 #include "cuda/core/block_reduce.h"
 #include "cuda/core/pack.h"
-#include "cuda/siglip/layer_norm.h"
+#include "cuda/tensor/layer_norm.h"
 
 namespace paligemma::cuda {
 namespace {

@@ -1,4 +1,4 @@
-// LayerNorm on the GPU. The contract is siglip/layer_norm.h's; views are row-major.
+// LayerNorm on the GPU. The contract is tensor/layer_norm.h's; views are row-major.
 #pragma once
 
 #include "cuda/core/stream.h"

@@ -1,6 +1,6 @@
 // LayerNorm on the GPU, of the 256 patches of a 224-pixel picture.
 #include "bench/support/cuda_bench.h"
-#include "cuda/siglip/layer_norm.h"
+#include "cuda/tensor/layer_norm.h"
 
 namespace paligemma {
 namespace {

@@ -1,4 +1,4 @@
-#include "fast/siglip/layer_norm.h"
+#include "fast/tensor/layer_norm.h"
 
 #include <cmath>
 

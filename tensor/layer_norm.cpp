@@ -1,4 +1,4 @@
-#include "siglip/layer_norm.h"
+#include "tensor/layer_norm.h"
 
 #include <cmath>
 

@@ -1,6 +1,6 @@
-#include "cuda/siglip/layer_norm.h"
+#include "cuda/tensor/layer_norm.h"
 
-#include "siglip/layer_norm.h"
+#include "tensor/layer_norm.h"
 #include "tests/support/cuda_test.h"
 
 namespace paligemma {
@@ -29,7 +29,7 @@ class CudaLayerNormOf : public CudaTest {
       layer_norm(stream, x_there.view(), scale_there.view(), bias_there.view(), kEps,
                  y_there.view(), kernel);
       const auto y = to_host(stream, y_there.view());
-      // |z scale| stays below 2 and |bias| below 1, as in tests/siglip/layer_norm_test.cpp.
+      // |z scale| stays below 2 and |bias| below 1, as in tests/tensor/layer_norm_test.cpp.
       EXPECT_TRUE(close(y.view(), expected.view(), twice(float_sum_of(D, 3))))
           << "L = " << L << ", D = " << D;
     });

@@ -1,8 +1,8 @@
-// LayerNorm on the CPU, fast: siglip/layer_norm.h with a row for each thread and four lanes.
+// LayerNorm on the CPU, fast: tensor/layer_norm.h with a row for each thread and four lanes.
 #pragma once
 
 #include "fast/core/fast.h"
-#include "siglip/layer_norm.h"
+#include "tensor/layer_norm.h"
 
 namespace paligemma {
 

@@ -1,4 +1,4 @@
-#include "siglip/layer_norm.h"
+#include "tensor/layer_norm.h"
 
 #include <cmath>
 
@@ -19,7 +19,7 @@ Buffer<float, 2> normed(const Buffer<float, 2>& x, const Buffer<float, 1>& scale
   return y;
 }
 
-// docs/siglip/layer_norm.md, "By hand".
+// docs/tensor/layer_norm.md, "By hand".
 TEST(LayerNorm, WorkedExample) {
   const auto x = rows_of({{1, 3, 3, 9}});
   const auto scale = vector_of({1, 1.5, 3, 0.6}), bias = vector_of({0, 0, 1, 0.5});

@@ -3,13 +3,13 @@
 //
 //   y[l,d] = (x[l,d] - mean_d x[l,d]) / sqrt( var_d x[l,d] + eps ) * scale[d] + bias[d]
 //
-//   x            [L, D]   L patches, D features (1152 in SigLIP-So400m)
+//   x            [L, D]   L patches or tokens, D features (1152 in SigLIP-So400m)
 //   scale, bias  [D]
 //   y            [L, D]   may be x itself: a row is read in full before it is written
 //
-// Paper: Ba, Kiros & Hinton 2016, "Layer normalization", eq. 3, which has no eps; SigLIP's is 1e-6
-// (PyTorch's default, 1e-5, is wrong here). The variance is the mean of squares, divided by D, not
-// by D - 1.
+// Paper: Ba, Kiros & Hinton 2016, "Layer normalization", eq. 3, which has no eps; it is 1e-6
+// in SigLIP and PyTorch's default, 1e-5, in zeta's models. The variance is the mean of squares, divided
+// by D, not by D - 1.
 //
 // Read next: siglip/self_attention.h.
 #pragma once

@@ -2,8 +2,8 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/support/copy.h"
-#include "fast/siglip/layer_norm.h"
-#include "siglip/layer_norm.h"
+#include "fast/tensor/layer_norm.h"
+#include "tensor/layer_norm.h"
 #include "tests/support/data.h"
 
 namespace paligemma {
