@@ -262,6 +262,13 @@ class Asker {
 }  // namespace
 
 int run_answer(const Options& options) {
+  const bool asks_zeta = !options.tokens.empty() || options.loss || options.top_k_share ||
+                         options.top_a || options.max_mem_len;
+  if (asks_zeta) {
+    throw UsageError(
+        "--tokens, --loss, --top-k-share, --top-a and --max-mem-len: this model is no "
+        "PalmE and no Transformer of zeta");
+  }
   const bool has_pixels = !options.pixels.empty();
   if (options.images.empty() && !has_pixels) throw UsageError("give a picture: --image FILE");
   if (!has_pixels && options.images[0] == "-" && !options.prompt) {

@@ -24,7 +24,7 @@ std::string flags_of(Command command) {
                     "--output --skip-special-tokens --perf --dump --trace ";
   switch (command) {
     case Command::none:
-      return ask + "--prompt --file ";
+      return ask + "--prompt --file --tokens --loss --top-k-share --top-a --max-mem-len ";
     case Command::caption:
     case Command::answer:
       return ask + "--lang ";
@@ -83,8 +83,7 @@ void Parser::add_flags(Options& o) {
                  "Checkpoint folder, .safetensors file or ORG/NAME in the "
                  "local hub cache (default: the built-in tiny model)");
   app.add_option("--image", o.images, "Picture; - reads standard input")->allow_extra_args(false);
-  app.add_option("--pixels", o.pixels,
-                 "A .npy file of pixels, [3, R, R] or [R, R, 3], in its place");
+  app.add_option("--pixels", o.pixels, "A .npy file in its place, [3, R, R] or [R, R, 3]");
   app.add_option("-p,--prompt", o.prompt, "What to ask (none: ask line by line)");
   app.add_option("-f,--file", o.prompt_file, "Read the prompt from a file; - reads standard input");
   app.add_option("-n,--max-tokens", o.max_tokens, "Longest answer, in tokens (default: 100)");
@@ -116,6 +115,13 @@ void Parser::add_flags(Options& o) {
   app.add_flag("--do-sample", o.do_sample, "Draw; =false forces greedy");
   app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)");
 
+  app.option_defaults()->group("PalmE and Transformer, of zeta");
+  app.add_option("--tokens", o.tokens, "Ids to begin with, 5,3,2 say, instead of a prompt");
+  app.add_flag("--loss", o.loss, "Print how surprised the model is by these tokens");
+  app.add_option("--top-k-share", o.top_k_share, "Share of the tokens to leave out, 0.9 say");
+  app.add_option("--top-a", o.top_a, "Leave out what is below this times the best one squared");
+  app.add_option("--max-mem-len", o.max_mem_len, "Rows that a segment remembers of those before");
+
   app.option_defaults()->group("Output");
   app.add_option("-o,--output", o.output,
                  "Write the picture with boxes and masks (.png, .jpg, .bmp, .tga, or -)");
@@ -139,8 +145,7 @@ void Parser::add_flags(Options& o) {
       "Examples:\n"
       "  paligemma caption photo.jpg\n"
       "  paligemma detect photo.jpg \"cat ; dog\" -o boxes.png\n"
-      "  paligemma -m google/paligemma-3b-mix-224 --image photo.jpg -p \"answer en what is "
-      "this?\"");
+      "  paligemma -m google/paligemma-3b-mix-224 --image photo.jpg -p \"caption de\"");
 }
 
 void Parser::add_commands(Options& o) {

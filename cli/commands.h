@@ -15,4 +15,8 @@ int run_inspect(const Options& options);
 int run_tokenize(const Options& options);
 int run_completion_bash();
 
+// Whether the command is put to a PalmE or a Transformer, which the folder's config.json says.
+bool asks_zeta(const Options& options);
+int run_zeta(const Options& options);
+
 }  // namespace paligemma::cli

@@ -4,9 +4,11 @@
 #include "cli/commands.h"
 #include "paligemma/presets.h"
 #include "paligemma/random_weights.h"
+#include "paligemma/weights.h"
 #include "tensor/errors.h"
 #include "tensor/mapped_file.h"
 #include "tensor/paths.h"
+#include "zeta/checkpoint.h"
 
 namespace paligemma::cli {
 namespace {
@@ -28,11 +30,13 @@ int run_init(const Options& options) {
   if (options.output.empty()) {
     throw UsageError("say what size and where to: init PRESET|CONFIG.json FOLDER");
   }
-  const std::string config = config_text(options.model);
+  const std::string config = config_text(options.model), &name = options.model;
   RandomWeightsOptions how{static_cast<std::uint64_t>(options.seed), options.sparse, {}};
   if (!options.tokenizer.empty()) how.tokenizer = options.tokenizer;
-  write_random_checkpoint(config, expected_tensors(parse_config(config, options.model)),
-                          options.output, how);
+  const auto tensors = zeta::is_zeta_config(config)
+                           ? zeta::expected_tensors(zeta::parse_config(config, name))
+                           : expected_tensors(parse_config(config, name));
+  write_random_checkpoint(config, tensors, options.output, how);
   return 0;
 }
 

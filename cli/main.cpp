@@ -110,6 +110,7 @@ int run(int argc, char** argv) {
   // The reference and the loader use OpenMP.
   if (options.threads) omp_set_num_threads(static_cast<int>(*options.threads));
   fill_in_prompt(options);
+  if (asks_zeta(options)) return run_zeta(options);
   switch (options.command) {
     case Command::scene:
       return run_scene(options);

@@ -57,6 +57,12 @@ void check(const Options& o) {
   require(temperature >= 0 && std::isfinite(temperature), "--temperature must be 0 or more");
   require(o.top_p >= 0 && o.top_p <= 1, "--top-p must be from 0 to 1");
   require(o.top_k >= 0, "--top-k must be 0 or more");
+  require(o.top_k_share.value_or(0) >= 0 && o.top_k_share.value_or(0) < 1,
+          "--top-k-share must be 0 or more and below 1");
+  require(o.top_a.value_or(0) >= 0 && o.top_a.value_or(0) <= 1, "--top-a must be from 0 to 1");
+  require(o.max_mem_len.value_or(0) >= 0 && o.max_mem_len.value_or(0) <= 1 << 24,
+          "--max-mem-len must be from 0 to 16777216");
+  require(o.tokens.empty() || (!o.prompt && o.prompt_file.empty()), "both --tokens and a prompt");
   require(o.seed >= 0, "--seed must be 0 or more");
   require(o.seed < std::numeric_limits<std::int64_t>::max(), "--seed is too large");
   require(o.verbosity >= 0 && o.verbosity <= 2, "--verbosity must be 0, 1 or 2");

@@ -52,6 +52,7 @@ struct Options {
   std::string pixels;
   std::optional<std::string> prompt;
   std::string prompt_file, language = "en", question;
+  std::string tokens;  // of a model of zeta
   std::vector<std::string> things;
   // How to answer.
   std::optional<std::int64_t> max_tokens, threads;
@@ -59,6 +60,10 @@ struct Options {
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
   float top_p = 1;
   std::int64_t top_k = 0, seed = 0;
+  // Of a model of zeta.
+  std::optional<double> top_k_share, top_a;
+  std::optional<std::int64_t> max_mem_len;
+  bool loss = false;
   std::string device = "auto", kernels = "auto", resize = "config", orientation = "exif";
   bool reference = false;
   // Scenes of the tiny world, to draw or to be scored on.

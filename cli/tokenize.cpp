@@ -6,6 +6,7 @@
 #include "paligemma/config.h"
 #include "processing/tokenizer.h"
 #include "tensor/json.h"
+#include "tensor/safetensors.h"
 
 namespace paligemma::cli {
 

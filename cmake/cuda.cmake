@@ -93,7 +93,7 @@ endfunction()
 # After all pieces. One folder for each compiler of .cu files: CMake keeps a source's language so.
 function(pg_cuda)
   # What calls the kernels includes no CUDA: it is compiled once, and linked with either.
-  add_library(pg_cuda_model STATIC cuda/paligemma/pipeline.cpp)
+  add_library(pg_cuda_model STATIC cuda/paligemma/pipeline.cpp cuda/zeta/pipeline.cpp)
   pg_compile(pg_cuda_model)
   target_link_libraries(pg_cuda_model PUBLIC paligemma_library)
   add_subdirectory(cuda/emulation)

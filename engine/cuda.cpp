@@ -1,5 +1,7 @@
 #include "cuda/core/device.h"
 #include "cuda/paligemma/pipeline.h"
+#include "cuda/zeta/pipeline.h"
+#include "engine/any_zeta.h"
 #include "engine/pipeline_on.h"
 
 namespace paligemma {
@@ -39,6 +41,11 @@ std::unique_ptr<const AnyPipeline> open_cuda(int device, const PipelineOptions& 
   cuda::use_device(device);
   return std::make_unique<const CudaPipeline>(device,
                                               Pipeline<cuda::Stream>(cuda::Stream(), options));
+}
+
+std::unique_ptr<zeta::Pipeline> open_zeta_cuda(int device, const zeta::PipelineOptions& options) {
+  cuda::use_device(device);
+  return zeta::open_pipeline(cuda::Stream(), options);
 }
 
 }  // namespace paligemma

@@ -132,4 +132,11 @@ std::unique_ptr<const AnyPipeline> open_pipeline(const Device& device,
   return open_fast(device.kernels, device.threads, options);
 }
 
+std::unique_ptr<zeta::Pipeline> open_zeta(const Device& device,
+                                          const zeta::PipelineOptions& options) {
+  if (device.cuda >= 0) return open_zeta_cuda(device.cuda, options);
+  if (device.executor == "reference") return open_zeta_reference(options);
+  return open_zeta_fast(device.kernels, device.threads, options);
+}
+
 }  // namespace paligemma

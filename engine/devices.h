@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/any_pipeline.h"
+#include "engine/any_zeta.h"
 #include "fast/core/proven_kernels.h"
 
 namespace paligemma {
@@ -46,5 +47,7 @@ std::string device_list();
 // Throws as Pipeline does.
 std::unique_ptr<const AnyPipeline> open_pipeline(const Device& device,
                                                  const PipelineOptions& options);
+std::unique_ptr<zeta::Pipeline> open_zeta(const Device& device,
+                                          const zeta::PipelineOptions& options);
 
 }  // namespace paligemma

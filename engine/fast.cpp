@@ -1,5 +1,7 @@
+#include "engine/any_zeta.h"
 #include "engine/pipeline_on.h"
 #include "fast/paligemma/pipeline.h"
+#include "fast/zeta/pipeline.h"
 
 namespace paligemma {
 namespace {
@@ -24,6 +26,11 @@ std::unique_ptr<const AnyPipeline> open_fast(const Kernels* kernels, int threads
                                              const PipelineOptions& options) {
   const Fast fast({.kernels = kernels, .threads = threads});
   return std::make_unique<const FastPipeline>(Pipeline<Fast>(fast, options), kernels);
+}
+
+std::unique_ptr<zeta::Pipeline> open_zeta_fast(const Kernels* kernels, int threads,
+                                               const zeta::PipelineOptions& options) {
+  return zeta::open_pipeline(Fast({.kernels = kernels, .threads = threads}), options);
 }
 
 }  // namespace paligemma

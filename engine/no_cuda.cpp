@@ -4,6 +4,7 @@
 
 #include "cuda/core/device.h"
 #include "engine/any_pipeline.h"
+#include "engine/any_zeta.h"
 
 namespace paligemma {
 namespace cuda {
@@ -17,6 +18,10 @@ bool is_emulated() { return false; }
 bool has_cuda() { return false; }
 
 std::unique_ptr<const AnyPipeline> open_cuda(int, const PipelineOptions&) {
+  throw std::runtime_error(cuda::device_problem());
+}
+
+std::unique_ptr<zeta::Pipeline> open_zeta_cuda(int, const zeta::PipelineOptions&) {
   throw std::runtime_error(cuda::device_problem());
 }
 

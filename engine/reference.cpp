@@ -1,3 +1,4 @@
+#include "engine/any_zeta.h"
 #include "engine/pipeline_on.h"
 
 namespace paligemma {
@@ -16,6 +17,10 @@ class ReferencePipeline final : public PipelineOn<Reference> {
 
 std::unique_ptr<const AnyPipeline> open_reference(const PipelineOptions& options) {
   return std::make_unique<const ReferencePipeline>(Pipeline<Reference>(reference, options));
+}
+
+std::unique_ptr<zeta::Pipeline> open_zeta_reference(const zeta::PipelineOptions& options) {
+  return zeta::open_pipeline(reference, options);
 }
 
 }  // namespace paligemma

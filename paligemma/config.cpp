@@ -9,7 +9,6 @@
 #include "tensor/json.h"
 #include "tensor/mapped_file.h"
 #include "tensor/paths.h"
-#include "tensor/what_it_is.h"
 
 namespace paligemma {
 namespace {
@@ -207,18 +206,6 @@ Config parse_config(std::string_view text, const std::string& where) {
   config.end_tokens = end_tokens_of(top);
   if (config.end_tokens.empty()) config.end_tokens = end_tokens_of(top.object("text_config"));
   return config;
-}
-
-std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
-  if (!is_there(path)) throw NotFoundError(path.string() + ": no such file or folder");
-  if (is_folder(path)) return path;
-  if (is_file(path)) {
-    const std::string found = what_it_is(MappedFile(path).text());
-    if (!found.empty() && found != "safetensors") {
-      throw ModelFileError(path.string() + ": not safetensors: looks like " + found);
-    }
-  }
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 Config read_config(const std::filesystem::path& folder) {

@@ -51,7 +51,4 @@ Config parse_config(std::string_view text, const std::string& where);
 // From a checkpoint's folder. Throws NotFoundError if it has no config.json.
 Config read_config(const std::filesystem::path& folder);
 
-// The folder of a checkpoint that may be given by one of its files. Throws NotFoundError.
-std::filesystem::path checkpoint_folder(const std::filesystem::path& path);
-
 }  // namespace paligemma

@@ -15,17 +15,11 @@
 #include <span>
 #include <vector>
 
+#include "gemma/generated_token.h"
 #include "gemma/sampler.h"
 #include "paligemma/model.h"
 
 namespace paligemma {
-
-struct GeneratedToken {
-  TokenId id;
-  float log_probability;  // natural, of the id among all tokens, before any sampling rule
-  std::chrono::steady_clock::time_point start;
-  double milliseconds;  // what it took the model: the first one holds the prefill, and its taps
-};
 
 struct GenerateOptions {
   Index max_tokens = 100;

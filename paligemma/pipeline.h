@@ -30,7 +30,7 @@
 #include "processing/prompt.h"
 #include "processing/segmentation.h"
 #include "processing/tokenizer.h"
-#include "tensor/tap.h"
+#include "tensor/tap_listener.h"
 
 namespace paligemma {
 
@@ -44,10 +44,6 @@ struct PipelineOptions {
   bool sliding_window = true;  // false: no windows
   LoadListener on_load = {};   // hears how far the weights have come
 };
-
-// Sees every tap, docs/taps.md.
-using TapListener = std::function<void(const std::string& name, std::span<const float> numbers,
-                                       std::span<const Index> shape)>;
 
 struct Reply {
   std::string text;

@@ -21,31 +21,6 @@ double milliseconds_since(Clock::time_point start);
 Config configured(const PipelineOptions& options);
 std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options);
 
-// Hands views to a TapListener as plain numbers of the host.
-template <class On>
-struct Forward {
-  const On& on;
-  const TapListener& listener;
-
-  template <class T, int Rank, Space S>
-  void operator()(const std::string& name, View<T, Rank, S> view) const {
-    if constexpr (S == Space::device) {
-      (*this)(name, to_host(on, view).view());
-    } else {
-      PG_CHECK(view.is_row_major(), name);
-      listener(name, {view.data(), static_cast<std::size_t>(view.count())}, view.shape());
-    }
-  }
-};
-
-// Calls `run` with a tap for the listener, or with none if nobody listens.
-template <class On, class Run>
-auto with_tap(const On& on, const TapListener& listener, const Run& run) {
-  if (!listener) return run(NoTap());
-  Forward<On> forward{on, listener};
-  return run(Tap(forward));
-}
-
 }  // namespace pipeline_parts
 
 template <class On>
@@ -162,7 +137,7 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
   };
   answer.tokens = std::visit(
       [&](const auto& model) {
-        return pipeline_parts::with_tap(model.on, listener, [&](const auto& tap) {
+        return with_tap(model.on, listener, [&](const auto& tap) {
           auto session = memory_->take_session(model.text, T, T + generate_options.max_tokens);
           auto tokens = paligemma::generate(model, rows, answer.prompt, *session, generate_options,
                                             on_token, tap);

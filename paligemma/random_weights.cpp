@@ -34,7 +34,7 @@ Spread spread_of(const ExpectedTensor& tensor) {
     const Index inputs = count_of(tensor) / tensor.shape[0];
     return {std::sqrt(3.0f / static_cast<float>(inputs)), 0.0f};
   }
-  if (tensor.name.ends_with("bias")) return {0.02f, 0.0f};
+  if (tensor.name.ends_with(".bias")) return {0.02f, 0.0f};
   return {0.1f, is_gemmas ? 0.0f : 1.0f};
 }
 

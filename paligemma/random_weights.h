@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "paligemma/weights.h"
+#include "tensor/weights.h"
 
 namespace paligemma {
 

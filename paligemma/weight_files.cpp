@@ -8,6 +8,7 @@
 #include "tensor/json.h"
 #include "tensor/mapped_file.h"
 #include "tensor/paths.h"
+#include "tensor/safetensors.h"
 
 namespace paligemma {
 

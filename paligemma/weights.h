@@ -120,10 +120,6 @@ ModelWeights<W> load_weights(const Config& config, Source& source) {
 }
 
 // What a checkpoint of this configuration must hold, in the order above.
-struct ExpectedTensor {
-  std::string name;
-  std::vector<Index> shape;
-};
 std::vector<ExpectedTensor> expected_tensors(const Config& config);
 
 // A matrix of the language model: what is quantised.

@@ -12,6 +12,7 @@
 
 #include "tensor/errors.h"
 #include "tensor/json.h"
+#include "tensor/paths.h"
 #include "tensor/what_it_is.h"
 
 namespace paligemma {
@@ -169,6 +170,18 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path)
     for (const std::string& key : metadata.names()) metadata_[key] = metadata.text(key);
   }
   check_layout(tensors_, data, where);
+}
+
+std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
+  if (!is_there(path)) throw NotFoundError(path.string() + ": no such file or folder");
+  if (is_folder(path)) return path;
+  if (is_file(path)) {
+    const std::string found = what_it_is(MappedFile(path).text());
+    if (!found.empty() && found != "safetensors") {
+      throw ModelFileError(path.string() + ": not safetensors: looks like " + found);
+    }
+  }
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 }  // namespace paligemma

@@ -74,4 +74,7 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+// The folder of a checkpoint that may be given by one of its files. Throws NotFoundError.
+std::filesystem::path checkpoint_folder(const std::filesystem::path& path);
+
 }  // namespace paligemma

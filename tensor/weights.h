@@ -3,7 +3,9 @@
 // or quantised, or on a device.
 #pragma once
 
+#include <string>
 #include <type_traits>
+#include <vector>
 
 #include "tensor/buffer.h"
 #include "tensor/execution.h"
@@ -52,6 +54,12 @@ template <class W>
 struct Linear {
   typename W::Matrix weight;     // [O, I]
   typename W::Vector bias = {};  // [O], or nothing
+};
+
+// One tensor that a checkpoint must hold.
+struct ExpectedTensor {
+  std::string name;
+  std::vector<Index> shape;
 };
 
 // Linear{weight.view(), bias.view()}

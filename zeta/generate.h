@@ -15,11 +15,13 @@
 // Read next: zeta/transformer.h.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <set>
 #include <span>
 #include <vector>
 
+#include "gemma/generated_token.h"
 #include "gemma/sampler.h"
 #include "zeta/token_filter.h"
 #include "zeta/transformer.h"
@@ -31,6 +33,7 @@ struct GenerateOptions {
   std::set<TokenId> end_tokens = {};
   TokenFilter filter = {};
   SamplerOptions sampler = {};
+  Index first_step = 0;  // of a text's draws, where it is made in several calls
 };
 
 // For texts of up to T words, looked at a context of S rows.
@@ -55,17 +58,21 @@ Buffer<float, 1> numbers_of_row(const On& on, RowsOn<On> rows, Index t) {
   }
 }
 
-// `on_token` is called with each word as soon as it is known; false from it ends the text.
+// `on_token` is called with each word as soon as it is known; false from it ends the text. Its probability is
+// the one before any filter.
 template <class On, class W, class Tap>
 std::vector<TokenId> generate(const On& on, const TransformerWeights<W>& w,
                               const TransformerShape& shape, std::span<const TokenId> prompt,
                               const Memories<On>* memories, TransformerScratch<On>& s,
                               const GenerateOptions& options,
-                              const std::function<bool(TokenId)>& on_token, const Tap& tap) {
+                              const std::function<bool(const GeneratedToken&)>& on_token,
+                              const Tap& tap) {
+  using Clock = std::chrono::steady_clock;
   PG_CHECK(!prompt.empty(), "there is a word to begin with");
   std::vector<TokenId> ids(prompt.begin(), prompt.end()), made;
   restart(s);
   for (Index step = 0; step < options.max_tokens; ++step) {
+    const auto start = Clock::now();
     const auto all = static_cast<Index>(ids.size());
     const bool fits = all <= shape.max_positions;
     if (!fits || !s.layers.room.keeps) restart(s);
@@ -78,10 +85,14 @@ std::vector<TokenId> generate(const On& on, const TransformerWeights<W>& w,
 
     Buffer<float, 1> scores = numbers_of_row(on, last, 0);
     filter_tokens(options.filter, scores.view());
-    ids.push_back(
-        sample(reference, scores.view(), options.sampler, static_cast<std::uint64_t>(step)));
-    made.push_back(ids.back());
-    if (!on_token(ids.back()) || options.end_tokens.count(ids.back()) != 0) break;
+    const auto draw = static_cast<std::uint64_t>(options.first_step + step);
+    const TokenId id = sample(reference, scores.view(), options.sampler, draw);
+    const float probability = log_probability(on, last.row(0), id);
+    ids.push_back(id);
+    made.push_back(id);
+    const std::chrono::duration<double, std::milli> took = Clock::now() - start;
+    if (!on_token({id, probability, start, took.count()})) break;
+    if (options.end_tokens.count(id) != 0) break;
   }
   return made;
 }

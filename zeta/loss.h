@@ -10,7 +10,7 @@
 // Paper: none needed; Radford et al. 2018, "Improving language understanding by generative
 // pre-training", eq. 1, is its sum. PyTorch: cross_entropy with ignore_index.
 //
-// Read next: zeta/config.h.
+// Read next: zeta/pipeline.h.
 #pragma once
 
 #include <cmath>

@@ -10,7 +10,7 @@
 // Query head n reads key head n mod K in zeta, n / (N / K) in tensor/scaled_dot_product_attention.h. Where
 // heads are shared, but not by all, the keys' and values' layers are therefore repeated.
 //
-// Source: zetascale 2.8.8 and x-transformers 1.19.0.
+// Source: zetascale 2.8.8 and x-transformers 1.19.0. Read next: zeta/checkpoint.h.
 #pragma once
 
 #include <deque>

@@ -58,6 +58,11 @@ const std::vector<Flag> kFlags{
     {{"--trace", "x"}, kAsk},
     {{"--prompt", "x"}, {"", "tokenize"}},
     {{"--file", "x"}, {"", "tokenize"}},
+    {{"--tokens", "1"}, {""}},
+    {{"--loss"}, {""}},
+    {{"--top-k-share", "0.9"}, {""}},
+    {{"--top-a", "0.1"}, {""}},
+    {{"--max-mem-len", "1"}, {""}},
     {{"--lang", "fr"}, {"caption", "answer"}}};
 // These stand behind their command, so that elsewhere they are unknown.
 const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
@@ -134,9 +139,9 @@ TEST(EveryFlag, HasAValueThatIsNotEmpty) {
     for (const auto& [flag, commands] : table) {
       const bool may_be_empty = flag[0] == "--prompt" || flag[0] == "--image";
       if (flag.size() == 1 || may_be_empty) continue;
-      const std::string command = *commands.rbegin();
-      EXPECT_TRUE(refuses(run_program({command, flag[0], ""}), 2, {flag[0] + " is empty"}));
-      EXPECT_TRUE(refuses(run_program({command, flag[0] + "="}), 2, {flag[0]})) << flag[0];
+      const Words command = commands == Commands{""} ? Words{} : Words{*commands.rbegin()};
+      EXPECT_TRUE(refuses(run_program(command + Words{flag[0], ""}), 2, {flag[0] + " is empty"}));
+      EXPECT_TRUE(refuses(run_program(command + Words{flag[0] + "="}), 2, {flag[0]})) << flag[0];
     }
   }
   EXPECT_TRUE(refuses(run_program({"inspect", ""}), 2, {"model is empty"}));

@@ -551,12 +551,6 @@ TEST_F(ConfigFolder, MustHoldTheConfiguration) {
   EXPECT_TRUE(holds(refusal_of_folder(), "config.json", "a folder, not a file"));
 }
 
-TEST_F(ConfigFolder, MayBeNamedByOneOfItsFiles) {
-  EXPECT_EQ(checkpoint_folder(folder_.path()), folder_.path());
-  EXPECT_EQ(checkpoint_folder(folder_ / "config.json"), folder_.path());
-  EXPECT_TRUE(holds(error_text<NotFoundError>([&] { checkpoint_folder(folder_ / "no"); }), "no"));
-}
-
 // As in transformers 5.23, where generation_config.json says which, else the top level, else text_config.
 TEST_F(ConfigFolder, TheFirstThatNamesEndTokensCounts) {
   json object = published_paligemma1();

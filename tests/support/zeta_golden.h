@@ -365,7 +365,7 @@ class ZetaCase {
       auto made = zeta::generate(
           on_, loaded.text, loaded.model.palme.text, ids(call, b),
           static_cast<const zeta::Memories<On>*>(nullptr), *q.s, options,
-          [](TokenId) { return true; }, NoTap());
+          [](const GeneratedToken&) { return true; }, NoTap());
       all.push_back({{static_cast<Index>(made.size())}, {made.begin(), made.end()}});
     }
     return joined(all);

@@ -337,5 +337,12 @@ TEST_F(Safetensors, RefusesBytesThatBelongToNoTensor) {
   EXPECT_TRUE(holds(refusal("{}", 1), "after the last"));
 }
 
+TEST_F(Safetensors, OfAFolderMayBeNamedByOneOfItsFiles) {
+  write_text(folder_ / "config.json", "{}");
+  EXPECT_EQ(checkpoint_folder(folder_.path()), folder_.path());
+  EXPECT_EQ(checkpoint_folder(folder_ / "config.json"), folder_.path());
+  EXPECT_TRUE(holds(error_text<NotFoundError>([&] { checkpoint_folder(folder_ / "no"); }), "no"));
+}
+
 }  // namespace
 }  // namespace paligemma

@@ -20,7 +20,7 @@ struct Writer {
                        random<float, 2>({4, 20}, 9).view(), s.layers);
     return zeta::generate(
         reference, model.weights, model.shape, prompt, kNoMemories, s, options,
-        [](TokenId) { return true; }, Rows{&rows_computed});
+        [](const GeneratedToken&) { return true; }, Rows{&rows_computed});
   }
 
   struct Rows {  // counts the rows that go through the layers

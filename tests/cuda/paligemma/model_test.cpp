@@ -33,7 +33,7 @@ class Bf16Model {
     const auto pixels = pixels_of(golden, config_);
     BufferOn<On, float, 3> there(pixels.view().shape());
     copy_from_host(model_.on, pixels.view(), there.view());
-    pipeline_parts::with_tap(model_.on, listener, [&](const auto& tap) {
+    with_tap(model_.on, listener, [&](const auto& tap) {
       siglip::EncoderScratch<On> scratch(model_.vision);
       const auto rows = encode_image(model_, std::as_const(there).view(), scratch, tap);
       forward(model_, golden.prompt_ids, rows.view(), prefix_, session_, tap);
