@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace paligemma {
@@ -26,13 +26,10 @@ void filter_tokens(const TokenFilter& filter, View<float, 1> logits) {
   }
 
   // All tokens as a heap: on top the largest logit, of equals the one with the lowest id.
-  std::vector<Index> heap(static_cast<std::size_t>(V));
-  std::iota(heap.begin(), heap.end(), 0);
-  const auto comes_later = [&](Index a, Index b) {
-    return logits(a) < logits(b) || (logits(a) == logits(b) && a > b);
-  };
-  std::make_heap(heap.begin(), heap.end(), comes_later);
-  const double max = logits(heap[0]);
+  std::vector<std::pair<float, Index>> heap;  // logit, -id
+  for (Index v = 0; v < V; ++v) heap.emplace_back(logits(v), -v);
+  std::make_heap(heap.begin(), heap.end());
+  const double max = heap[0].first;
   if (max == -INFINITY) throw std::runtime_error("every logit is -infinity");
   double sum = 0;
   for (Index v = 0; v < V; ++v) sum += std::exp(logits(v) - max);
@@ -42,13 +39,13 @@ void filter_tokens(const TokenFilter& filter, View<float, 1> logits) {
   const double least = top_a_ratio * std::pow(1 / sum, top_a_power);
   double mass = 0;
   for (Index kept = 0; static_cast<double>(kept) < top_k; ++kept) {
-    const double p = std::exp(logits(heap[0]) - max) / sum;
+    const double p = std::exp(heap[0].first - max) / sum;
     if ((top_p < 1 && mass > top_p) || p < least) break;
     mass += p;
-    std::pop_heap(heap.begin(), heap.end(), comes_later);
+    std::pop_heap(heap.begin(), heap.end());
     heap.pop_back();
   }
-  for (Index v : heap) logits(v) = -INFINITY;
+  for (const auto& [logit, minus_id] : heap) logits(-minus_id) = -INFINITY;
 }
 
 }  // namespace paligemma

@@ -4,6 +4,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/zeta_tables.h"
 
 namespace paligemma::zeta {
 namespace {
@@ -85,6 +86,22 @@ TEST(ZLoss, WorkedExample) {
   const std::array<View<const float, 2>, 2> both{one.view(), other.view()};
   EXPECT_DOUBLE_EQ(z_loss(both, 1), (9 + 4) / 2.0);
   EXPECT_DOUBLE_EQ(z_loss(both), 1e-4 * (9 + 4) / 2.0);
+}
+
+// Two attentions of one head and three rows; the scores of the second are those of the first, the last row
+// first.
+TEST(ZLoss, IsWhatZetaComputes) {
+  const std::vector<float> scores = zeta_table("in/logits").numbers;
+  const Index T = 3, S = 29;
+  Buffer<float, 2> one({T, 1}), other({T, 1});
+  for (Index t = 0; t < T; ++t) {
+    double sum = 0;
+    for (Index s = 0; s < S; ++s) sum += std::exp(double{scores[t * S + s]});
+    one.view()(t, 0) = other.view()(T - 1 - t, 0) = static_cast<float>(std::log(sum));
+  }
+  const std::array<View<const float, 2>, 2> both{one.view(), other.view()};
+  EXPECT_NEAR(z_loss(both), zeta_table("out/z_loss").numbers[0],
+              zeta_table("tol/z_loss").numbers[0]);
 }
 
 TEST(ZLoss, NeedsAttentionsOfOneShape) {

@@ -172,6 +172,12 @@ TEST(TokenFilter, CountsAVocabularyOfTinyShares) {
   EXPECT_LT(ids.size(), 90'000u);
 }
 
+// 18010 x 1/20011 is the first multiple above 0.9; in float their sum is off by more than one of them.
+TEST(TokenFilter, AddsUpManySmallSharesInDouble) {
+  const Buffer<float, 1> logits({20011});
+  EXPECT_EQ(kept({.top_p = 0.9}, logits).size(), 18010u);
+}
+
 TEST(TokenFilter, WhatIsMinusInfinityStaysSo) {
   const auto logits = vector_of({-kInfinity, 0, -kInfinity, 1, -kInfinity});
   EXPECT_EQ(kept({.top_k_share = 0.2}, logits), (std::set<Index>{1, 3}));
