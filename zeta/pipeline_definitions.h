@@ -2,8 +2,15 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "tensor/errors.h"
 #include "zeta/checkpoint.h"
@@ -23,7 +30,7 @@ class PipelineOf final : public Pipeline {
         config_(std::move(config)),
         trained_(checkpoint.trained()),
         store_(on_, [&](const std::string& name, const std::vector<Index>&) {
-          return checkpoint.numbers(name);  // whose shapes have been checked
+          return checkpoint.numbers(name);  // here alone; its shapes have been checked
         }) {
     if (const auto* palme = std::get_if<PalmEShape>(&config_.model)) {
       auto [vision, text] = load_palme<W>(*palme, store_);
