@@ -166,10 +166,8 @@ void Parser::add_commands(Options& o) {
   segment->add_option("arguments", o.things, "IMAGE THING...");
   CLI::App* ocr = command(Command::ocr, "ocr", "Read text: \"ocr\"");
   ocr->add_option("arguments", o.things, "IMAGE");
-  CLI::App* scene =
-      command(Command::scene, "scene", "Draw a scene of the tiny world (-o), print what is on it");
-  scene->add_option("description", o.description,
-                    "\"red circle @ 60,80; blue square\"; with --board xo..x...o");
+  CLI::App* scene = command(Command::scene, "scene", "Draw a scene (-o), print what is on it");
+  scene->add_option("description", o.description, "\"red circle @ 60,80\"; of a board xo..x...o");
   scene->add_option("--split", o.split,
                     "Without a description, scene number --seed of: train, val, "
                     "test or held-out");
