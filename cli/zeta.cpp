@@ -72,7 +72,9 @@ class ZetaAsker {
       height = image.view().size(0);
       width = image.view().size(1);
       RgbImage squashed({S, S, 3}, unwritten);
-      resize(image.view(), ResampleFilter::bilinear, squashed.view());
+      const auto filter =  // as PaliGemma's, unless told otherwise
+          options_.resize == "bilinear" ? ResampleFilter::bilinear : ResampleFilter::bicubic;
+      resize(image.view(), filter, squashed.view());
       normalize_pixels(squashed.view(), kZeroToOne, pixels.view());
     }
     preprocess_ms_ = milliseconds_since(start);

@@ -67,7 +67,6 @@ void check_fits(const Options& o, const ZetaModel& model) {
   refuse(!o.mask_decoder.empty(), "--mask-decoder");
   refuse(o.softcap != "config", "--softcap");
   refuse(o.sliding_window != "config", "--sliding-window");
-  refuse(o.resize != "config", "--resize");
   refuse(o.skip_special_tokens, "--skip-special-tokens");
   const auto dtype = weight_format_named(o.dtype);
   refuse(dtype && is_quantized(*dtype), "--dtype " + o.dtype, ", of f32, bf16 or f16");

@@ -168,7 +168,7 @@ TEST_F(Zeta, FiltersLeaveTokensOut) {
 TEST_F(Zeta, TakesAPicture) {
   const RgbImage image = read_image(kPicture, {.blends_alpha = true});
   RgbImage squashed({24, 24, 3});
-  resize(image.view(), ResampleFilter::bilinear, squashed.view());
+  resize(image.view(), ResampleFilter::bicubic, squashed.view());
   std::vector<float> pixels;
   for (Index i = 0; i < 24 * 24 * 3; ++i) {
     pixels.push_back(static_cast<float>(squashed.view().data()[i]) / 255);
