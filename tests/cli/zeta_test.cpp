@@ -217,8 +217,8 @@ TEST_F(Zeta, RefusesWhatDoesNotFit) {
                         {"from 0 to 28"}))
         << ids;
   }
-  for (const auto& [flag, value] : {std::pair{"--tokenizer", "x"}, std::pair{"--resize", "bicubic"},
-                                    std::pair{"--softcap", "off"}, std::pair{"--dtype", "int8"}}) {
+  for (const auto& [flag, value] : {std::pair{"--tokenizer", "x"}, std::pair{"--softcap", "off"},
+                                    std::pair{"--dtype", "int8"}}) {
     EXPECT_TRUE(refuses(ask({flag, value}), 2, {flag, "PalmE"}));
   }
   for (const auto& [flag, value] :
