@@ -57,7 +57,9 @@ TEST_F(PalmeBoards, AreReadAsTorchReadsThem) {
   for (; file >> words >> ahead; ++i) {
     const Board board = random_board(Split::test, i);
     look_at(board);
-    if (ahead > 0.01) EXPECT_EQ(read(), words) << i;
+    if (ahead > 0.01) {
+      EXPECT_EQ(read(), words) << i;
+    }
     right += words == text_of(board.cells) + winner_of(board.cells);
   }
   EXPECT_EQ(i, 64u);
