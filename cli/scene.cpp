@@ -53,6 +53,7 @@ Json truth_json(const Scene& scene, const Options& options) {
 Json truth_json(const Board& board, const Options& options) {
   if (options.masks) throw UsageError("--masks: the cells of a board have boxes, but no masks");
   std::vector<Json> boxes;
+  boxes.reserve(9);
   for (int i = 0; i < 9; ++i) boxes.push_back(xyxy(box_of_cell(board, i)));
   return object({{"canvas", array({kCanvas, kCanvas})},
                  {"width", board.look.width},
