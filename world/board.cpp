@@ -134,7 +134,8 @@ std::vector<Stroke> strokes_of_lines(const Board& board) {
 std::vector<Stroke> strokes_of_mark(const Board& board, int cell) {
   constexpr int kCorners = 20;
   Hand hand(board, static_cast<std::uint64_t>(16 + cell));
-  const Point center = {cell % 3 + 0.5 + hand.astray(0.08), cell / 3 + 0.5 + hand.astray(0.08)};
+  const int column = cell % 3, row = cell / 3;
+  const Point center = {column + 0.5 + hand.astray(0.08), row + 0.5 + hand.astray(0.08)};
   const double a = board.radius * (1 + hand.astray(0.2)), b = board.radius * (1 + hand.astray(0.2));
   const auto around = [&](double x, double y) { return Point{center.x + x * a, center.y + y * b}; };
   const auto off = [&] { return hand.astray(0.25); };
@@ -229,10 +230,10 @@ std::optional<int> cell_at(const Board& board, Point point) {
 }
 
 CanvasBox box_of_cell(const Board& board, int cell) {
-  const double column = cell % 3, row = cell / 3;
+  const int column = cell % 3, row = cell / 3;
   CanvasBox box = {kCanvas, kCanvas, 0, 0};
   for (const auto& [x, y] : {std::pair{0, 0}, {0, 1}, {1, 0}, {1, 1}}) {
-    const Point p = to_canvas(board, {column + x, row + y});
+    const Point p = to_canvas(board, {double(column + x), double(row + y)});
     box = {std::min(box[0], p.y), std::min(box[1], p.x), std::max(box[2], p.y),
            std::max(box[3], p.x)};
   }

@@ -103,9 +103,9 @@ WeightFormat format_of(const TensorEntry& entry, const std::string& where) {
 
 std::vector<float> numbers_of(const TensorEntry& entry, const std::string& where) {
   const WeightFormat format = format_of(entry, where);
-  const std::vector<float> numbers = format == WeightFormat::f32    ? widened<float>(entry)
-                                     : format == WeightFormat::bf16 ? widened<bf16>(entry)
-                                                                    : widened<f16>(entry);
+  std::vector<float> numbers = format == WeightFormat::f32    ? widened<float>(entry)
+                               : format == WeightFormat::bf16 ? widened<bf16>(entry)
+                                                              : widened<f16>(entry);
   for (const float number : numbers) {
     if (!std::isfinite(number)) throw ModelFileError(where + " holds a NaN or an infinity");
   }

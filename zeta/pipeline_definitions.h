@@ -178,15 +178,13 @@ class PipelineOf final : public Pipeline {
     const Index L = shape.max_positions, all = how.max_tokens;
     auto reader = scratch({.rows = L, .keys = L, .remembers = true}, 1);
     std::optional<Memories<On>> memories;
-    Index made = 0;
-    bool ended = false;
+    bool goes_on = true;
     const auto heard = [&](const GeneratedToken& token) {
       words.push_back(token.id);
-      ++made;
-      ended = !on_token(token) || how.end_tokens.count(token.id) != 0;
-      return !ended;
+      goes_on = on_token(token) && how.end_tokens.count(token.id) == 0;
+      return goes_on;
     };
-    while (made < all && !ended) {
+    for (Index made = 0; made < all && goes_on; made += how.max_tokens) {
       while (static_cast<Index>(words.size()) > L) {
         segment(std::span(words).first(static_cast<std::size_t>(L)), memories, reader, NoTap());
         words.erase(words.begin(), words.begin() + L);

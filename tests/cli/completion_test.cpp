@@ -26,7 +26,7 @@ TEST(CompletionBash, CompletesFlagsAndCommands) {
                                "'); COMP_CWORD=1; _paligemma; echo \"${COMPREPLY[*]}\"";
     return run_command({"bash", "-c", script}).out;
   };
-  EXPECT_EQ(completed("--max"), "--max-tokens\n");
+  EXPECT_EQ(completed("--max-t"), "--max-tokens\n");
   EXPECT_EQ(completed("--mask"), "--mask-decoder\n");
   EXPECT_EQ(completed("capt"), "caption\n");
   EXPECT_EQ(completed("photo"), "\n");  // then bash offers files

@@ -14,7 +14,8 @@ class CudaZetaPipeline : public CudaTest {};
 TEST_F(CudaZetaPipeline, SaysWhatZetaSays) {
   const TemporaryFolder folder;
   write_zeta_model(folder.path(), "palme");
-  const auto model = zeta::open_pipeline(cuda::Stream(), {.model = folder.path()});
+  const auto model =
+      zeta::open_pipeline(cuda::Stream(cuda::Math::float32), {.model = folder.path()});
 
   const NpyArray image = read_zeta("palme", "in/image"), text = read_zeta("palme", "in/text");
   const Index S = image.shape[2];
