@@ -11,7 +11,7 @@ generate    a picture and a word, then 64 more words, greedily. PyTorch loops ov
             everything again, as zeta's own generate raises; the program keeps what stays exact. Two models:
             "defined", where keys and values are kept, and "zeta", where xPos turns values and only the
             picture's and the cross-attention's can be
-memory      the most that a process held, in MiB, once it had done both
+memory      the most that a process held, in MiB, once it had done both (needs GNU time)
 """
 import argparse
 import json
@@ -79,15 +79,14 @@ def timed(work):
 
 
 def run_program(arguments, *words):
-    """What it printed, and MiB that it held at most."""
-    command = [arguments.program, *words, "--threads", str(arguments.threads)]
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out)
-        _, status, used = os.wait4(process.pid, 0)
-        if status:
-            sys.exit(f"{' '.join(map(str, command))}: status {status}")
-        out.seek(0)
-        return json.loads(out.read() or "{}"), used.ru_maxrss / 1024
+    """What it printed, and MiB that it held at most: GNU time's, as a child of this process begins with its size."""
+    with tempfile.NamedTemporaryFile("r") as held:
+        command = ["/usr/bin/time", "-f", "%M", "-o", held.name, arguments.program, *words,
+                   "--threads", str(arguments.threads)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{arguments.program}: exit {done.returncode}: {done.stderr.strip()}")
+        return json.loads(done.stdout), int(held.read()) / 1024
 
 
 def program_round(arguments, folders, pixels):
