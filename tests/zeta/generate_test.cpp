@@ -71,8 +71,9 @@ TEST(ZetaGenerate, LooksBackAsFarAsItHasPositions) {
   Writer writer{SmallTransformer{small_transformer(small_layers("acf", true))}};
   const std::vector<TokenId> long_prompt{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 2, 3};
   const std::vector<TokenId> its_end(long_prompt.end() - 12, long_prompt.end());
-  EXPECT_EQ(writer.write(long_prompt, {.max_tokens = 6}, true),
-            writer.write(its_end, {.max_tokens = 6}, true));
+  const auto words = writer.write(long_prompt, {.max_tokens = 6}, true);
+  EXPECT_EQ(writer.rows_computed, 6 * 12);
+  EXPECT_EQ(words, writer.write(its_end, {.max_tokens = 6}, true));
 }
 
 TEST(ZetaGenerate, EndsWithAnEndToken) {

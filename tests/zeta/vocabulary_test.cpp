@@ -21,6 +21,7 @@ TEST(ZetaVocabulary, ATextIsItsWords) {
 
 TEST(ZetaVocabulary, TheLongestWordIsTaken) {
   EXPECT_EQ(zeta::ids_of(kWords, "xxoo"), (Ids{1, 3, 2}));
+  EXPECT_EQ(zeta::ids_of({"xo", "x", "o"}, "xxoo"), (Ids{1, 0, 2}));
 }
 
 TEST(ZetaVocabulary, SaysWhatIsNoWord) {
