@@ -83,6 +83,10 @@ TEST(Transformer, RemembersTheLastRowsOnly) {
   EXPECT_TRUE(close(next.rows[0].view().rows(0, 1), std::as_const(last).view(), kExact));
   EXPECT_TRUE(close(next.rows[1].view().rows(1, 3),
                     std::as_const(second.layers.read[1]).view().rows(0, 2), kExact));
+
+  model.run({5, 6, 7, 8}, s);
+  const auto cut = zeta::remember(reference, shape, kNoMemories, 4, s);
+  EXPECT_TRUE(close(cut.rows[1].view(), std::as_const(s.layers.read[1]).view().rows(1, 4), kExact));
 }
 
 TEST(Transformer, MemoriesMoveDown) {
