@@ -48,17 +48,7 @@ WeightFormat format_of(const ExpectedTensor& expected, const TensorEntry& found,
     throw ModelFileError(where + " is " + shape_text(found.shape) + ", config.json makes it " +
                          shape_text(expected.shape));
   }
-  switch (found.dtype) {
-    case DType::f32:
-      return WeightFormat::f32;
-    case DType::bf16:
-      return WeightFormat::bf16;
-    case DType::f16:
-      return WeightFormat::f16;
-    default:
-      throw ModelFileError(where + " is " + std::string(name_of(found.dtype)) +
-                           ", weights are f32, bf16 or f16");
-  }
+  return weight_format_of(found, where);
 }
 
 // Every tensor that is expected, and no other.

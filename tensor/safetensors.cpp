@@ -147,6 +147,20 @@ Index TensorEntry::count() const {
   return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
 }
 
+WeightFormat weight_format_of(const TensorEntry& entry, const std::string& where) {
+  switch (entry.dtype) {
+    case DType::f32:
+      return WeightFormat::f32;
+    case DType::bf16:
+      return WeightFormat::bf16;
+    case DType::f16:
+      return WeightFormat::f16;
+    default:
+      throw ModelFileError(where + " is " + std::string(name_of(entry.dtype)) +
+                           ", weights are f32, bf16 or f16");
+  }
+}
+
 std::string shape_text(std::span<const Index> shape) {
   std::string text;
   for (Index size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);

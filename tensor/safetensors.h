@@ -22,6 +22,7 @@
 
 #include "tensor/mapped_file.h"
 #include "tensor/view.h"
+#include "tensor/weight_format.h"
 
 namespace paligemma {
 
@@ -55,6 +56,9 @@ struct TensorEntry {
 
   Index count() const;
 };
+
+// Of weights that a file holds as numbers. Another type is a ModelFileError that begins with `where`.
+WeightFormat weight_format_of(const TensorEntry& entry, const std::string& where);
 
 std::string shape_text(std::span<const Index> shape);  // "[2, 3]"
 

@@ -87,22 +87,8 @@ std::vector<float> widened(const TensorEntry& entry) {
   return numbers;
 }
 
-WeightFormat format_of(const TensorEntry& entry, const std::string& where) {
-  switch (entry.dtype) {
-    case DType::f32:
-      return WeightFormat::f32;
-    case DType::bf16:
-      return WeightFormat::bf16;
-    case DType::f16:
-      return WeightFormat::f16;
-    default:
-      throw ModelFileError(where + " is " + std::string(name_of(entry.dtype)) +
-                           ", weights are f32, bf16 or f16");
-  }
-}
-
 std::vector<float> numbers_of(const TensorEntry& entry, const std::string& where) {
-  const WeightFormat format = format_of(entry, where);
+  const WeightFormat format = weight_format_of(entry, where);
   std::vector<float> numbers = format == WeightFormat::f32    ? widened<float>(entry)
                                : format == WeightFormat::bf16 ? widened<bf16>(entry)
                                                               : widened<f16>(entry);
@@ -184,7 +170,7 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) : file_(weigh
       throw ModelFileError(where(name) + " is " + shape_text(entry.shape) +
                            ", config.json makes it " + shape_text(shape));
     }
-    parameters[format_of(entry, where(name))] += entry.count();
+    parameters[weight_format_of(entry, where(name))] += entry.count();
   }
   for (const auto& [name, entry] : tensors_) {
     if (!expected.contains(name)) throw ModelFileError(where(name) + " is not part of this model");
