@@ -5,7 +5,7 @@
 
 namespace paligemma {
 
-// One by one: clang 14 would make with() too, which asks for an executor that can be copied.
+// Not the class, for which clang 14 would make with() too, which asks for an executor that can be copied.
 template Pipeline<cuda::Stream>::Files::Files(const PipelineOptions&);
 template Pipeline<cuda::Stream>::Pipeline(cuda::Stream, const PipelineOptions&);
 template WeightFormat Pipeline<cuda::Stream>::dtype() const;

@@ -6,9 +6,3 @@
 #include "cuda/core/device_buffer.h"
 #include "cuda/core/device_weights.h"
 #include "paligemma/pipeline.h"
-
-namespace paligemma {
-
-extern template class Pipeline<cuda::Stream>;
-
-}  // namespace paligemma

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 
@@ -179,18 +180,26 @@ TEST(KernelCheckOf, AChildThatSaysNothingIsAFailure) {
   EXPECT_EQ(failed_check_apart(portable()), "");
 }
 
-// 50 ms are promised, of an idle processor; here is room for a busy one, which processor time still feels.
-TEST(KernelCheckOf, TheBestKernelsIsShort) {
-  rusage before{}, after{};
-  getrusage(RUSAGE_CHILDREN, &before);
-  failed_check_apart(best_kernels());
-  getrusage(RUSAGE_CHILDREN, &after);
+// Of this process's children, user's and system's.
+double child_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
   };
-  EXPECT_LT(seconds(after.ru_utime) - seconds(before.ru_utime) + seconds(after.ru_stime) -
-                seconds(before.ru_stime),
-            0.2);
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+// 50 ms are promised, of an idle processor. A busy one takes several times as long now and then, even of its
+// own time, so the best of some tries counts.
+TEST(KernelCheckOf, TheBestKernelsIsShort) {
+  double least = INFINITY;
+  for (int i = 0; i < 5; ++i) {
+    const double before = child_seconds();
+    failed_check_apart(best_kernels());
+    least = std::min(least, child_seconds() - before);
+  }
+  EXPECT_LT(least, 0.2);
 }
 
 }  // namespace
