@@ -10,7 +10,7 @@
 #include "cli/outputs.h"
 #include "cli/picture_name.h"
 #include "cli/trace.h"
-#include "cli/zeta_model.h"
+#include "cli/zeta_answer.h"
 #include "engine/devices.h"
 #include "processing/attention_strip.h"
 #include "processing/pixel_file.h"
@@ -42,7 +42,7 @@ class ZetaAsker {
     zeta::PipelineOptions how{model.found.path, options.pipeline().dtype, {}};
     if (options.max_mem_len) how.memory_rows = *options.max_mem_len;
     pipeline_ = open_zeta(device_, how);
-    load_ms_ = milliseconds_since(start);
+    answer_.load_ms = milliseconds_since(start);
     if (trace_) trace_->add("load", "host");
     notes_ = {device_.note, model.found.note};
     if (!pipeline_->trained()) {
@@ -77,19 +77,27 @@ class ZetaAsker {
       resize(image.view(), filter, squashed.view());
       normalize_pixels(squashed.view(), kZeroToOne, pixels.view());
     }
-    preprocess_ms_ = milliseconds_since(start);
-    image_ = object({{"path", path}, {"width", width}, {"height", height}});
+    answer_.preprocess_ms = milliseconds_since(start);
+    answer_.image = object({{"path", path}, {"width", width}, {"height", height}});
     if (!options_.output.empty()) picture_.emplace(shown_by(pixels.view(), kZeroToOne));
     if (trace_) trace_->add("read", "host", object({{"image", path}}));
     const auto begin = Clock::now();
     classes_ = pipeline_->look_at(pixels.view(), listener(true));
-    vit_ms_ = milliseconds_since(begin);
+    answer_.vit_ms = milliseconds_since(begin);
   }
 
-  // Of a ViTransformerWrapper.
-  void classify() {
-    if (options_.json)
-      return write(object(with_model({{"image", image_}, {"classes", array_of(classes_)}})));
+  // Of a picture alone, or of a text whose head does not score words: at its last token.
+  void classify(const std::vector<TokenId>& ids) {
+    if (!ids.empty()) {
+      const Buffer<float, 2> logits = pipeline_->logits(ids, listener(true));
+      const auto last = logits.view().rows(logits.view().size(0) - 1, logits.view().size(0));
+      classes_.assign(last.data(), last.data() + last.count());
+    }
+    if (options_.json) {
+      std::vector<Field> fields{{"image", answer_.image}, {"classes", array_of(classes_)}};
+      if (!ids.empty()) fields.insert(fields.begin() + 1, {"prompt_tokens", ids.size()});
+      return write(object(with_model(fields)));
+    }
     std::string line;
     char number[32];
     for (const float score : classes_) {
@@ -103,7 +111,7 @@ class ZetaAsker {
     dump_logits(ids);
     const double loss = pipeline_->loss(ids);
     if (options_.json) {
-      return write(object(with_model({{"image", image_},
+      return write(object(with_model({{"image", answer_.image},
                                       {"prompt_tokens", ids.size()},
                                       {"loss", std::round(loss * 1e6) / 1e6}})));
     }
@@ -115,33 +123,33 @@ class ZetaAsker {
   void write_on(const std::vector<TokenId>& prompt) {
     dump_logits(prompt);
     const zeta::TextOptions how = text_options(options_, model_.config);
-    bool ended = false;
-    std::string text;
+    std::optional<zeta::TextStream> words;
+    if (model_.words) words.emplace(*model_.words);
+    const auto add = [&](const std::string& text) {
+      answer_.text += text;
+      if (!options_.json) write_answer(options_, text);
+    };
     const auto on_token = [&](const GeneratedToken& token) {
       if (trace_) trace_->add("token " + std::to_string(token.id), "token");
-      ended = how.end_tokens.contains(token.id);
-      std::string piece;
-      if (!model_.config.vocabulary.empty()) {
-        if (!ended) piece = word(token.id);
-      } else {
-        piece = (text.empty() ? "" : ",") + std::to_string(token.id);
-      }
-      text += piece;
-      if (!options_.json) write_answer(options_, piece);
+      answer_.ended = how.end_tokens.contains(token.id);
+      if (!words) add((answer_.text.empty() ? "" : ",") + std::to_string(token.id));
+      if (words && !answer_.ended) add(words->step(token.id));
       return true;
     };
-    const auto tokens = pipeline_->generate(prompt, how, on_token, listener(false));
+    answer_.prompt_tokens = prompt.size();
+    answer_.tokens = pipeline_->generate(prompt, how, on_token, listener(false));
+    if (words) add(words->finish());
     if (options_.json) {
-      write(answer_json(prompt, tokens, ended, text));
+      write(object(with_model(answer_fields(options_, model_, answer_))));
     } else {
       write_answer(options_, "\n");
     }
     if (picture_) write_picture(options_, attention_strip(picture_->view(), looks_).view());
-    if (!ended && model_.config.eos_token) {
-      notes_.push_back("the text is cut off at token " + std::to_string(tokens.size()) +
+    if (!answer_.ended && model_.config.eos_token) {
+      notes_.push_back("the text is cut off at token " + std::to_string(answer_.tokens.size()) +
                        "; -n allows more");
     }
-    if (options_.perf) print_perf(prompt.size(), tokens);
+    if (options_.perf) print_perf(model_, answer_);
   }
 
   void finish() {
@@ -184,10 +192,6 @@ class ZetaAsker {
     looks_.clear();
   }
 
-  const std::string& word(TokenId id) const {
-    return model_.config.vocabulary[static_cast<std::size_t>(id)];
-  }
-
   void write(const Json& json) { write_answer(options_, json.text() + "\n"); }
 
   std::vector<Field> with_model(std::vector<Field> fields) const {
@@ -201,58 +205,14 @@ class ZetaAsker {
     return fields;
   }
 
-  Json answer_json(const std::vector<TokenId>& prompt, const std::vector<GeneratedToken>& made,
-                   bool ended, const std::string& text) const {
-    const bool has_words = !model_.config.vocabulary.empty();
-    std::vector<Json> tokens, per_token;
-    double all_ms = 0;
-    for (const GeneratedToken& token : made) {
-      tokens.push_back(object({{"id", token.id},
-                               {"piece", has_words ? Json(word(token.id)) : Json()},
-                               {"logprob", std::round(token.log_probability * 1e6) / 1e6}}));
-      per_token.push_back(token.milliseconds);
-      all_ms += token.milliseconds;
-    }
-    const double first_ms = made.front().milliseconds;
-    return object(with_model({{"image", image_},
-                              {"prompt", options_.prompt ? Json(*options_.prompt) : Json()},
-                              {"prompt_tokens", prompt.size()},
-                              {"tokens", array(tokens)},
-                              {"finish_reason", ended ? "eos" : "length"},
-                              {"text", has_words ? Json(text) : Json()},
-                              {"timings_ms", object({{"load", load_ms_},
-                                                     {"preprocess", preprocess_ms_},
-                                                     {"vit", vit_ms_},
-                                                     {"prefill", first_ms},
-                                                     {"decode", all_ms - first_ms},
-                                                     {"per_token", array(per_token)}})},
-                              {"seed", options_.seed}}));
-  }
-
-  void print_perf(std::size_t prompt, const std::vector<GeneratedToken>& made) const {
-    const auto line = [](const std::string& name, double ms, std::size_t rows) {
-      const double per_second = ms > 0 ? 1000.0 * static_cast<double>(rows) / ms : 0;
-      std::fprintf(stderr, "%-8s %10.1f ms %10.2f t/s\n", name.c_str(), ms, per_second);
-    };
-    double all_ms = 0;
-    for (const GeneratedToken& token : made) all_ms += token.milliseconds;
-    const double first_ms = made.front().milliseconds;
-    if (model_.looks_at_pictures()) {
-      line("vit", vit_ms_, static_cast<std::size_t>(model_.vision()->patches()));
-    }
-    line("pp" + std::to_string(prompt), first_ms, prompt);
-    line("tg" + std::to_string(made.size() - 1), all_ms - first_ms, made.size() - 1);
-  }
-
   const Options& options_;
   const ZetaModel& model_;
   Device device_;
   std::optional<Trace> trace_;
   Dump dump_;
   std::unique_ptr<zeta::Pipeline> pipeline_;
-  double load_ms_ = 0, preprocess_ms_ = 0, vit_ms_ = 0;
   std::vector<std::string> notes_;
-  Json image_;
+  ZetaAnswer answer_;
   std::vector<float> classes_;
   std::optional<RgbImage> picture_;        // to be drawn on
   std::vector<std::vector<float>> looks_;  // of each word, at each patch
@@ -265,8 +225,8 @@ void ask(const Options& options, const ZetaModel& model) {
   if (model.text() != nullptr) ids = prompt_of(options, model);
   ZetaAsker asker(options, model);
   if (model.looks_at_pictures()) asker.look();
-  if (model.text() == nullptr) {
-    asker.classify();
+  if (!model.writes()) {
+    asker.classify(ids);
   } else if (options.loss) {
     asker.score(ids);
   } else {

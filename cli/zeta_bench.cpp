@@ -50,6 +50,7 @@ std::vector<Timed> measure(zeta::Pipeline& pipeline, const ZetaModel& model, std
     const Index T = std::min(kWords, text->max_positions), half = std::max(T / 2, Index{1});
     const std::vector<TokenId> words(static_cast<std::size_t>(T), 0);
     all.push_back({"pass", T, median_ms(rounds, [&] { pipeline.logits(words, {}); })});
+    if (!model.writes()) return all;
     std::vector<double> of_words;
     for (std::int64_t i = 0; i < rounds; ++i) {
       const auto tokens = pipeline.generate(std::span(words).first(static_cast<std::size_t>(half)),

@@ -7,7 +7,6 @@
 #include "tensor/mapped_file.h"
 #include "tensor/paths.h"
 #include "tensor/safetensors.h"
-#include "zeta/vocabulary.h"
 
 namespace paligemma::cli {
 namespace {
@@ -53,10 +52,18 @@ bool asks_zeta(const Options& options) {
   }
 }
 
+bool ZetaModel::writes() const {
+  return text() != nullptr && text()->outputs == text()->vocabulary;
+}
+
 ZetaModel find_zeta(const Options& options) {
   ModelFolder found = find_model(options);
-  zeta::Config config = zeta::read_config(checkpoint_folder(found.path));
-  return {std::move(found), std::move(config)};
+  const auto folder = checkpoint_folder(found.path);
+  ZetaModel model{std::move(found), zeta::read_config(folder), std::nullopt};
+  if (const auto* text = model.text()) {
+    model.words = zeta::vocabulary_of(model.config, folder, text->vocabulary);
+  }
+  return model;
 }
 
 void check_fits(const Options& o, const ZetaModel& model) {
@@ -94,9 +101,12 @@ void check_fits(const Options& o, const ZetaModel& model) {
     return;
   }
   refuse(o.loss && o.max_tokens, "--max-tokens", "; --loss makes no further tokens");
-  if (text->outputs != text->vocabulary) {
-    throw UsageError(is_a(model) + " whose head scores " + std::to_string(text->outputs) +
-                     " classes, not its " + std::to_string(text->vocabulary) + " words");
+  if (!model.writes()) {
+    const std::string why = " whose head scores " + std::to_string(text->outputs) +
+                            " classes, not its " + std::to_string(text->vocabulary) + " words";
+    refuse(o.max_tokens.has_value(), "--max-tokens", why);
+    refuse(o.loss, "--loss", why);
+    refuse(!o.output.empty(), "--output", why);
   }
   if (model.vision() == nullptr && text->layers.count(zeta::BlockKind::cross_attention) > 0) {
     throw UsageError(is_a(model) + " that cross-attends to a context, for which there is no flag");
@@ -104,15 +114,13 @@ void check_fits(const Options& o, const ZetaModel& model) {
 }
 
 std::vector<TokenId> prompt_of(const Options& o, const ZetaModel& model) {
-  const zeta::Config& config = model.config;
-  const std::string how =
-      config.vocabulary.empty() ? "--tokens 5,3,2" : "-p TEXT or --tokens 5,3,2";
-  std::vector<TokenId> ids = config.start_tokens;
+  const std::string how = model.words ? "-p TEXT or --tokens 5,3,2" : "--tokens 5,3,2";
+  std::vector<TokenId> ids = model.config.start_tokens;
   if (o.prompt) {
-    if (config.vocabulary.empty()) {
+    if (!model.words) {
       throw UsageError("--prompt: " + is_a(model) + " without a vocabulary; give ids: " + how);
     }
-    ids = zeta::ids_of(config.vocabulary, *o.prompt);
+    ids = model.words->encode(*o.prompt);
   }
   if (!o.tokens.empty()) {
     ids.clear();

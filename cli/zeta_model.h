@@ -6,17 +6,20 @@
 
 #include "cli/model_folder.h"
 #include "zeta/pipeline.h"
+#include "zeta/vocabulary.h"
 
 namespace paligemma::cli {
 
 struct ZetaModel {
   ModelFolder found;
   zeta::Config config;
+  std::optional<zeta::Vocabulary> words;  // without them ids go in and out
 
   std::string architecture() const;            // "PalmE"
   const zeta::VisionShape* vision() const;     // null if it has none
   const zeta::TransformerShape* text() const;  // so too
   bool looks_at_pictures() const;
+  bool writes() const;  // words, not scores of classes
 };
 
 ZetaModel find_zeta(const Options& options);

@@ -35,6 +35,13 @@ void check_utf8(std::string_view text) {
   }
 }
 
+void check_size(const TokenizerFile& file, TokenId rows) {
+  if (file.processor->GetPieceSize() <= rows) return;
+  throw ModelFileError(file.path.string() + ": has " +
+                       std::to_string(file.processor->GetPieceSize()) +
+                       " pieces, the embedding table has " + std::to_string(rows) + " rows");
+}
+
 }  // namespace
 
 struct Tokenizer::Library {
@@ -49,15 +56,18 @@ struct Tokenizer::Library {
   }
 };
 
+Tokenizer::Tokenizer(const std::filesystem::path& path, TokenId rows)
+    : library_(std::make_unique<Library>(Library{open_tokenizer(path, kNoToken, rows)})) {
+  check_size(library_->file, rows);
+  find_typed_tokens();
+}
+
 Tokenizer::Tokenizer(const std::filesystem::path& path, TokenId image_token, TokenId rows)
     : library_(std::make_unique<Library>(Library{open_tokenizer(path, image_token, rows)})),
       image_(image_token) {
+  check_size(library_->file, rows);
   const std::string where = library_->file.path.string();
-  auto& processor = library_->processor;
-  if (processor.GetPieceSize() > rows) {
-    throw ModelFileError(where + ": has " + std::to_string(processor.GetPieceSize()) +
-                         " pieces, the embedding table has " + std::to_string(rows) + " rows");
-  }
+  const auto& processor = library_->processor;
   if (image_ < 0 || image_ > rows) {  // the row itself is never looked up
     throw ModelFileError(where + ": config.json says that the image token is " +
                          std::to_string(image_) + ", the embedding table has " +
@@ -89,10 +99,14 @@ Tokenizer::Tokenizer(const std::filesystem::path& path, TokenId image_token, Tok
     throw ModelFileError(where + ": config.json says that the image token is " +
                          std::to_string(image_) + ", which here is " + processor.IdToPiece(image_));
   }
+  library_->file.typed.push_back({"<image>", image_});
+  find_typed_tokens();
+}
 
-  // Tokens that text may spell out, the longest first.
+// Those that text may spell out, the longest first.
+void Tokenizer::find_typed_tokens() {
+  const auto& processor = library_->processor;
   auto& typed = library_->file.typed;
-  typed.push_back({"<image>", image_});
   for (TokenId id = 0; id < processor.GetPieceSize(); ++id) {
     const std::string& piece = processor.IdToPiece(id);
     const bool is_typed = processor.IsControl(id) || processor.IsUnknown(id);
@@ -112,6 +126,7 @@ const std::string& Tokenizer::note() const { return library_->file.note; }
 
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
   check_utf8(text);
@@ -157,13 +172,13 @@ std::string Tokenizer::piece(TokenId id) const {
 }
 
 std::optional<int> Tokenizer::loc(TokenId id) const {
-  if (id < first_loc_ || id >= first_loc_ + kLocTokens) return std::nullopt;
-  return id - first_loc_;
+  if (!first_loc_ || id < *first_loc_ || id >= *first_loc_ + kLocTokens) return std::nullopt;
+  return id - *first_loc_;
 }
 
 std::optional<int> Tokenizer::seg(TokenId id) const {
-  if (id < first_seg_ || id >= first_seg_ + kSegTokens) return std::nullopt;
-  return id - first_seg_;
+  if (!first_seg_ || id < *first_seg_ || id >= *first_seg_ + kSegTokens) return std::nullopt;
+  return id - *first_seg_;
 }
 
 std::string DecodeStream::step(TokenId id) {

@@ -7,7 +7,7 @@
 // image token, which tokenizer.model has not and whose id config.json gives, and control tokens, which are
 // recognised when they are typed out ("<bos>"). Everything the model must agree on with the checkpoint is
 // checked on loading: the 1024 location and 128 segmentation tokens are there, in order, and no id is beyond the
-// table's rows.
+// table's rows. Of another model than PaliGemma only the latter is asked.
 //
 // Paper: Kudo & Richardson 2018, "SentencePiece"; Beyer et al. 2024, "PaliGemma", sections 3.1 and
 // 5.3. Read next: processing/detections.h.
@@ -24,6 +24,7 @@
 namespace paligemma {
 
 using TokenId = int;
+inline constexpr TokenId kNoToken = -1;
 
 inline constexpr int kLocTokens = 1024;
 inline constexpr int kSegTokens = 128;
@@ -33,8 +34,11 @@ class Tokenizer {
   // `path` is a checkpoint's folder, or a tokenizer.model or tokenizer.json; `rows` the height of the embedding
   // table. Throws NotFoundError or ModelFileError.
   Tokenizer(const std::filesystem::path& path, TokenId image_token, TokenId rows);
+  // Of another model than PaliGemma: without tokens that have a name here.
+  Tokenizer(const std::filesystem::path& path, TokenId rows);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
 
   // Throws PromptError if the text is not UTF-8.
   std::vector<TokenId> encode(std::string_view text) const;
@@ -53,8 +57,12 @@ class Tokenizer {
  private:
   friend class DecodeStream;
   struct Library;
+
+  void find_typed_tokens();
+
   std::unique_ptr<Library> library_;
-  TokenId bos_, eos_, newline_, image_, first_loc_, first_seg_;
+  TokenId bos_ = kNoToken, eos_ = kNoToken, newline_ = kNoToken, image_ = kNoToken;
+  std::optional<TokenId> first_loc_, first_seg_;
 };
 
 // The text of an answer while it is being written. What step() and finish() return, joined, is what

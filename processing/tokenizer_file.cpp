@@ -48,7 +48,7 @@ void add_tokens(TokenizerFile& file, std::string model, TokenId image_token, Tok
       throw ModelFileError(path.string() + ": " + printable(text) + " is " +
                            std::to_string(token.id) + ", " + problem);
     };
-    if (text == "<image>") {
+    if (text == "<image>" && image_token != kNoToken) {
       if (token.id != image_token) fail("config.json says " + std::to_string(image_token));
       continue;
     }

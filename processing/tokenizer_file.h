@@ -23,7 +23,8 @@ struct TokenizerFile {
 };
 
 // A file, or a folder with a tokenizer.model or a tokenizer.json; the former wins, and the note says so if the
-// latter has tokens that it has not. Throws NotFoundError or ModelFileError.
+// latter has tokens that it has not. Where image_token is kNoToken, "<image>" is a token like others.
+// Throws NotFoundError or ModelFileError.
 TokenizerFile open_tokenizer(const std::filesystem::path& path, TokenId image_token, TokenId rows);
 
 // What an id is called that no piece has: "<1791>".

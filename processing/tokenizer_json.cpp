@@ -121,7 +121,7 @@ class Builder {
       token.fail("id", printable(text) + " is " + std::to_string(id) +
                            ", and transformers would read " + std::to_string(read_as));
     }
-    if (text == "<image>" && id != image_) {
+    if (text == "<image>" && image_ != kNoToken && id != image_) {
       token.fail("id", "<image> is " + std::to_string(id) + ", config.json says " +
                            std::to_string(image_));
     }

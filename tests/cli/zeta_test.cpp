@@ -5,6 +5,7 @@
 #include "processing/image_file.h"
 #include "processing/normalize_pixels.h"
 #include "processing/resize.h"
+#include "processing/tokenizer.h"
 #include "tests/support/npz_writer.h"
 #include "tests/support/run_program.h"
 #include "tests/support/zeta_folder.h"
@@ -128,6 +129,40 @@ TEST_F(Zeta, WordsGoInAndOutWhereThereAreAny) {
   EXPECT_EQ(all["prompt"], "<start>a");
   EXPECT_EQ(all["prompt_tokens"], 2);
   EXPECT_TRUE(refuses(say({"-p", "a?"}), 2, {"\"?\"", "vocabulary"}));
+}
+
+// A Transformer of 1856 words, of which the golden tokenizer has 1790.
+TEST_F(Zeta, WordsArePiecesOfATokenizerModel) {
+  const std::string made = folder_ / "made", config = folder_ / "config.json";
+  write_text(config,
+             R"({"architectures": ["ZetaTransformer"], "num_tokens": 1856, "max_seq_len": 32,
+    "attn_layers": {"type": "Decoder", "dim": 16, "depth": 1, "heads": 2}})");
+  const std::string tokenizer = source_dir() + "/tests/golden/paligemma1/tokenizer.model";
+  ASSERT_EQ(run_program({"init", config, made, "--tokenizer", tokenizer}).exit_code, 0);
+  const std::vector<std::string> say{"-m", made, "-p", "detect red circle", "-n", "9"};
+  const auto with = [&](const std::string& flag) {
+    std::vector<std::string> all = say;
+    all.push_back(flag);
+    return run_program(all);
+  };
+  const json all = json::parse(with("--json").out);
+  EXPECT_EQ(all["prompt_tokens"], 3);
+  const Tokenizer read(tokenizer, 1856);
+  std::vector<TokenId> ids;
+  for (const json& token : all["tokens"]) {
+    ids.push_back(token["id"]);
+    EXPECT_EQ(token["piece"], read.piece(ids.back()));
+  }
+  EXPECT_EQ(ids.size(), 9u);
+  EXPECT_EQ(all["text"], read.decode(ids));
+  EXPECT_EQ(run_program(say).out, read.decode(ids) + "\n");
+
+  write_text(config,
+             R"({"architectures": ["ZetaTransformer"], "num_tokens": 1789, "max_seq_len": 32,
+    "attn_layers": {"type": "Decoder", "dim": 16, "depth": 1, "heads": 2}})");
+  ASSERT_EQ(run_program({"init", config, made + "2", "--tokenizer", tokenizer}).exit_code, 0);
+  EXPECT_TRUE(refuses(run_program({"-m", made + "2", "--tokens", "1"}), 4,
+                      {"tokenizer.model", "1790 pieces", "1789 rows"}));
 }
 
 // The end token stands among the tokens and not in the text.
@@ -274,6 +309,31 @@ TEST_F(Zeta, APictureAloneHasClasses) {
   EXPECT_EQ(std::count(ran.out.begin(), ran.out.end(), ','), 4) << ran;
   EXPECT_TRUE(refuses(run_program({"-m", vit, "--pixels", pixels_, "--tokens", "1"}), 2,
                       {"--tokens", "ViTransformerWrapper"}));
+}
+
+// A head that does not score words scores the text, at its last token.
+TEST_F(Zeta, ATextHasClassesToo) {
+  const std::string encoder = folder_ / "encoder", taps = folder_ / "taps";
+  write_zeta_model(encoder, "encoder_masked");
+  const std::vector<std::string> ask{"-m", encoder, "--tokens", "5,3,2"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), ask.begin(), ask.end());
+    return run_program(more);
+  };
+  const json all = json::parse(with({"--json", "--dump", taps}).out);
+  EXPECT_EQ(all["prompt_tokens"], 3);
+  ASSERT_EQ(all["classes"].size(), 7u);
+  const std::string file = taps + "/llm/logits.npy", bytes = read_bytes(file);
+  const NpyArray logits = parse_npy(std::as_bytes(std::span(bytes)), file);
+  ASSERT_EQ(logits.shape, (std::vector<Index>{3, 7}));
+  for (std::size_t i = 0; i < 7; ++i) EXPECT_EQ(all["classes"][i], logits.numbers[14 + i]);
+  const Ran ran = with({});
+  EXPECT_EQ(ran.exit_code, 0) << ran;
+  EXPECT_EQ(std::count(ran.out.begin(), ran.out.end(), ','), 6) << ran;
+  for (const char* flag : {"--loss", "-n2"}) {
+    EXPECT_TRUE(refuses(with({flag}), 2, {"7 classes, not its 29 words"})) << flag;
+  }
+  EXPECT_EQ(run_program({"bench", "-m", encoder, "--rounds", "1"}).exit_code, 0);
 }
 
 }  // namespace

@@ -51,6 +51,20 @@ TEST(Tokenizer, KnowsItsOwnTokens) {
   EXPECT_EQ(tokenizer.image(), kImage);
 }
 
+TEST(Tokenizer, OfAnotherModelHasNoTokensOfPaliGemmas) {
+  const Tokenizer tokenizer(kModel, kRows);
+  EXPECT_EQ(tokenizer.encode("detect red<bos>"), (Ids{410, 377, 2}));
+  EXPECT_EQ(tokenizer.decode(Ids{410, 377, 2}), "detect red");
+  for (const TokenId id :
+       {tokenizer.bos(), tokenizer.eos(), tokenizer.newline(), tokenizer.image()}) {
+    EXPECT_EQ(id, kNoToken);
+  }
+  EXPECT_EQ(tokenizer.loc(kFirstLoc), std::nullopt);
+  EXPECT_EQ(tokenizer.seg(kFirstSeg), std::nullopt);
+  EXPECT_EQ(tokenizer.piece(kImage), "<1790>");
+  EXPECT_THROW(Tokenizer(kModel, 1789), ModelFileError);
+}
+
 TEST(Tokenizer, KeepsEveryLocAndSegTokenWhole) {
   const Tokenizer tokenizer = golden();
   const auto check = [&](const std::string& text, TokenId id) {

@@ -177,6 +177,17 @@ TEST_F(ZetaPipeline, GeneratesWhatItsLogitsSay) {
   }
 }
 
+// The one row that is remembered is the last word's, not one of the memory tokens' in front.
+TEST_F(ZetaPipeline, WordsBehindMemoryTokensAreRemembered) {
+  write("memory_tokens_alibi", {{"max_seq_len", 4}, {"max_mem_len", 1}});
+  const auto model = open();
+  const auto after = [&](TokenId last) {
+    const auto all = model->logits(Ids{3, 1, 4, last, 5}, {});
+    return all.view()(4, 0);
+  };
+  EXPECT_NE(after(1), after(2));
+}
+
 TEST_F(ZetaPipeline, ScoresClasses) {
   write("vit");
   const auto scores = open()->look_at(picture(0).view(), {});

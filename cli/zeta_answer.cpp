@@ -1,0 +1,51 @@
+#include "cli/zeta_answer.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace paligemma::cli {
+
+std::vector<Field> answer_fields(const Options& options, const ZetaModel& model,
+                                 const ZetaAnswer& answer) {
+  std::vector<Json> tokens, per_token;
+  double all_ms = 0;
+  for (const GeneratedToken& token : answer.tokens) {
+    tokens.push_back(object({{"id", token.id},
+                             {"piece", model.words ? Json(model.words->piece(token.id)) : Json()},
+                             {"logprob", std::round(token.log_probability * 1e6) / 1e6}}));
+    per_token.push_back(token.milliseconds);
+    all_ms += token.milliseconds;
+  }
+  const double first_ms = answer.tokens.front().milliseconds;
+  return {{"image", answer.image},
+          {"prompt", options.prompt ? Json(*options.prompt) : Json()},
+          {"prompt_tokens", answer.prompt_tokens},
+          {"tokens", array(tokens)},
+          {"finish_reason", answer.ended ? "eos" : "length"},
+          {"text", model.words ? Json(answer.text) : Json()},
+          {"timings_ms", object({{"load", answer.load_ms},
+                                 {"preprocess", answer.preprocess_ms},
+                                 {"vit", answer.vit_ms},
+                                 {"prefill", first_ms},
+                                 {"decode", all_ms - first_ms},
+                                 {"per_token", array(per_token)}})},
+          {"seed", options.seed}};
+}
+
+void print_perf(const ZetaModel& model, const ZetaAnswer& answer) {
+  const auto line = [](const std::string& name, double ms, std::size_t rows) {
+    const double per_second = ms > 0 ? 1000.0 * static_cast<double>(rows) / ms : 0;
+    std::fprintf(stderr, "%-8s %10.1f ms %10.2f t/s\n", name.c_str(), ms, per_second);
+  };
+  double all_ms = 0;
+  for (const GeneratedToken& token : answer.tokens) all_ms += token.milliseconds;
+  const double first_ms = answer.tokens.front().milliseconds;
+  const std::size_t further = answer.tokens.size() - 1;
+  if (model.looks_at_pictures()) {
+    line("vit", answer.vit_ms, static_cast<std::size_t>(model.vision()->patches()));
+  }
+  line("pp" + std::to_string(answer.prompt_tokens), first_ms, answer.prompt_tokens);
+  line("tg" + std::to_string(further), all_ms - first_ms, further);
+}
+
+}  // namespace paligemma::cli
