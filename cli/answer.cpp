@@ -1,6 +1,5 @@
 // Asking the model: one prompt, or one per line of standard input.
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 
@@ -10,7 +9,9 @@
 #include "cli/model_folder.h"
 #include "cli/objects.h"
 #include "cli/outputs.h"
+#include "cli/perf.h"
 #include "cli/picture_name.h"
+#include "cli/reply_json.h"
 #include "cli/trace.h"
 #include "engine/devices.h"
 #include "processing/detections.h"
@@ -25,15 +26,6 @@ using Clock = std::chrono::steady_clock;
 
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-// "<loc0051> cat" without its location and segmentation tokens.
-std::string without_special(const Tokenizer& tokenizer, const Reply& answer) {
-  std::vector<TokenId> words;
-  for (const GeneratedToken& token : answer.tokens) {
-    if (!tokenizer.loc(token.id) && !tokenizer.seg(token.id)) words.push_back(token.id);
-  }
-  return tokenizer.decode(words);
 }
 
 // A model, a picture, and everything that is said about them.
@@ -99,6 +91,11 @@ class Asker {
     ReplyOptions how;
     if (options_.max_tokens) how.max_tokens = *options_.max_tokens;
     how.sampler = options_.sampler();
+    how.rules = options_.rules(pipeline_->config());
+    how.likeliest = options_.top_logprobs;
+    how.beams = options_.beams();
+    how.answers = options_.num_return_sequences;
+    how.stop = options_.stop;
     const bool streams = !options_.json && !options_.skip_special_tokens;
     how.on_text = [&](std::string_view text) {
       progress_.clear();
@@ -110,9 +107,7 @@ class Asker {
     progress_.clear();
     dump_.finish();
 
-    const std::string text = options_.skip_special_tokens
-                                 ? without_special(pipeline_->tokenizer(), answer)
-                                 : answer.text;
+    const std::string text = text_of(options_, pipeline_->tokenizer(), answer);
     const auto detections = parse_detections(answer.text);
     const auto masks = masks_for(detections);
     if (options_.json) {
@@ -121,6 +116,8 @@ class Asker {
       write_answer(options_, answer_json(prompt, answer, text, objects).text() + "\n");
     } else {
       write_answer(options_, (streams ? "" : text) + "\n");
+      for (const Reply& other : answer.others)
+        write_answer(options_, text_of(options_, pipeline_->tokenizer(), other) + "\n");
     }
     if (!options_.output.empty()) {
       write_picture(options_, draw_detections(image_->view(), detections, masks).view());
@@ -128,7 +125,10 @@ class Asker {
     notes_.push_back(answer.note);
     notes_.push_back(cut_note(answer));
     print_notes();
-    if (options_.perf) print_perf(answer);
+    if (options_.perf) {
+      print_perf(VitTime{picture_->encode_ms - projector_ms_, pipeline_->config().vision.patches()},
+                 answer.prompt.size(), answer.tokens);
+    }
   }
 
   // Once all is done.
@@ -170,7 +170,7 @@ class Asker {
 
   // That the answer does not end where the model would end it.
   std::string cut_note(const Reply& answer) const {
-    if (answer.ended) return "";
+    if (answer.ended || answer.stopped) return "";
     const std::size_t rows = answer.prompt.size() + answer.tokens.size();
     const bool has_room = static_cast<Index>(rows) < pipeline_->config().text.max_positions;
     return "the answer is cut off at token " + std::to_string(answer.tokens.size()) +
@@ -192,54 +192,41 @@ class Asker {
                    const Json& objects) const {
     const Config& config = pipeline_->config();
     const Index width = image_->view().size(1), height = image_->view().size(0);
-    std::vector<Json> tokens, per_token;
+    std::vector<Json> per_token;
     double decode_ms = 0;
     for (const GeneratedToken& token : answer.tokens) {
-      tokens.push_back(object({{"id", token.id},
-                               {"piece", pipeline_->tokenizer().piece(token.id)},
-                               {"logprob", std::round(token.log_probability * 1e6) / 1e6}}));
       per_token.push_back(token.milliseconds);
       decode_ms += token.milliseconds;
     }
     const double prefill_ms = answer.tokens.front().milliseconds;
-    return object({{"version", PG_VERSION},
-                   {"model", object({{"id", found_.id},
-                                     {"arch", config.architecture},
-                                     {"image_size", config.vision.image_size},
-                                     {"params", parameter_count(config)},
-                                     {"dtype", name_of(pipeline_->dtype())},
-                                     {"trained", pipeline_->trained()}})},
-                   {"device", device_.id},
-                   {"image", object({{"path", image_path_}, {"width", width}, {"height", height}})},
-                   {"prompt", prompt},
-                   {"prompt_tokens", answer.prompt.size()},
-                   {"tokens", array(tokens)},
-                   {"finish_reason", answer.ended ? "eos" : "length"},
-                   {"text", text},
-                   {"objects", objects},
-                   {"timings_ms", object({{"load", load_ms_},
-                                          {"preprocess", picture_->preprocess_ms},
-                                          {"vit", picture_->encode_ms - projector_ms_},
-                                          {"projector", projector_ms_},
-                                          {"prefill", prefill_ms},
-                                          {"decode", decode_ms - prefill_ms},
-                                          {"per_token", array(per_token)}})},
-                   {"seed", options_.seed}});
-  }
-
-  void print_perf(const Reply& answer) const {
-    double decode_ms = 0;
-    for (const GeneratedToken& token : answer.tokens) decode_ms += token.milliseconds;
-    const double prefill_ms = answer.tokens.front().milliseconds;
-    const auto line = [](const std::string& name, double ms, std::size_t tokens) {
-      const double per_second = ms > 0 ? 1000.0 * static_cast<double>(tokens) / ms : 0;
-      std::fprintf(stderr, "%-8s %10.1f ms %10.2f t/s\n", name.c_str(), ms, per_second);
-    };
-    const std::size_t decoded = answer.tokens.size() - 1;
-    line("vit", picture_->encode_ms - projector_ms_,
-         static_cast<std::size_t>(pipeline_->config().vision.patches()));
-    line("pp" + std::to_string(answer.prompt.size()), prefill_ms, answer.prompt.size());
-    line("tg" + std::to_string(decoded), decode_ms - prefill_ms, decoded);
+    std::vector<Field> fields{
+        {"version", PG_VERSION},
+        {"model", object({{"id", found_.id},
+                          {"arch", config.architecture},
+                          {"image_size", config.vision.image_size},
+                          {"params", parameter_count(config)},
+                          {"dtype", name_of(pipeline_->dtype())},
+                          {"trained", pipeline_->trained()}})},
+        {"device", device_.id},
+        {"image", object({{"path", image_path_}, {"width", width}, {"height", height}})},
+        {"prompt", prompt},
+        {"prompt_tokens", answer.prompt.size()},
+        {"tokens", tokens_json(options_, pipeline_->tokenizer(), answer)},
+        {"finish_reason", finish_reason(answer)},
+        {"text", text},
+        {"objects", objects},
+        {"timings_ms", object({{"load", load_ms_},
+                               {"preprocess", picture_->preprocess_ms},
+                               {"vit", picture_->encode_ms - projector_ms_},
+                               {"projector", projector_ms_},
+                               {"prefill", prefill_ms},
+                               {"decode", decode_ms - prefill_ms},
+                               {"per_token", array(per_token)}})},
+        {"seed", options_.seed}};
+    if (options_.num_return_sequences > 1) {
+      fields.push_back({"answers", answers_json(options_, pipeline_->tokenizer(), answer)});
+    }
+    return object(fields);
   }
 
   const Options& options_;

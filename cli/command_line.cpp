@@ -4,53 +4,11 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/command_flags.h"
 #include "cli/spelling.h"
 
 namespace paligemma::cli {
 namespace {
-
-// The flags that a command takes, besides its own. What is printed instead of an answer and how much
-// is said beside it is for all.
-std::string flags_of(Command command) {
-  std::string all =
-      " --help --help-all --version --list-devices --verbosity -v -q --jsonl --report ";
-  const std::string model = all + "--model --hf-repo --revision ";
-  std::string pipeline = model +
-                         "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
-                         "--resize --reference --device --kernels --threads --json ";
-  std::string ask = pipeline +
-                    "--image --pixels --orientation --max-tokens --temperature --top-p --top-k "
-                    "--do-sample --seed "
-                    "--output --skip-special-tokens --perf --dump --trace ";
-  switch (command) {
-    case Command::none:
-      return ask + "--prompt --file --tokens --loss --top-k-share --top-a --max-mem-len ";
-    case Command::caption:
-    case Command::answer:
-      return ask + "--lang ";
-    case Command::detect:
-    case Command::segment:
-    case Command::ocr:
-      return ask;
-    case Command::scene:
-      return all + "--seed --output --json ";
-    case Command::eval:
-      return pipeline;
-    case Command::bench:
-      return model + "--dtype --reference --device --kernels --threads --json ";
-    case Command::quantize:
-      return model + "--dtype --threads --output ";
-    case Command::init:
-      return all + "--tokenizer --seed --threads --output ";
-    case Command::inspect:
-      return model + "--json ";
-    case Command::tokenize:
-      return model + "--tokenizer --prompt --file --json ";
-    case Command::completion_bash:
-      break;
-  }
-  return all;
-}
 
 // CLI11's description of it all, which writes into the options.
 class Parser {
@@ -113,7 +71,20 @@ void Parser::add_flags(Options& o) {
   app.add_option("--top-p", o.top_p, "Mass of the tokens drawn from (default: 1)");
   app.add_option("--top-k", o.top_k, "Number of the tokens drawn from (default: 0, all)");
   app.add_flag("--do-sample", o.do_sample, "Draw; =false forces greedy");
+  app.add_option("--min-p", o.min_p, "Share of the best one's probability that others need");
   app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)");
+  app.add_option("--repetition-penalty", o.repetition_penalty,
+                 "Of tokens that were there, 1.3 say");
+  app.add_option("--no-repeat-ngram-size", o.no_repeat_ngram, "No so many tokens twice in a row");
+  app.add_option("--suppress-tokens", o.suppressed, "Ids that never come, 1,2 say");
+  app.add_option("--num-beams", o.num_beams, "Answers that grow side by side (default: 1)");
+  app.add_option("--length-penalty", o.length_penalty, "Power of an answer's length (default: 1)");
+  app.add_option("--early-stopping", o.early_stopping, "true, false (default) or never")
+      ->expected(0, 1)
+      ->default_str("true");
+  app.add_option("--num-return-sequences", o.num_return_sequences, "Answers to print");
+  app.add_option("--stop", o.stop, "End an answer that has this text; may be given again")
+      ->allow_extra_args(false);
 
   app.option_defaults()->group("PalmE and Transformer, of zeta");
   app.add_option("--tokens", o.tokens, "Ids to begin with, 5,3,2 say, instead of a prompt");
@@ -126,6 +97,7 @@ void Parser::add_flags(Options& o) {
   app.add_option("-o,--output", o.output,
                  "Write the picture with boxes and masks (.png, .jpg, .bmp, .tga, or -)");
   app.add_flag("--json", o.json, "One JSON object");
+  app.add_option("--top-logprobs", o.top_logprobs, "With --json, so many tokens of each step");
   app.add_flag("--skip-special-tokens", o.skip_special_tokens,
                "Leave <loc> and <seg> out of the text");
   app.add_flag("--jsonl", o.jsonl, "(not there yet)");

@@ -13,7 +13,7 @@ struct Foreign {
   std::string_view flags, instead;
 };
 
-constexpr std::array<Foreign, 15> kForeign{{
+constexpr std::array<Foreign, 16> kForeign{{
     {" --mmproj -mm --mmproj-url -mmu --mmproj-auto --no-mmproj --mmproj-offload "
      "--no-mmproj-offload ",
      "the vision tower is part of the checkpoint, so -m names all of it"},
@@ -31,11 +31,12 @@ constexpr std::array<Foreign, 15> kForeign{{
     {" -ctk --cache-type-k -ctv --cache-type-v --kv-bits ", "the cache's type is the executor's"},
     {" --load-in-8bit --load-in-4bit -q4 -q8 --quantization ",
      "--dtype int8 or int4, or paligemma quantize"},
-    {" --repeat-penalty --repetition-penalty --repeat-last-n --presence-penalty "
-     "--frequency-penalty --no-repeat-ngram-size --min-p --typical --typical-p --mirostat "
-     "--samplers "
-     "--num-beams --length-penalty --num-return-sequences --grammar --logit-bias ",
-     "there are --temperature, --top-k, --top-p and --seed, and without them the likeliest token"},
+    {" --repeat-penalty --repeat-last-n ", "--repetition-penalty looks at all tokens so far"},
+    {" --presence-penalty --frequency-penalty --typical --typical-p --mirostat --samplers "
+     "--grammar "
+     "--logit-bias --num-beam-groups ",
+     "there are --temperature, --top-k, --top-p, --min-p, --repetition-penalty, "
+     "--no-repeat-ngram-size, --suppress-tokens and --num-beams"},
     {" -sys --system-prompt --chat-template --jinja -cnv --conversation -no-cnv ",
      "PaliGemma is no chat model: -p is the whole prompt, \"caption en\" or \"answer en ...\""},
     {" -mu --model-url -hff --hf-file --cache-dir --local-files-only --token --hf-token ",

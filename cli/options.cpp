@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "cli/id_list.h"
 #include "engine/devices.h"
 #include "fast/core/kernels.h"
 #include "tensor/utf8.h"
@@ -57,6 +58,31 @@ void check(const Options& o) {
   require(temperature >= 0 && std::isfinite(temperature), "--temperature must be 0 or more");
   require(o.top_p >= 0 && o.top_p <= 1, "--top-p must be from 0 to 1");
   require(o.top_k >= 0, "--top-k must be 0 or more");
+  require(o.min_p >= 0 && o.min_p <= 1, "--min-p must be from 0 to 1");
+  require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty),
+          "--repetition-penalty must be more than 0");
+  require(o.no_repeat_ngram >= 0, "--no-repeat-ngram-size must be 0 or more");
+  require(o.top_logprobs >= 0 && o.top_logprobs <= 1 << 20,
+          "--top-logprobs must be from 0 to 1048576");
+  require(o.num_beams >= 1 && o.num_beams <= 1024, "--num-beams must be from 1 to 1024");
+  require(std::isfinite(o.length_penalty), "--length-penalty must be a number");
+  require(o.num_return_sequences >= 1 && o.num_return_sequences <= 1024,
+          "--num-return-sequences must be from 1 to 1024");
+  if (o.num_beams > 1) {
+    require(o.num_return_sequences <= o.num_beams,
+            "--num-return-sequences " + std::to_string(o.num_return_sequences) + " of " +
+                std::to_string(o.num_beams) + " beams");
+    require(o.sampler().temperature == 0, "--num-beams: there is no draw among beams");
+    require(o.stop.empty(), "--stop is not for --num-beams");
+    require(o.top_logprobs == 0, "--top-logprobs is not for --num-beams");
+  } else {
+    require(o.length_penalty == 1, "--length-penalty is for --num-beams");
+    require(o.early_stopping.empty() || o.early_stopping == "false",
+            "--early-stopping is for --num-beams");
+    require(o.num_return_sequences == 1 || o.sampler().temperature > 0,
+            "--num-return-sequences: greedy has one answer; give --num-beams or --temperature");
+  }
+  require(o.top_logprobs == 0 || o.json, "--top-logprobs is for --json");
   require(o.top_k_share.value_or(0) >= 0 && o.top_k_share.value_or(0) < 1,
           "--top-k-share must be 0 or more and below 1");
   require(o.top_a.value_or(0) >= 0 && o.top_a.value_or(0) <= 1, "--top-a must be from 0 to 1");
@@ -80,6 +106,7 @@ void check(const Options& o) {
   };
   one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
   one_of("--do-sample", o.do_sample, {"", "true", "false"});
+  one_of("--early-stopping", o.early_stopping, {"", "true", "false", "never"});
   if (!weight_format_named(o.dtype)) {
     one_of("--dtype", o.dtype, {"auto", "f32", "bf16", "f16", "int8", "int4"});
   }
@@ -120,6 +147,22 @@ SamplerOptions Options::sampler() const {
   const bool draws = do_sample.empty() ? temperature.value_or(0) > 0 : do_sample == "true";
   return {draws ? temperature.value_or(kTemperatureWhenSampling) : 0, top_k, top_p,
           static_cast<std::uint64_t>(seed)};
+}
+
+BeamOptions Options::beams() const {
+  return {num_beams, length_penalty,
+          early_stopping == "true"    ? EarlyStopping::yes
+          : early_stopping == "never" ? EarlyStopping::never
+                                      : EarlyStopping::no};
+}
+
+TokenRules Options::rules(const Config& config) const {
+  TokenRules rules{repetition_penalty, no_repeat_ngram, {}, min_p};
+  if (!suppressed.empty()) {
+    const auto ids = id_list("--suppress-tokens", suppressed, config.text.vocabulary);
+    rules.suppressed.insert(ids.begin(), ids.end());
+  }
+  return rules;
 }
 
 void print_notes(const Options& options, const std::vector<std::string>& notes) {

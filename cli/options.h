@@ -9,11 +9,13 @@
 #include <vector>
 
 namespace paligemma {
+struct BeamOptions;
 struct Config;
 struct ExecutorOptions;
 struct PipelineOptions;
 struct ReadOptions;
 struct SamplerOptions;
+struct TokenRules;
 }  // namespace paligemma
 
 namespace paligemma::cli {
@@ -60,6 +62,13 @@ struct Options {
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
   float top_p = 1;
   std::int64_t top_k = 0, seed = 0;
+  float min_p = 0, repetition_penalty = 1;
+  std::int64_t no_repeat_ngram = 0, top_logprobs = 0;
+  std::int64_t num_beams = 1, num_return_sequences = 1;
+  float length_penalty = 1;
+  std::string early_stopping;
+  std::string suppressed;
+  std::vector<std::string> stop;
   // Of a model of zeta.
   std::optional<double> top_k_share, top_a;
   std::optional<std::int64_t> max_mem_len;
@@ -85,6 +94,8 @@ struct Options {
   PipelineOptions pipeline() const;                 // all but the model's folder
   ReadOptions reading(const Config& config) const;  // of pictures
   SamplerOptions sampler() const;
+  BeamOptions beams() const;
+  TokenRules rules(const Config& config) const;  // throws UsageError for an id that there is not
 };
 
 // Throws UsageError for a value out of range or a flag that is not there yet.

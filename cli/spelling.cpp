@@ -17,7 +17,7 @@ struct Alias {
   std::string_view ours;  // empty: the flag is accepted and means nothing here
 };
 
-constexpr std::array<Alias, 37> kAliases{{
+constexpr std::array<Alias, 45> kAliases{{
     {"--model_path", "--model"},
     {"--model-id", "--model"},
     {"--weights", "--model"},
@@ -55,6 +55,14 @@ constexpr std::array<Alias, 37> kAliases{{
     {"--image_path", "--image"},
     {"--image-path", "--image"},
     {"--torch-dtype", "--dtype"},
+    {"--min_p", "--min-p"},
+    {"--repetition_penalty", "--repetition-penalty"},
+    {"--no_repeat_ngram_size", "--no-repeat-ngram-size"},
+    {"--suppress_tokens", "--suppress-tokens"},
+    {"--num_beams", "--num-beams"},
+    {"--length_penalty", "--length-penalty"},
+    {"--early_stopping", "--early-stopping"},
+    {"--num_return_sequences", "--num-return-sequences"},
 }};
 
 const Alias* alias_of(std::string_view flag) {

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/listeners.h"
 #include "cli/outputs.h"
+#include "cli/perf.h"
 #include "cli/picture_name.h"
 #include "cli/trace.h"
 #include "cli/zeta_answer.h"
@@ -149,7 +150,11 @@ class ZetaAsker {
       notes_.push_back("the text is cut off at token " + std::to_string(answer_.tokens.size()) +
                        "; -n allows more");
     }
-    if (options_.perf) print_perf(model_, answer_);
+    if (options_.perf) {
+      std::optional<VitTime> vit;
+      if (model_.looks_at_pictures()) vit = {answer_.vit_ms, model_.vision()->patches()};
+      print_perf(vit, prompt.size(), answer_.tokens);
+    }
   }
 
   void finish() {

@@ -1,7 +1,6 @@
 #include "cli/zeta_answer.h"
 
 #include <cmath>
-#include <cstdio>
 
 namespace paligemma::cli {
 
@@ -30,22 +29,6 @@ std::vector<Field> answer_fields(const Options& options, const ZetaModel& model,
                                  {"decode", all_ms - first_ms},
                                  {"per_token", array(per_token)}})},
           {"seed", options.seed}};
-}
-
-void print_perf(const ZetaModel& model, const ZetaAnswer& answer) {
-  const auto line = [](const std::string& name, double ms, std::size_t rows) {
-    const double per_second = ms > 0 ? 1000.0 * static_cast<double>(rows) / ms : 0;
-    std::fprintf(stderr, "%-8s %10.1f ms %10.2f t/s\n", name.c_str(), ms, per_second);
-  };
-  double all_ms = 0;
-  for (const GeneratedToken& token : answer.tokens) all_ms += token.milliseconds;
-  const double first_ms = answer.tokens.front().milliseconds;
-  const std::size_t further = answer.tokens.size() - 1;
-  if (model.looks_at_pictures()) {
-    line("vit", answer.vit_ms, static_cast<std::size_t>(model.vision()->patches()));
-  }
-  line("pp" + std::to_string(answer.prompt_tokens), first_ms, answer.prompt_tokens);
-  line("tg" + std::to_string(further), all_ms - first_ms, further);
 }
 
 }  // namespace paligemma::cli

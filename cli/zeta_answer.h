@@ -23,6 +23,4 @@ struct ZetaAnswer {
 std::vector<Field> answer_fields(const Options& options, const ZetaModel& model,
                                  const ZetaAnswer& answer);
 
-void print_perf(const ZetaModel& model, const ZetaAnswer& answer);
-
 }  // namespace paligemma::cli

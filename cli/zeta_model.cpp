@@ -1,8 +1,7 @@
 #include "cli/zeta_model.h"
 
-#include <charconv>
-
 #include "cli/commands.h"
+#include "cli/id_list.h"
 #include "tensor/errors.h"
 #include "tensor/mapped_file.h"
 #include "tensor/paths.h"
@@ -75,6 +74,14 @@ void check_fits(const Options& o, const ZetaModel& model) {
   refuse(o.softcap != "config", "--softcap");
   refuse(o.sliding_window != "config", "--sliding-window");
   refuse(o.skip_special_tokens, "--skip-special-tokens");
+  refuse(o.min_p != 0, "--min-p");
+  refuse(o.repetition_penalty != 1, "--repetition-penalty");
+  refuse(o.no_repeat_ngram != 0, "--no-repeat-ngram-size");
+  refuse(!o.suppressed.empty(), "--suppress-tokens");
+  refuse(o.num_beams != 1, "--num-beams");
+  refuse(o.num_return_sequences != 1, "--num-return-sequences");
+  refuse(!o.stop.empty(), "--stop");
+  refuse(o.top_logprobs != 0, "--top-logprobs");
   const auto dtype = weight_format_named(o.dtype);
   refuse(dtype && is_quantized(*dtype), "--dtype " + o.dtype, ", of f32, bf16 or f16");
 
@@ -122,22 +129,7 @@ std::vector<TokenId> prompt_of(const Options& o, const ZetaModel& model) {
     }
     ids = model.words->encode(*o.prompt);
   }
-  if (!o.tokens.empty()) {
-    ids.clear();
-    const char *at = o.tokens.data(), *end = at + o.tokens.size();
-    while (true) {
-      TokenId id = -1;
-      const auto [behind, error] = std::from_chars(at, end, id);
-      const bool is_id = error == std::errc() && 0 <= id && id < model.text()->vocabulary;
-      if (!is_id || (behind != end && *behind != ',')) {
-        throw UsageError("--tokens " + o.tokens + ": must be ids from 0 to " +
-                         std::to_string(model.text()->vocabulary - 1) + ", separated by commas");
-      }
-      ids.push_back(id);
-      if (behind == end) break;
-      at = behind + 1;
-    }
-  }
+  if (!o.tokens.empty()) ids = id_list("--tokens", o.tokens, model.text()->vocabulary);
   if (ids.empty()) throw UsageError(is_a(model) + "; give it something to begin with: " + how);
   if (o.loss && ids.size() < 2) throw UsageError("--loss: there is no second token to score");
   return ids;

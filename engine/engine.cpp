@@ -45,9 +45,11 @@ ReplyOptions reply_options(const AnswerOptions& options) {
           "temperature must be 0 or more");
   require(options.top_k >= 0, "top_k must be 0 or more");
   require(options.top_p >= 0 && options.top_p <= 1, "top_p must be from 0 to 1");
-  return {options.max_tokens,
-          {options.temperature, options.top_k, options.top_p, options.seed},
-          options.on_text};
+  ReplyOptions reply;
+  reply.max_tokens = options.max_tokens;
+  reply.sampler = {options.temperature, options.top_k, options.top_p, options.seed};
+  reply.on_text = options.on_text;
+  return reply;
 }
 
 // Of a picture of width x height.

@@ -16,7 +16,7 @@
 // before a token equals top_p exactly, and where top_k is on as well: it then measures the mass as a
 // share of the top_k tokens, not of all.
 //
-// Read next: processing/prompt.h.
+// Read next: gemma/repetition_penalty.h.
 #pragma once
 
 #include <cstdint>

@@ -58,9 +58,10 @@ struct Session {
   SequenceId sequence;
   DecodeState<On> decode = {};
 
-  // For prefixes of up to `prefix` tokens and answers that end before position `capacity`.
-  Session(const gemma::DecoderShape& shape, Index prefix, Index capacity)
-      : scratch(shape, prefix),
+  // For prefixes of up to `prefix` tokens and answers that end before position `capacity`; of `answers` that
+  // grow side by side.
+  Session(const gemma::DecoderShape& shape, Index prefix, Index capacity, Index answers = 1)
+      : scratch(shape, std::max(prefix, answers), answers),
         cache(shape.layers, shape.kv_heads, shape.head_size),
         sequence(cache.open(capacity)) {}
 };
@@ -69,6 +70,26 @@ struct Session {
 inline Index equal_in_front(std::span<const TokenId> ids) {
   return std::find_if(ids.begin(), ids.end(), [&](TokenId id) { return id != ids.front(); }) -
          ids.begin();
+}
+
+// One more token of each of several sequences, in one step. Leaves the logits of each in
+// session.scratch.logits, which has room for them.
+template <class On, class W>
+void forward_each(const Model<On, W>& model, std::span<const TokenId> ids,
+                  std::span<const SequenceId> sequences, Index prefix, Session<On>& session) {
+  const auto B = static_cast<Index>(ids.size());
+  std::vector<gemma::Segment> segments;
+  std::vector<Index> rows;
+  for (const SequenceId sequence : sequences) {
+    rows.push_back(static_cast<Index>(segments.size()));
+    segments.push_back({sequence, session.cache.length(sequence), 1, prefix});
+  }
+  token_embedding(model.on, View<const TokenId, 1>(ids.data(), {B}), model.weights.text.embedding,
+                  model.text.embedding_scale, session.scratch.x.view().rows(0, B));
+  gemma::decoder(model.on, model.weights.text, model.text,
+                 std::span<const gemma::Segment>(segments), session.scratch, session.cache,
+                 NoTap());
+  gemma::logits(model.on, model.weights.text, model.text, rows, session.scratch);
 }
 
 // Runs tokens through the decoder and leaves the logits of the last one in session.scratch.logits.

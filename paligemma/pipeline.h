@@ -24,6 +24,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "paligemma/beam_search.h"
 #include "paligemma/checkpoint.h"
 #include "paligemma/generate.h"
 #include "processing/image_file.h"
@@ -50,12 +51,20 @@ struct Reply {
   std::vector<TokenId> prompt;
   std::string note;                    // what was typed in vain, processing/prompt.h
   std::vector<GeneratedToken> tokens;  // the end token too, when it came
-  bool ended = false;                  // by an end token, not by max_tokens
+  bool ended = false;                  // by an end token
+  bool stopped = false;                // by one of the stop strings
+  std::optional<float> score = {};     // of beams
+  std::vector<Reply> others = {};      // where several answers were asked for, best first
 };
 
 struct ReplyOptions {
   std::optional<Index> max_tokens = {};  // default: 100, or what the positions leave room for
   SamplerOptions sampler = {};
+  TokenRules rules = {};
+  Index likeliest = 0;                 // so many tokens of each step are told
+  std::vector<std::string> stop = {};  // the answer ends with the token that completes one of them
+  BeamOptions beams = {};  // more than one: a search, in place of the sampler; no stop strings
+  Index answers = 1;       // of a search, or drawn with the seeds that follow
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
 };
 
@@ -80,7 +89,7 @@ class Pipeline {
   Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener = {}) const;
 
   // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the
-  // prompt is not UTF-8 or too long.
+  // prompt is not UTF-8 or too long. Of several answers only the first is heard as it comes.
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener = {}) const;
 
@@ -91,6 +100,11 @@ class Pipeline {
   const std::optional<MaskDecoder>& mask_decoder() const { return files_->mask_decoder; }
 
  private:
+  Reply written(const Picture& picture, Reply reply, const GenerateOptions& how,
+                const ReplyOptions& options, const TapListener& listener) const;
+  Reply searched(const Picture& picture, Reply reply, const GenerateOptions& how,
+                 const ReplyOptions& options, const TapListener& listener) const;
+
   template <class Real>
   using ModelOf = Model<On, WeightsOn<On, Real>>;
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -110,9 +111,11 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
                std::to_string(config().vision.patches()) + ", " +
                std::to_string(config().text.width) + "]");
   Prompt made = make_prompt(tokenizer(), prompt, static_cast<int>(config().vision.patches()));
-  Reply answer{{}, std::move(made.ids), std::move(made.note), {}, false};
+  Reply reply;
+  reply.prompt = std::move(made.ids);
+  reply.note = std::move(made.note);
 
-  const auto T = static_cast<Index>(answer.prompt.size());
+  const auto T = static_cast<Index>(reply.prompt.size());
   const Index room = config().text.max_positions - T;
   constexpr Index kDefaultTokens = 100;
   if (room < 1 || options.max_tokens.value_or(1) > room) {
@@ -120,26 +123,44 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
                       std::to_string(options.max_tokens.value_or(1)) + " exceed the model's " +
                       std::to_string(config().text.max_positions) + " positions");
   }
-  const GenerateOptions generate_options{
-      options.max_tokens.value_or(std::min(room, kDefaultTokens)), config().end_tokens,
-      options.sampler};
+  GenerateOptions how{options.max_tokens.value_or(std::min(room, kDefaultTokens)),
+                      config().end_tokens, options.sampler, options.rules, options.likeliest};
+  if (options.beams.beams > 1) return searched(picture, std::move(reply), how, options, listener);
 
-  // Text appears as its tokens do.
+  Reply first = written(picture, reply, how, options, listener);
+  ReplyOptions unheard = options;
+  unheard.on_text = {};
+  for (Index i = 1; i < options.answers; ++i) {
+    ++how.sampler.seed;
+    first.others.push_back(written(picture, reply, how, unheard, {}));
+  }
+  return first;
+}
+
+// One answer; its text appears as its tokens do.
+template <class On>
+Reply Pipeline<On>::written(const Picture& picture, Reply reply, const GenerateOptions& how,
+                            const ReplyOptions& options, const TapListener& listener) const {
   DecodeStream stream(tokenizer());
   const auto say = [&](const std::string& text) {
-    answer.text += text;
+    reply.text += text;
     if (!text.empty() && options.on_text) options.on_text(text);
   };
   const auto on_token = [&](const GeneratedToken& token) {
-    answer.ended = config().end_tokens.count(token.id) != 0;
-    if (!answer.ended) say(stream.step(token.id));
-    return true;
+    reply.ended = how.end_tokens.count(token.id) != 0;
+    if (reply.ended) return true;
+    say(stream.step(token.id));
+    reply.stopped = std::ranges::any_of(options.stop, [&](const std::string& stop) {
+      return reply.text.find(stop) != reply.text.npos;
+    });
+    return !reply.stopped;
   };
-  answer.tokens = std::visit(
+  const auto T = static_cast<Index>(reply.prompt.size());
+  reply.tokens = std::visit(
       [&](const auto& model) {
         return with_tap(model.on, listener, [&](const auto& tap) {
-          auto session = memory_->take_session(model.text, T, T + generate_options.max_tokens);
-          auto tokens = paligemma::generate(model, rows, answer.prompt, *session, generate_options,
+          auto session = memory_->take_session(model.text, T, T + how.max_tokens);
+          auto tokens = paligemma::generate(model, picture.rows.view(), reply.prompt, *session, how,
                                             on_token, tap);
           memory_->give_back(std::move(session));
           return tokens;
@@ -147,7 +168,41 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
       },
       model_);
   say(stream.finish());
-  return answer;
+  return reply;
+}
+
+// The best answers that beams find.
+template <class On>
+Reply Pipeline<On>::searched(const Picture& picture, Reply reply, const GenerateOptions& how,
+                             const ReplyOptions& options, const TapListener& listener) const {
+  const BeamSearchOptions search{options.beams, how.max_tokens, how.end_tokens, how.rules};
+  const auto T = static_cast<Index>(reply.prompt.size());
+  auto found = std::visit(
+      [&](const auto& model) {
+        return with_tap(model.on, listener, [&](const auto& tap) {
+          Session<On> session(model.text, T, T + how.max_tokens, options.beams.beams);
+          return beam_search(model, picture.rows.view(), reply.prompt, session, search, tap);
+        });
+      },
+      model_);
+  if (static_cast<Index>(found.size()) > options.answers) found.resize(options.answers);
+
+  std::vector<Reply> all;
+  for (BeamAnswer& answer : found) {
+    Reply& one = all.emplace_back(reply);
+    one.score = answer.score;
+    one.tokens = std::move(answer.tokens);
+    one.ended = how.end_tokens.count(one.tokens.back().id) != 0;
+    DecodeStream stream(tokenizer());
+    for (const GeneratedToken& token : one.tokens) {
+      if (how.end_tokens.count(token.id) == 0) one.text += stream.step(token.id);
+    }
+    one.text += stream.finish();
+  }
+  Reply best = std::move(all.front());
+  best.others.assign(std::make_move_iterator(all.begin() + 1), std::make_move_iterator(all.end()));
+  if (options.on_text) options.on_text(best.text);
+  return best;
 }
 
 }  // namespace paligemma

@@ -23,6 +23,7 @@
 
 #include "gemma/generated_token.h"
 #include "gemma/sampler.h"
+#include "tensor/row_on_host.h"
 #include "zeta/token_filter.h"
 #include "zeta/transformer.h"
 
@@ -45,17 +46,6 @@ inline Room room_for(const TransformerShape& shape, Index T, Index S, Index memo
           .context = S,
           .keeps = can_keep(shape.layers),
           .remembers = false};
-}
-
-template <class On>
-Buffer<float, 1> numbers_of_row(const On& on, RowsOn<On> rows, Index t) {
-  if constexpr (OnHost<On>) {
-    Buffer<float, 1> y({rows.size(1)}, unwritten);
-    std::copy_n(rows.row(t).data(), rows.size(1), y.view().data());
-    return y;
-  } else {
-    return to_host(on, rows.row(t));
-  }
 }
 
 // `on_token` is called with each word as soon as it is known; false from it ends the text. Its probability is
@@ -83,7 +73,7 @@ std::vector<TokenId> generate(const On& on, const TransformerWeights<W>& w,
     const Index T = rows.size(0);
     const auto last = logits(on, w, rows.rows(T - 1, T), s, tap);
 
-    Buffer<float, 1> scores = numbers_of_row(on, last, 0);
+    Buffer<float, 1> scores = row_on_host(on, last, 0);
     filter_tokens(options.filter, scores.view());
     const auto draw = static_cast<std::uint64_t>(options.first_step + step);
     const TokenId id = sample(reference, scores.view(), options.sampler, draw);

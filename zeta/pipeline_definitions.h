@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tensor/errors.h"
+#include "tensor/row_on_host.h"
 #include "zeta/checkpoint.h"
 #include "zeta/generate.h"
 #include "zeta/loss.h"
@@ -61,7 +62,7 @@ class PipelineOf final : public Pipeline {
     std::vector<float> classes;
     if (shape.classes > 0) {
       classify(on_, w, shape, s);
-      const Buffer<float, 1> scores = numbers_of_row(on_, s.classes.view(), 0);
+      const Buffer<float, 1> scores = row_on_host(on_, s.classes.view(), 0);
       classes.assign(scores.view().data(), scores.view().data() + shape.classes);
     }
     wait_for(on_);

@@ -1,0 +1,48 @@
+#include "cli/command_flags.h"
+
+namespace paligemma::cli {
+
+std::string flags_of(Command command) {
+  std::string all =
+      " --help --help-all --version --list-devices --verbosity -v -q --jsonl --report ";
+  const std::string model = all + "--model --hf-repo --revision ";
+  std::string pipeline = model +
+                         "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
+                         "--resize --reference --device --kernels --threads --json ";
+  std::string ask = pipeline +
+                    "--image --pixels --orientation --max-tokens --temperature --top-p --top-k "
+                    "--do-sample --seed --min-p --repetition-penalty --no-repeat-ngram-size "
+                    "--num-beams --length-penalty --early-stopping --num-return-sequences "
+                    "--suppress-tokens --stop --top-logprobs "
+                    "--output --skip-special-tokens --perf --dump --trace ";
+  switch (command) {
+    case Command::none:
+      return ask + "--prompt --file --tokens --loss --top-k-share --top-a --max-mem-len ";
+    case Command::caption:
+    case Command::answer:
+      return ask + "--lang ";
+    case Command::detect:
+    case Command::segment:
+    case Command::ocr:
+      return ask;
+    case Command::scene:
+      return all + "--seed --output --json ";
+    case Command::eval:
+      return pipeline;
+    case Command::bench:
+      return model + "--dtype --reference --device --kernels --threads --json ";
+    case Command::quantize:
+      return model + "--dtype --threads --output ";
+    case Command::init:
+      return all + "--tokenizer --seed --threads --output ";
+    case Command::inspect:
+      return model + "--json ";
+    case Command::tokenize:
+      return model + "--tokenizer --prompt --file --json ";
+    case Command::completion_bash:
+      break;
+  }
+  return all;
+}
+
+}  // namespace paligemma::cli

@@ -1,0 +1,110 @@
+// Beam search: several answers grow side by side, and in the end the best are taken.
+//
+//   logits of the prefix -> rules -> Beams -> forward one token of each beam, in one step -> ...
+//
+// The prefix goes through the decoder once. Beams begin as forks of its keys and values, and a beam that goes
+// on keeps what it has; only where two go on from the same one are its rows copied. What
+// greedy decoding does to logits happens here to their log-softmax, which is not made to sum to 1 again,
+// as in Hugging Face transformers 5.23.0.
+//
+// Papers: Sutskever et al. 2014, "Sequence to sequence learning with neural networks", section 3.2; for the
+// rest see gemma/beams.h. Taps: those of the prefix.
+//
+// Read next: paligemma/projector.h.
+#pragma once
+
+#include <chrono>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "gemma/beams.h"
+#include "paligemma/generate.h"
+
+namespace paligemma {
+
+struct BeamSearchOptions {
+  BeamOptions beams;
+  Index max_tokens = 100;
+  std::set<TokenId> end_tokens = {};
+  TokenRules rules = {};
+};
+
+struct BeamAnswer {
+  std::vector<GeneratedToken> tokens;  // the end token too, when it came
+  float score;
+};
+
+namespace beam_search_parts {
+
+// Sequences of the cache that go on as the beams do: the first child of a sequence is that sequence.
+template <class On>
+std::vector<SequenceId> go_on(KvCache<On>& cache, const std::vector<SequenceId>& sequences,
+                              std::span<const Beams::Beam> beams) {
+  std::vector<SequenceId> next;
+  std::vector<bool> is_taken(sequences.size());
+  for (const Beams::Beam& beam : beams) {
+    const auto parent = static_cast<std::size_t>(beam.parent);
+    next.push_back(is_taken[parent] ? cache.fork(sequences[parent]) : sequences[parent]);
+    is_taken[parent] = true;
+  }
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (!is_taken[i]) cache.close(sequences[i]);
+  }
+  return next;
+}
+
+}  // namespace beam_search_parts
+
+// All answers that were finished, the best one first. The session is this search's alone, and has room for
+// as many answers as there are beams.
+template <class On, class W, class Rows, class Tap>
+std::vector<BeamAnswer> beam_search(const Model<On, W>& model, const Rows& image_rows,
+                                    std::span<const TokenId> prompt, Session<On>& session,
+                                    const BeamSearchOptions& options, const Tap& tap) {
+  using Clock = std::chrono::steady_clock;
+  const auto T = static_cast<Index>(prompt.size());
+  Beams beams(options.beams, options.max_tokens, options.end_tokens);
+  std::vector<SequenceId> sequences{session.sequence};
+  std::vector<GeneratedToken> steps;  // when, and how long
+
+  auto start = Clock::now();
+  forward(model, prompt, image_rows, T, session, tap);
+  while (true) {
+    const auto B = static_cast<Index>(sequences.size());
+    Buffer<float, 2> plain({B, model.text.vocabulary}, unwritten), ruled(plain.view().shape());
+    for (Index b = 0; b < B; ++b) {
+      const auto logits = row_on_host(model.on, session.scratch.logits.view(), b);
+      log_softmax(logits.view(), plain.view().row(b));
+      copy(reference, std::as_const(plain).view().rows(b, b + 1), ruled.view().rows(b, b + 1));
+      std::vector<TokenId> history(prompt.begin(), prompt.end());
+      const auto& ids = beams.running()[static_cast<std::size_t>(b)].ids;
+      history.insert(history.end(), ids.begin(), ids.end());
+      apply_rules(options.rules, history, ruled.view().row(b));
+    }
+    beams.step(std::as_const(ruled).view(), std::as_const(plain).view());
+    const std::chrono::duration<double, std::milli> took = Clock::now() - start;
+    steps.push_back({0, 0, start, took.count()});
+    if (!beams.goes_on()) break;
+
+    start = Clock::now();
+    sequences = beam_search_parts::go_on(session.cache, sequences, beams.running());
+    std::vector<TokenId> last;
+    for (const Beams::Beam& beam : beams.running()) last.push_back(beam.ids.back());
+    forward_each(model, last, sequences, T, session);
+  }
+
+  std::vector<BeamAnswer> answers;
+  for (const Beams::Beam& beam : beams.finished()) {
+    BeamAnswer& answer = answers.emplace_back(BeamAnswer{steps, beam.score});
+    answer.tokens.resize(beam.ids.size());
+    for (std::size_t i = 0; i < beam.ids.size(); ++i) {
+      answer.tokens[i].id = beam.ids[i];
+      answer.tokens[i].log_probability = beam.log_probabilities[i];
+    }
+  }
+  return answers;
+}
+
+}  // namespace paligemma

@@ -1,0 +1,95 @@
+"""Makes decoding.json of both golden checkpoints: what transformers says by other rules than greedy.
+
+    python make_decoding_golden.py
+
+README.md says what to install. Each case is what `generate` is given, and the ids that come of it. Of
+the beams the score is stored too; none of the choices hangs on less than a float's rounding, which is
+tried by a run in float64.
+"""
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parents[1] / "tools"))
+import transformers_reference as reference
+from transformers_reference import make_tokenizer
+from PIL import Image
+
+PROMPTS = ["ocr", "caption en", "segment red ring ; two small blue stars"]
+RULES = [
+    dict(repetition_penalty=1.3), dict(repetition_penalty=0.8), dict(no_repeat_ngram_size=1),
+    dict(no_repeat_ngram_size=2), dict(repetition_penalty=1.3, no_repeat_ngram_size=2),
+]
+BEAMS = [
+    dict(num_beams=2), dict(num_beams=3), dict(num_beams=4),
+    dict(num_beams=3, length_penalty=2.0), dict(num_beams=4, length_penalty=-1.0),
+    dict(num_beams=4, length_penalty=0.0), dict(num_beams=2, early_stopping=True),
+    dict(num_beams=4, early_stopping="never"), dict(num_beams=4, num_return_sequences=3),
+    dict(num_beams=3, repetition_penalty=1.3), dict(num_beams=3, no_repeat_ngram_size=2),
+    dict(num_beams=3, suppress_tokens=True),
+]
+
+
+def said(model, ids, pixels, steps, end, **how):
+    """The ids of each answer, and its score where there are beams."""
+    ids = torch.tensor([ids])
+    found = model.generate(
+        input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids),
+        token_type_ids=torch.zeros_like(ids), max_new_tokens=steps, do_sample=False,
+        eos_token_id=end, pad_token_id=0, return_dict_in_generate=True, output_scores=True, **how)
+    scores = getattr(found, "sequences_scores", None)
+    answers = []
+    for i, row in enumerate(found.sequences[:, ids.shape[1]:].tolist()):
+        cut = next((k + 1 for k, id in enumerate(row) if id in end), len(row))
+        answers.append(dict(ids=row[:cut]) | ({} if scores is None else dict(
+            score=round(float(scores[i]), 6))))
+    return answers
+
+
+def cases(greedy):
+    """Some of the tokens that greedy takes are suppressed, and some end an answer early."""
+    suppressed = [greedy[1], greedy[4]]
+    for how in [*RULES, dict(suppress_tokens=True), *BEAMS]:
+        how = dict(how)
+        if "suppress_tokens" in how:
+            how["suppress_tokens"] = suppressed
+        ends = [[1]]
+        if "num_beams" in how:
+            ends.append([1, greedy[3], greedy[6]])
+        for end in ends:
+            yield how, end
+
+
+def make(folder, resample):
+    model = reference.load(folder)
+    with reference.double_precision():
+        double = reference.in_double(model)
+    pieces = make_tokenizer.load((folder / "tokenizer.model").read_bytes())
+    side = model.config.vision_config.image_size
+    picture = Image.open(folder / "picture.png")
+    pixels = torch.from_numpy(reference.pixels(picture, side, resample)).permute(2, 0, 1)[None]
+
+    found, left_out = [], 0
+    for prompt in PROMPTS:
+        ids = reference.prompt_ids(model.config, pieces, prompt)
+        greedy = said(model, ids, pixels, 12, [1])[0]["ids"]
+        for how, end in cases(greedy):
+            steps = 12 if "num_beams" in how else 24
+            answers = said(model, ids, pixels, steps, end, **how)
+            with reference.double_precision():
+                again = said(double, ids, pixels.double(), steps, end, **how)
+            if [a["ids"] for a in answers] != [a["ids"] for a in again]:
+                left_out += 1
+                continue
+            found.append(dict(prompt=prompt, steps=steps, end_tokens=end, **how, answers=answers))
+    lines = ",\n".join(json.dumps(case) for case in found)
+    (folder / "decoding.json").write_text(f"[{lines}]\n")
+    print(f"{folder.name}: {len(found)} cases, {left_out} left out, which rounding decides")
+
+
+if __name__ == "__main__":
+    make(HERE / "paligemma1", 3)
+    make(HERE / "paligemma2", 2)
