@@ -44,7 +44,8 @@ class Asker {
     if (trace_) trace_->add("load", "host");
     progress_.clear();
     progress_.expect(pipeline_->config().vision.layers, pipeline_->config().text.layers);
-    notes_ = {device_.note, found_.note, pipeline_->config().note, pipeline_->tokenizer().note()};
+    notes_ = {device_.note, found_.note, pipeline_->config().generation.note,
+              pipeline_->tokenizer().note()};
     if (!pipeline_->trained()) {
       notes_.push_back("the model " + found_.id +
                        " is untrained: its weights are random, and so is what it says");
@@ -88,14 +89,7 @@ class Asker {
                    printable(prompt_text(pipeline_->tokenizer(), made.ids)).c_str());
     }
 
-    ReplyOptions how;
-    if (options_.max_tokens) how.max_tokens = *options_.max_tokens;
-    how.sampler = options_.sampler();
-    how.rules = options_.rules(pipeline_->config());
-    how.likeliest = options_.top_logprobs;
-    how.beams = options_.beams();
-    how.answers = options_.num_return_sequences;
-    how.stop = options_.stop;
+    ReplyOptions how = options_.reply(pipeline_->config());
     const bool streams = !options_.json && !options_.skip_special_tokens;
     how.on_text = [&](std::string_view text) {
       progress_.clear();
@@ -223,7 +217,7 @@ class Asker {
                                {"decode", decode_ms - prefill_ms},
                                {"per_token", array(per_token)}})},
         {"seed", options_.seed}};
-    if (options_.num_return_sequences > 1) {
+    if (!answer.others.empty()) {
       fields.push_back({"answers", answers_json(options_, pipeline_->tokenizer(), answer)});
     }
     return object(fields);

@@ -79,9 +79,7 @@ void Parser::add_flags(Options& o) {
   app.add_option("--suppress-tokens", o.suppressed, "Ids that never come, 1,2 say");
   app.add_option("--num-beams", o.num_beams, "Answers that grow side by side (default: 1)");
   app.add_option("--length-penalty", o.length_penalty, "Power of an answer's length (default: 1)");
-  app.add_option("--early-stopping", o.early_stopping, "true, false (default) or never")
-      ->expected(0, 1)
-      ->default_str("true");
+  app.add_flag("--early-stopping", o.early_stopping, "When beams are enough: =true, =never");
   app.add_option("--num-return-sequences", o.num_return_sequences, "Answers to print");
   app.add_option("--stop", o.stop, "End an answer that has this text; may be given again")
       ->allow_extra_args(false);

@@ -95,7 +95,9 @@ Scores examine(const AnyPipeline& pipeline, const Examination& examination,
           : read_image(examination.file, {.blends_alpha = pipeline.config().blends_alpha});
   const auto picture = pipeline.encode(image.view(), {});
   for (const Question& question : examination.questions) {
-    const std::string answer = pipeline.generate(picture, question.prompt, {}, {}).text;
+    const std::string answer =
+        pipeline.generate(picture, question.prompt, as_configured(pipeline.config().generation), {})
+            .text;
     scores.add(examination.truth, question, answer, baseline);
     if (question.family == Family::segment && pipeline.mask_decoder()) {
       add_masks(*pipeline.mask_decoder(), examination, question, answer, scores);
@@ -204,8 +206,8 @@ int run_eval(const Options& options) {
   PipelineOptions pipeline_options = options.pipeline();
   pipeline_options.model = found.path;
   auto pipeline = open_pipeline(device, pipeline_options);
-  print_notes(options,
-              {device.note, found.note, pipeline->config().note, pipeline->tokenizer().note()});
+  print_notes(options, {device.note, found.note, pipeline->config().generation.note,
+                        pipeline->tokenizer().note()});
   const auto pipelines = for_each_thread(std::move(pipeline), device.threads);
   const Scores scores = examine_all(pipelines, all);
   if (options.json) {

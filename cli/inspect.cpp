@@ -14,7 +14,7 @@ namespace paligemma::cli {
 int run_inspect(const Options& options) {
   const ModelFolder found = find_model(options);
   const Config config = read_config(checkpoint_folder(found.path));
-  print_notes(options, {found.note, config.note});
+  print_notes(options, {found.note, config.generation.note});
   const Checkpoint checkpoint(found.path, config);
   const Index parameters = parameter_count(config);
   const std::string dtype(name_of(checkpoint.format()));

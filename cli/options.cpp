@@ -38,6 +38,23 @@ void check_kernels(const Options& o) {
           given + ": these are the CPU's, not those of --device " + o.device);
 }
 
+// What the command line and the model say, taken together.
+void check_together(const Options& o, const ReplyOptions& how) {
+  if (how.beams.beams > 1) {
+    require(how.answers <= how.beams.beams, "--num-return-sequences " +
+                                                std::to_string(how.answers) + " of " +
+                                                std::to_string(how.beams.beams) + " beams");
+    require(how.sampler.temperature == 0, "--num-beams: there is no draw among beams");
+    require(o.stop.empty(), "--stop is not for --num-beams");
+    require(how.likeliest == 0, "--top-logprobs is not for --num-beams");
+  } else {
+    require(o.length_penalty.value_or(1) == 1, "--length-penalty is for --num-beams");
+    require(how.beams.early_stopping == EarlyStopping::no, "--early-stopping is for --num-beams");
+    require(how.answers == 1 || how.sampler.temperature > 0,
+            "--num-return-sequences: greedy has one answer; give --num-beams or --temperature");
+  }
+}
+
 }  // namespace
 
 void check(const Options& o) {
@@ -56,32 +73,19 @@ void check(const Options& o) {
           "--threads must be from 1 to 1024");
   const float temperature = o.temperature.value_or(0);
   require(temperature >= 0 && std::isfinite(temperature), "--temperature must be 0 or more");
-  require(o.top_p >= 0 && o.top_p <= 1, "--top-p must be from 0 to 1");
-  require(o.top_k >= 0, "--top-k must be 0 or more");
-  require(o.min_p >= 0 && o.min_p <= 1, "--min-p must be from 0 to 1");
-  require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty),
+  require(o.top_p.value_or(1) >= 0 && o.top_p.value_or(1) <= 1, "--top-p must be from 0 to 1");
+  require(o.top_k.value_or(0) >= 0, "--top-k must be 0 or more");
+  require(o.min_p.value_or(0) >= 0 && o.min_p.value_or(0) <= 1, "--min-p must be from 0 to 1");
+  require(o.repetition_penalty.value_or(1) > 0 && std::isfinite(o.repetition_penalty.value_or(1)),
           "--repetition-penalty must be more than 0");
-  require(o.no_repeat_ngram >= 0, "--no-repeat-ngram-size must be 0 or more");
+  require(o.no_repeat_ngram.value_or(0) >= 0, "--no-repeat-ngram-size must be 0 or more");
   require(o.top_logprobs >= 0 && o.top_logprobs <= 1 << 20,
           "--top-logprobs must be from 0 to 1048576");
-  require(o.num_beams >= 1 && o.num_beams <= 1024, "--num-beams must be from 1 to 1024");
-  require(std::isfinite(o.length_penalty), "--length-penalty must be a number");
-  require(o.num_return_sequences >= 1 && o.num_return_sequences <= 1024,
+  require(o.num_beams.value_or(1) >= 1 && o.num_beams.value_or(1) <= 1024,
+          "--num-beams must be from 1 to 1024");
+  require(std::isfinite(o.length_penalty.value_or(1)), "--length-penalty must be a number");
+  require(o.num_return_sequences.value_or(1) >= 1 && o.num_return_sequences.value_or(1) <= 1024,
           "--num-return-sequences must be from 1 to 1024");
-  if (o.num_beams > 1) {
-    require(o.num_return_sequences <= o.num_beams,
-            "--num-return-sequences " + std::to_string(o.num_return_sequences) + " of " +
-                std::to_string(o.num_beams) + " beams");
-    require(o.sampler().temperature == 0, "--num-beams: there is no draw among beams");
-    require(o.stop.empty(), "--stop is not for --num-beams");
-    require(o.top_logprobs == 0, "--top-logprobs is not for --num-beams");
-  } else {
-    require(o.length_penalty == 1, "--length-penalty is for --num-beams");
-    require(o.early_stopping.empty() || o.early_stopping == "false",
-            "--early-stopping is for --num-beams");
-    require(o.num_return_sequences == 1 || o.sampler().temperature > 0,
-            "--num-return-sequences: greedy has one answer; give --num-beams or --temperature");
-  }
   require(o.top_logprobs == 0 || o.json, "--top-logprobs is for --json");
   require(o.top_k_share.value_or(0) >= 0 && o.top_k_share.value_or(0) < 1,
           "--top-k-share must be 0 or more and below 1");
@@ -145,24 +149,52 @@ ReadOptions Options::reading(const Config& config) const {
 
 SamplerOptions Options::sampler() const {
   const bool draws = do_sample.empty() ? temperature.value_or(0) > 0 : do_sample == "true";
-  return {draws ? temperature.value_or(kTemperatureWhenSampling) : 0, top_k, top_p,
-          static_cast<std::uint64_t>(seed)};
+  return {draws ? temperature.value_or(kTemperatureWhenSampling) : 0, top_k.value_or(0),
+          top_p.value_or(1), static_cast<std::uint64_t>(seed)};
 }
 
-BeamOptions Options::beams() const {
-  return {num_beams, length_penalty,
-          early_stopping == "true"    ? EarlyStopping::yes
-          : early_stopping == "never" ? EarlyStopping::never
-                                      : EarlyStopping::no};
-}
+ReplyOptions Options::reply(const Config& config) const {
+  ReplyOptions how = as_configured(config.generation);
+  if (max_tokens) how.max_tokens = *max_tokens;
+  if (!stop.empty()) how.stop = stop;
+  how.likeliest = top_logprobs;
 
-TokenRules Options::rules(const Config& config) const {
-  TokenRules rules{repetition_penalty, no_repeat_ngram, {}, min_p};
+  TokenRules& rules = how.rules;
+  if (min_p) rules.min_p = *min_p;
+  if (repetition_penalty) rules.repetition_penalty = *repetition_penalty;
+  if (no_repeat_ngram) rules.no_repeat_ngram = *no_repeat_ngram;
   if (!suppressed.empty()) {
     const auto ids = id_list("--suppress-tokens", suppressed, config.text.vocabulary);
-    rules.suppressed.insert(ids.begin(), ids.end());
+    rules.suppressed = {ids.begin(), ids.end()};
   }
-  return rules;
+
+  // Whoever speaks of a draw wants no beams, and the other way round.
+  const bool speaks_of_draws = temperature || !do_sample.empty();
+  if (speaks_of_draws) {
+    how.sampler.temperature = sampler().temperature;
+    how.beams = {};
+  } else if (num_beams) {
+    how.sampler.temperature = 0;
+  }
+  if (top_k) how.sampler.top_k = *top_k;
+  if (top_p) how.sampler.top_p = *top_p;
+  how.sampler.seed = static_cast<std::uint64_t>(seed);
+
+  BeamOptions& beams = how.beams;
+  if (num_beams) beams.beams = *num_beams;
+  if (length_penalty) beams.length_penalty = *length_penalty;
+  if (!early_stopping.empty()) {
+    beams.early_stopping = early_stopping == "true"    ? EarlyStopping::yes
+                           : early_stopping == "never" ? EarlyStopping::never
+                                                       : EarlyStopping::no;
+  }
+  if (num_return_sequences) {
+    how.answers = *num_return_sequences;
+  } else if (speaks_of_draws || num_beams) {
+    how.answers = 1;
+  }
+  check_together(*this, how);
+  return how;
 }
 
 void print_notes(const Options& options, const std::vector<std::string>& notes) {

@@ -9,13 +9,12 @@
 #include <vector>
 
 namespace paligemma {
-struct BeamOptions;
 struct Config;
 struct ExecutorOptions;
 struct PipelineOptions;
 struct ReadOptions;
+struct ReplyOptions;
 struct SamplerOptions;
-struct TokenRules;
 }  // namespace paligemma
 
 namespace paligemma::cli {
@@ -58,14 +57,10 @@ struct Options {
   std::vector<std::string> things;
   // How to answer.
   std::optional<std::int64_t> max_tokens, threads;
-  std::optional<float> temperature;
+  std::optional<float> temperature, top_p, min_p, repetition_penalty, length_penalty;
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
-  float top_p = 1;
-  std::int64_t top_k = 0, seed = 0;
-  float min_p = 0, repetition_penalty = 1;
-  std::int64_t no_repeat_ngram = 0, top_logprobs = 0;
-  std::int64_t num_beams = 1, num_return_sequences = 1;
-  float length_penalty = 1;
+  std::optional<std::int64_t> top_k, no_repeat_ngram, num_beams, num_return_sequences;
+  std::int64_t top_logprobs = 0, seed = 0;
   std::string early_stopping;
   std::string suppressed;
   std::vector<std::string> stop;
@@ -93,9 +88,9 @@ struct Options {
   ExecutorOptions executor(std::filesystem::path model_path) const;
   PipelineOptions pipeline() const;                 // all but the model's folder
   ReadOptions reading(const Config& config) const;  // of pictures
-  SamplerOptions sampler() const;
-  BeamOptions beams() const;
-  TokenRules rules(const Config& config) const;  // throws UsageError for an id that there is not
+  SamplerOptions sampler() const;                   // of a model that says nothing itself
+  // What is not said is the model's to say. Throws UsageError for what does not go together.
+  ReplyOptions reply(const Config& config) const;
 };
 
 // Throws UsageError for a value out of range or a flag that is not there yet.

@@ -107,16 +107,20 @@ std::vector<std::string> in_our_spelling(const std::vector<std::string>& argumen
     }
 
     // Python's switches take a word: "--do_sample False", "--only_cpu True".
-    const bool is_switch = flag == "--do-sample" || arguments[i].starts_with("--only_cpu");
+    const bool is_ours = flag == "--do-sample" || flag == "--early-stopping";
+    const bool is_switch = is_ours || arguments[i].starts_with("--only_cpu");
+    const auto word_of = [&](const std::string& text) {
+      return flag == "--early-stopping" && text == "never" ? "never" : as_bool(text);
+    };
     const char* word = nullptr;
-    if (is_switch && !value.empty()) word = as_bool(value.substr(1));
+    if (is_switch && !value.empty()) word = word_of(value.substr(1));
     if (is_switch && value.empty() && has_next) {
-      word = as_bool(arguments[i + 1]);
+      word = word_of(arguments[i + 1]);
       if (word) ++i;
     }
     if (word) {
       const std::string given = word;
-      if (flag == "--do-sample") ours.push_back(flag + "=" + given);
+      if (is_ours) ours.push_back(flag + "=" + given);
       if (flag == "--device=cpu" && given == "true") ours.push_back(flag);
       continue;
     }

@@ -74,12 +74,14 @@ void check_fits(const Options& o, const ZetaModel& model) {
   refuse(o.softcap != "config", "--softcap");
   refuse(o.sliding_window != "config", "--sliding-window");
   refuse(o.skip_special_tokens, "--skip-special-tokens");
-  refuse(o.min_p != 0, "--min-p");
-  refuse(o.repetition_penalty != 1, "--repetition-penalty");
-  refuse(o.no_repeat_ngram != 0, "--no-repeat-ngram-size");
+  refuse(o.min_p.has_value(), "--min-p");
+  refuse(o.repetition_penalty.has_value(), "--repetition-penalty");
+  refuse(o.no_repeat_ngram.has_value(), "--no-repeat-ngram-size");
   refuse(!o.suppressed.empty(), "--suppress-tokens");
-  refuse(o.num_beams != 1, "--num-beams");
-  refuse(o.num_return_sequences != 1, "--num-return-sequences");
+  refuse(o.num_beams.has_value(), "--num-beams");
+  refuse(o.length_penalty.has_value(), "--length-penalty");
+  refuse(!o.early_stopping.empty(), "--early-stopping");
+  refuse(o.num_return_sequences.has_value(), "--num-return-sequences");
   refuse(!o.stop.empty(), "--stop");
   refuse(o.top_logprobs != 0, "--top-logprobs");
   const auto dtype = weight_format_named(o.dtype);
@@ -142,7 +144,7 @@ zeta::TextOptions text_options(const Options& o, const zeta::Config& config) {
   text.sampler = o.sampler();
   text.sampler.top_p = 1;  // the filter's, before the temperature
   text.filter = {.top_k_share = o.top_k_share.value_or(0),
-                 .top_p = o.top_p,
+                 .top_p = o.top_p.value_or(1),
                  .top_a_ratio = o.top_a.value_or(0)};
   return text;
 }

@@ -39,15 +39,18 @@ std::optional<WeightFormat> format_of(const std::string& dtype) {
   return format;
 }
 
-ReplyOptions reply_options(const AnswerOptions& options) {
+// What is not said is the model's to say.
+ReplyOptions reply_options(const AnswerOptions& options, const GenerationConfig& of_the_model) {
   require(options.max_tokens.value_or(1) >= 1, "max_tokens must be at least 1");
   require(options.temperature >= 0 && std::isfinite(options.temperature),
           "temperature must be 0 or more");
   require(options.top_k >= 0, "top_k must be 0 or more");
   require(options.top_p >= 0 && options.top_p <= 1, "top_p must be from 0 to 1");
-  ReplyOptions reply;
-  reply.max_tokens = options.max_tokens;
+  ReplyOptions reply = as_configured(of_the_model);
+  reply.answers = 1;
+  if (options.max_tokens) reply.max_tokens = options.max_tokens;
   reply.sampler = {options.temperature, options.top_k, options.top_p, options.seed};
+  if (options.temperature > 0) reply.beams = {};
   reply.on_text = options.on_text;
   return reply;
 }
@@ -94,7 +97,8 @@ Engine Engine::open(const std::filesystem::path& model, const EngineOptions& opt
   const OpenMpThreads use(threads);
   Device device = choose_device({.device = options.device, .threads = threads, .model = model});
   auto pipeline = open_pipeline(device, {.model = model, .dtype = format_of(options.dtype)});
-  for (const std::string& note : {pipeline->config().note, pipeline->tokenizer().note()}) {
+  for (const std::string& note :
+       {pipeline->config().generation.note, pipeline->tokenizer().note()}) {
     if (!note.empty()) device.note += (device.note.empty() ? "" : "; ") + note;
   }
   return Engine(std::make_unique<State>(State{std::move(device), threads, std::move(pipeline)}));
@@ -133,10 +137,16 @@ Answer Engine::answer(const Picture& picture, std::string_view prompt,
   require(seen && seen->pipeline == state_->pipeline, "the picture is another engine's");
   const AnyPipeline& pipeline = *state_->pipeline;
   const OpenMpThreads use(state_->threads);
-  const Reply reply = pipeline.generate(seen->encoded, prompt, reply_options(options), {});
+  const Reply reply = pipeline.generate(seen->encoded, prompt,
+                                        reply_options(options, pipeline.config().generation), {});
 
-  Answer answer{
-      reply.text, {}, {}, reply.ended ? FinishReason::eos : FinishReason::length, reply.note};
+  Answer answer{reply.text,
+                {},
+                {},
+                reply.ended     ? FinishReason::eos
+                : reply.stopped ? FinishReason::stop
+                                : FinishReason::length,
+                reply.note};
   for (const GeneratedToken& token : reply.tokens) {
     answer.tokens.push_back(
         {token.id, pipeline.tokenizer().piece(token.id), token.log_probability});

@@ -80,7 +80,7 @@ struct Object {
   std::vector<std::uint8_t> mask;
 };
 
-enum class FinishReason { eos, length };  // the model ended, or max_tokens did
+enum class FinishReason { eos, length, stop };  // the model ended, max_tokens did, or a stop string
 
 struct Answer {
   std::string text;

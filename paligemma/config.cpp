@@ -219,7 +219,7 @@ Config read_config(const std::filesystem::path& folder) {
     const Fields fields = fields_in(generation);
     const auto end_tokens = end_tokens_of(fields);
     if (!end_tokens.empty()) config.end_tokens = end_tokens;
-    config.note = generation_note(fields);
+    config.generation = generation_config_of(fields);
   }
 
   // Later releases save the picture's part inside processor_config.json, and read it there first.

@@ -2,7 +2,7 @@
 //
 //   config.json                the shapes of both towers; PaliGemma 2 is told by text_config's
 //                              model_type "gemma2"
-//   generation_config.json     the tokens that end an answer (may be missing)
+//   generation_config.json     the tokens that end an answer, and how it is written (may be missing)
 //   processor_config.json      in its part image_processor, how a picture becomes pixels (may be missing)
 //   preprocessor_config.json   the same, if the other does not say it (may be missing)
 //
@@ -22,6 +22,7 @@
 
 #include "gemma/shape.h"
 #include "gemma/token_embedding.h"  // TokenId
+#include "paligemma/generation_config.h"
 #include "processing/normalize_pixels.h"
 #include "processing/resize.h"
 #include "siglip/shape.h"
@@ -42,7 +43,7 @@ struct Config {
   bool blends_alpha =
       true;          // transparent pixels with white, else alpha is dropped (do_convert_rgb)
   std::string json;  // config.json as it was read, on one line
-  std::string note;  // one line for the user, or "": what generation_config.json asks for in vain
+  GenerationConfig generation;
 };
 
 // From config.json's text alone. `where` begins the message of the ModelFileError.

@@ -50,43 +50,6 @@ void check_size(const JsonFields& fields, Index image_size) {
   }
 }
 
-struct Unheeded {
-  const char* name;
-  double neutral;  // the number that asks for nothing
-};
-constexpr std::array<Unheeded, 32> kUnheeded{{{"bad_words_ids", 0},
-                                              {"begin_suppress_tokens", 0},
-                                              {"constraints", 0},
-                                              {"do_sample", 0},
-                                              {"dola_layers", 0},
-                                              {"encoder_no_repeat_ngram_size", 0},
-                                              {"encoder_repetition_penalty", 1},
-                                              {"exponential_decay_length_penalty", 0},
-                                              {"force_words_ids", 0},
-                                              {"forced_bos_token_id", -1},
-                                              {"forced_eos_token_id", -1},
-                                              {"guidance_scale", 1},
-                                              {"max_length", 20},
-                                              {"max_new_tokens", -1},
-                                              {"max_time", -1},
-                                              {"min_length", 0},
-                                              {"min_new_tokens", 0},
-                                              {"no_repeat_ngram_size", 0},
-                                              {"num_beam_groups", 1},
-                                              {"num_beams", 1},
-                                              {"num_return_sequences", 1},
-                                              {"penalty_alpha", 0},
-                                              {"prefill_chunk_size", 0},
-                                              {"prompt_lookup_num_tokens", 0},
-                                              {"remove_invalid_values", 0},
-                                              {"repetition_penalty", 1},
-                                              {"sequence_bias", 0},
-                                              {"stop_strings", 0},
-                                              {"suppress_tokens", 0},
-                                              {"token_healing", 0},
-                                              {"use_mtp", 0},
-                                              {"watermarking_config", 0}}};
-
 }  // namespace
 
 std::set<TokenId> end_tokens_of(const JsonFields& fields) {
@@ -142,15 +105,6 @@ void read_image_processor(const JsonFields& fields, Config& config) {
   if (fields.size("image_seq_length", tokens, most) != tokens) {
     fields.fail("image_seq_length", "is not the model's " + std::to_string(tokens) + " patches");
   }
-}
-
-std::string generation_note(const JsonFields& fields) {
-  std::string names;
-  for (const auto& [name, neutral] : kUnheeded) {
-    if (!fields.says_nothing(name, neutral))
-      names += (names.empty() ? "" : ", ") + std::string(name);
-  }
-  return names.empty() ? "" : "generation_config.json asks for what is not done here: " + names;
 }
 
 }  // namespace paligemma

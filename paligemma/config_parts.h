@@ -15,7 +15,4 @@ std::set<TokenId> end_tokens_of(const JsonFields& fields);
 // preprocessor_config.json, or the part image_processor of processor_config.json.
 void read_image_processor(const JsonFields& fields, Config& config);
 
-// One line that names what generation_config.json asks for and nobody does here, or "".
-std::string generation_note(const JsonFields& fields);
-
 }  // namespace paligemma

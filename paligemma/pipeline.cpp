@@ -30,6 +30,17 @@ double milliseconds_since(Clock::time_point start) {
 
 }  // namespace pipeline_parts
 
+ReplyOptions as_configured(const GenerationConfig& config) {
+  ReplyOptions options;
+  options.max_tokens = config.max_tokens;
+  options.sampler = config.sampler;
+  options.rules = config.rules;
+  options.beams = config.beams;
+  options.answers = config.answers;
+  options.stop = config.stop;
+  return options;
+}
+
 template class Pipeline<Reference>;
 
 }  // namespace paligemma

@@ -68,6 +68,9 @@ struct ReplyOptions {
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
 };
 
+// As a model's generation_config.json says.
+ReplyOptions as_configured(const GenerationConfig& config);
+
 template <class On>
 class AnswerMemory;
 

@@ -58,7 +58,7 @@ const std::vector<Flag> kFlags{
     {{"--suppress-tokens", "1"}, kAsk},
     {{"--num-beams", "2"}, kAsk},
     {{"--length-penalty", "1"}, kAsk},
-    {{"--early-stopping", "false"}, kAsk},
+    {{"--early-stopping"}, kAsk},
     {{"--num-return-sequences", "1"}, kAsk},
     {{"--stop", "x"}, kAsk},
     {{"--top-logprobs", "0"}, kAsk},

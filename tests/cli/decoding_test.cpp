@@ -146,6 +146,43 @@ TEST(Stop, EndsAnAnswerWithTheTokenThatCompletesIt) {
   EXPECT_EQ(say({"--stop", "circle"}).err, "");
 }
 
+// generation_config.json's settings hold, and the command line wins.
+TEST(GenerationConfig, HoldsWhereNoFlagSaysOtherwise) {
+  const TemporaryFolder copy;
+  std::filesystem::copy(kFolder, copy.path());
+  const auto ids = [&](const json& config, std::vector<std::string> more) {
+    json all = config;
+    all["eos_token_id"] = 1;
+    write_text(copy / "generation_config.json", all.dump());
+    more.insert(more.begin(),
+                {"-m", copy.path(), "--image", kFolder + "/picture.png", "-p", "ocr", "--json"});
+    const Ran ran = run_program(more);
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    return ids_of(json::parse(ran.out));
+  };
+  const auto with_flags = [&](std::vector<std::string> more) { return ids(json::object(), more); };
+  const std::vector<std::string> eight{"-n", "8"};
+  const auto greedy = with_flags(eight);
+  EXPECT_EQ(ids({{"max_new_tokens", 3}}, {}).size(), 3u);
+  EXPECT_EQ(ids({{"max_new_tokens", 3}}, eight), greedy);
+
+  const json penalty{{"repetition_penalty", 1.3}};
+  EXPECT_EQ(ids(penalty, eight), with_flags({"-n", "8", "--repetition-penalty", "1.3"}));
+  EXPECT_EQ(ids(penalty, {"-n", "8", "--repetition-penalty", "1"}), greedy);
+
+  const json beams{{"num_beams", 3}, {"length_penalty", 2.0}};
+  EXPECT_EQ(ids(beams, eight),
+            with_flags({"-n", "8", "--num-beams", "3", "--length-penalty", "2"}));
+  EXPECT_EQ(ids(beams, {"-n", "8", "--temperature", "0"}), greedy);
+  EXPECT_EQ(ids(beams, {"-n", "8", "--temperature", "2", "--seed", "4"}),
+            with_flags({"-n", "8", "--temperature", "2", "--seed", "4"}));
+
+  const json draw{{"do_sample", true}, {"temperature", 2.0}, {"top_k", 7}};
+  EXPECT_EQ(ids(draw, eight), with_flags({"-n", "8", "--temperature", "2", "--top-k", "7"}));
+  EXPECT_EQ(ids(draw, {"-n", "8", "--do-sample=false"}), greedy);
+  EXPECT_EQ(ids(draw, {"-n", "8", "--num-beams", "1"}), greedy);
+}
+
 TEST(Decoding, ThatMakesNoSenseIsRefused) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
       {{"--min-p", "1.5"}, "--min-p must be from 0 to 1"},
@@ -156,7 +193,7 @@ TEST(Decoding, ThatMakesNoSenseIsRefused) {
       {{"--num-beams", "2", "--num-return-sequences", "3"}, "3 of 2 beams"},
       {{"--num-beams", "2", "--stop", "a"}, "--stop is not for --num-beams"},
       {{"--num-beams", "2", "--json", "--top-logprobs", "1"}, "--top-logprobs is not for"},
-      {{"--num-beams", "2", "--early-stopping", "maybe"}, "must be one of"},
+      {{"--num-beams", "2", "--early-stopping=maybe"}, "must be one of"},
       {{"--length-penalty", "2"}, "--length-penalty is for --num-beams"},
       {{"--early-stopping"}, "--early-stopping is for --num-beams"},
       {{"--num-return-sequences", "2"}, "greedy has one answer"},

@@ -247,9 +247,25 @@ TEST(Engine, SaysWhichKernelsFailed) {
 TEST(Engine, SaysWhatItsModelAsksForInVain) {
   const TemporaryFolder copy;
   std::filesystem::copy(kModel, copy.path(), std::filesystem::copy_options::recursive);
-  write_text(copy / "generation_config.json", R"({"eos_token_id": 1, "repetition_penalty": 1.2})");
+  write_text(copy / "generation_config.json", R"({"eos_token_id": 1, "min_length": 2})");
   const Engine engine = Engine::open(copy.path(), {.device = "cpu", .threads = 1});
-  EXPECT_TRUE(engine.note().ends_with("repetition_penalty")) << engine.note();
+  EXPECT_TRUE(engine.note().ends_with("min_length")) << engine.note();
+}
+
+TEST(Engine, AnswersAsItsModelSays) {
+  const TemporaryFolder copy;
+  std::filesystem::copy(kModel, copy.path(), std::filesystem::copy_options::recursive);
+  const auto say = [&](const std::string& config) {
+    write_text(copy / "generation_config.json", config);
+    return Engine::open(copy.path(), {.device = "cpu", .threads = 1}).answer(kScene, "caption en");
+  };
+  const Answer plain = say(R"({"eos_token_id": 1})");
+  const Answer stopped = say(R"({"eos_token_id": 1, "stop_strings": ["circle"]})");
+  EXPECT_EQ(stopped.text, "a red circle");
+  EXPECT_EQ(stopped.finish_reason, FinishReason::stop);
+  EXPECT_EQ(say(R"({"eos_token_id": 1, "max_new_tokens": 2})").tokens.size(), 2u);
+  EXPECT_NE(say(R"({"eos_token_id": 1, "no_repeat_ngram_size": 1})").text, plain.text);
+  EXPECT_EQ(say(R"({"eos_token_id": 1, "num_beams": 3})").finish_reason, FinishReason::eos);
 }
 
 TEST(Engine, SaysWhatWasTypedInVain) {

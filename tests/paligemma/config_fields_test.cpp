@@ -66,6 +66,13 @@ std::string all_of(const Config& c) {
   for (const TokenId id : c.end_tokens) text << id << " ";
   for (const float number : c.pixel_scale.mean) text << number << " ";
   for (const float number : c.pixel_scale.std) text << number << " ";
+  const GenerationConfig& g = c.generation;
+  text << g.max_tokens.value_or(0) << " " << g.answers << " " << g.sampler.temperature << " "
+       << g.sampler.top_k << " " << g.sampler.top_p << " " << g.rules.repetition_penalty << " "
+       << g.rules.no_repeat_ngram << " " << g.rules.min_p << " " << g.beams.beams << " "
+       << g.beams.length_penalty << " " << int(g.beams.early_stopping) << " ";
+  for (const TokenId id : g.rules.suppressed) text << id << " ";
+  for (const std::string& stop : g.stop) text << stop << " ";
   return text.str();
 }
 
@@ -111,7 +118,8 @@ class Folder {
     write(files);
     try {
       const Config after = read_config(folder_.path());
-      if (!after.note.empty()) return after.note.ends_with(" " + field) ? "noted" : after.note;
+      const std::string& note = after.generation.note;
+      if (!note.empty()) return note.ends_with(" " + field) ? "noted" : note;
       return all_of(after) == before_ ? "no effect" : "honoured";
     } catch (const ModelFileError& error) {
       const std::string said = error.what();
@@ -225,18 +233,21 @@ const std::map<std::string, std::vector<Row>> kRows{
       {"image_seq_length", "7", "refused"}}},
     {"generation_config.json",
      {{"eos_token_id", "7", "honoured"},
-      {"repetition_penalty encoder_repetition_penalty guidance_scale penalty_alpha", "1.5",
-       "noted"},
-      {"no_repeat_ngram_size encoder_no_repeat_ngram_size num_beams num_beam_groups min_length "
-       "min_new_tokens max_length max_new_tokens max_time num_return_sequences prefill_chunk_size "
-       "prompt_lookup_num_tokens forced_bos_token_id forced_eos_token_id",
+      {"repetition_penalty", "1.5", "honoured"},
+      {"no_repeat_ngram_size num_beams max_new_tokens", "3", "honoured"},
+      {"suppress_tokens", "[3]", "honoured"},
+      {"stop_strings", R"(["end"])", "honoured"},
+      {"do_sample", "true", "honoured"},
+      {"encoder_repetition_penalty guidance_scale penalty_alpha", "1.5", "noted"},
+      {"encoder_no_repeat_ngram_size num_beam_groups min_length min_new_tokens max_length max_time "
+       "num_return_sequences prefill_chunk_size prompt_lookup_num_tokens forced_bos_token_id "
+       "forced_eos_token_id",
        "3", "noted"},
-      {"suppress_tokens begin_suppress_tokens bad_words_ids force_words_ids constraints "
-       "sequence_bias "
-       "exponential_decay_length_penalty stop_strings",
+      {"begin_suppress_tokens bad_words_ids force_words_ids constraints sequence_bias "
+       "exponential_decay_length_penalty",
        "[3]", "noted"},
       {"suppress_tokens begin_suppress_tokens stop_strings", "[]", "no effect"},
-      {"do_sample remove_invalid_values token_healing use_mtp", "true", "noted"},
+      {"remove_invalid_values token_healing use_mtp", "true", "noted"},
       {"dola_layers", R"("high")", "noted"},
       {"watermarking_config", R"({"bias": 2})", "noted"},
       {"repetition_penalty num_beams", "1", "no effect"}}}};

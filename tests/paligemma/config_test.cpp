@@ -641,15 +641,69 @@ TEST_F(ConfigFolder, LeavesOutTheStepsThatAreOff) {
 }
 
 TEST_F(ConfigFolder, NotesWhatAnswersAreAskedForInVain) {
-  write("generation_config.json", {{"repetition_penalty", 1.2},
-                                   {"num_beams", 4},
-                                   {"suppress_tokens", {7}},
-                                   {"no_repeat_ngram_size", 0},
+  write("generation_config.json", {{"min_length", 2},
+                                   {"bad_words_ids", {{4}}},
+                                   {"num_beam_groups", 1},
                                    {"begin_suppress_tokens", nullptr}});
-  EXPECT_TRUE(holds(read().note, "generation_config.json",
-                    "num_beams, repetition_penalty, suppress_tokens"));
+  EXPECT_TRUE(holds(read().generation.note, "generation_config.json",
+                    "not done here: bad_words_ids, min_length"));
   write("generation_config.json", {{"eos_token_id", 1}, {"cache_implementation", "hybrid"}});
-  EXPECT_EQ(read().note, "");
+  EXPECT_EQ(read().generation.note, "");
+  // Beams are not drawn among, and greedy has one answer.
+  write("generation_config.json", {{"num_beams", 2}, {"do_sample", true}, {"stop_strings", {"a"}}});
+  EXPECT_TRUE(holds(read().generation.note, "not done here: do_sample, stop_strings"));
+  write("generation_config.json", {{"num_return_sequences", 2}});
+  EXPECT_TRUE(holds(read().generation.note, "not done here: num_return_sequences"));
+}
+
+TEST_F(ConfigFolder, SaysHowAnswersAreWritten) {
+  EXPECT_EQ(read().generation.rules, TokenRules{});
+  write("generation_config.json", {{"repetition_penalty", 1.25},
+                                   {"no_repeat_ngram_size", 3},
+                                   {"suppress_tokens", {7, 9}},
+                                   {"max_new_tokens", 12},
+                                   {"stop_strings", "end"},
+                                   {"temperature", 0.5},
+                                   {"min_p", 0.25}});
+  const GenerationConfig plain = read().generation;
+  EXPECT_EQ(plain.rules, (TokenRules{1.25f, 3, {7, 9}, 0}));
+  EXPECT_EQ(plain.max_tokens, 12);
+  EXPECT_EQ(plain.stop, std::vector<std::string>{"end"});
+  EXPECT_EQ(plain.sampler, SamplerOptions{}) << "nothing is drawn";
+
+  write("generation_config.json", {{"do_sample", true}, {"num_return_sequences", 2}});
+  EXPECT_EQ(read().generation.sampler, (SamplerOptions{1, 50, 1, 0}));
+  EXPECT_EQ(read().generation.answers, 2);
+  write(
+      "generation_config.json",
+      {{"do_sample", true}, {"temperature", 0.5}, {"top_k", 0}, {"top_p", 0.75}, {"min_p", 0.25}});
+  EXPECT_EQ(read().generation.sampler, (SamplerOptions{0.5f, 0, 0.75f, 0}));
+  EXPECT_EQ(read().generation.rules.min_p, 0.25f);
+
+  write("generation_config.json", {{"num_beams", 4},
+                                   {"length_penalty", 0.5},
+                                   {"early_stopping", "never"},
+                                   {"num_return_sequences", 3}});
+  EXPECT_EQ(read().generation.beams, (BeamOptions{4, 0.5f, EarlyStopping::never}));
+  EXPECT_EQ(read().generation.answers, 3);
+  write("generation_config.json", {{"num_beams", 2}, {"early_stopping", true}});
+  EXPECT_EQ(read().generation.beams, (BeamOptions{2, 1, EarlyStopping::yes}));
+
+  for (const auto& [field, bad] :
+       std::vector<std::pair<const char*, json>>{{"repetition_penalty", 0},
+                                                 {"no_repeat_ngram_size", -1},
+                                                 {"suppress_tokens", {-1}},
+                                                 {"num_beams", 0},
+                                                 {"num_beams", 2000},
+                                                 {"max_new_tokens", 0},
+                                                 {"num_return_sequences", 0}}) {
+    write("generation_config.json", {{field, bad}});
+    EXPECT_TRUE(holds(refusal_of_folder(), "generation_config.json", field));
+  }
+  write("generation_config.json", {{"num_beams", 2}, {"early_stopping", "maybe"}});
+  EXPECT_TRUE(holds(refusal_of_folder(), "early_stopping", "never"));
+  write("generation_config.json", {{"do_sample", true}, {"temperature", 0}});
+  EXPECT_TRUE(holds(refusal_of_folder(), "temperature"));
 }
 
 // Later releases nest it, and read it there first.
