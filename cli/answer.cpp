@@ -40,6 +40,7 @@ class Asker {
         start_(Clock::now()),
         pipeline_(open_pipeline(device_, with_model(options.pipeline(), found_.path))),
         load_ms_(milliseconds_since(start_)),
+        how_(options.reply(pipeline_->config())),
         dump_(options.dump) {
     if (trace_) trace_->add("load", "host");
     progress_.clear();
@@ -89,7 +90,7 @@ class Asker {
                    printable(prompt_text(pipeline_->tokenizer(), made.ids)).c_str());
     }
 
-    ReplyOptions how = options_.reply(pipeline_->config());
+    ReplyOptions how = how_;
     const bool streams = !options_.json && !options_.skip_special_tokens;
     how.on_text = [&](std::string_view text) {
       progress_.clear();
@@ -233,6 +234,7 @@ class Asker {
   double load_ms_;
   Clock::time_point encoded_;
   double projector_ms_ = 0;
+  ReplyOptions how_;
   Dump dump_;
   std::vector<std::string> notes_;
   std::optional<RgbImage> image_;

@@ -13,7 +13,7 @@ std::string flags_of(Command command) {
                     "--image --pixels --orientation --max-tokens --temperature --top-p --top-k "
                     "--do-sample --seed --min-p --repetition-penalty --no-repeat-ngram-size "
                     "--num-beams --length-penalty --early-stopping --num-return-sequences "
-                    "--suppress-tokens --stop --top-logprobs "
+                    "--prompt-lookup --suppress-tokens --stop --top-logprobs "
                     "--output --skip-special-tokens --perf --dump --trace ";
   switch (command) {
     case Command::none:

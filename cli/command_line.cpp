@@ -77,6 +77,7 @@ void Parser::add_flags(Options& o) {
                  "Of tokens that were there, 1.3 say");
   app.add_option("--no-repeat-ngram-size", o.no_repeat_ngram, "No so many tokens twice in a row");
   app.add_option("--suppress-tokens", o.suppressed, "Ids that never come, 1,2 say");
+  app.add_option("--prompt-lookup", o.lookup, "Tokens guessed from the text so far (default: 0)");
   app.add_option("--num-beams", o.num_beams, "Answers that grow side by side (default: 1)");
   app.add_option("--length-penalty", o.length_penalty, "Power of an answer's length (default: 1)");
   app.add_flag("--early-stopping", o.early_stopping, "When beams are enough: =true, =never");

@@ -94,10 +94,10 @@ Scores examine(const AnyPipeline& pipeline, const Examination& examination,
           ? render(*examination.scene)
           : read_image(examination.file, {.blends_alpha = pipeline.config().blends_alpha});
   const auto picture = pipeline.encode(image.view(), {});
+  ReplyOptions how = as_configured(pipeline.config().generation);
+  how.answers = 1;
   for (const Question& question : examination.questions) {
-    const std::string answer =
-        pipeline.generate(picture, question.prompt, as_configured(pipeline.config().generation), {})
-            .text;
+    const std::string answer = pipeline.generate(picture, question.prompt, how, {}).text;
     scores.add(examination.truth, question, answer, baseline);
     if (question.family == Family::segment && pipeline.mask_decoder()) {
       add_masks(*pipeline.mask_decoder(), examination, question, answer, scores);

@@ -47,6 +47,7 @@ void check_together(const Options& o, const ReplyOptions& how) {
     require(how.sampler.temperature == 0, "--num-beams: there is no draw among beams");
     require(o.stop.empty(), "--stop is not for --num-beams");
     require(how.likeliest == 0, "--top-logprobs is not for --num-beams");
+    require(o.lookup.value_or(0) == 0, "--prompt-lookup is not for --num-beams");
   } else {
     require(o.length_penalty.value_or(1) == 1, "--length-penalty is for --num-beams");
     require(how.beams.early_stopping == EarlyStopping::no, "--early-stopping is for --num-beams");
@@ -86,6 +87,8 @@ void check(const Options& o) {
   require(std::isfinite(o.length_penalty.value_or(1)), "--length-penalty must be a number");
   require(o.num_return_sequences.value_or(1) >= 1 && o.num_return_sequences.value_or(1) <= 1024,
           "--num-return-sequences must be from 1 to 1024");
+  require(o.lookup.value_or(0) >= 0 && o.lookup.value_or(0) <= 1024,
+          "--prompt-lookup must be from 0 to 1024");
   require(o.top_logprobs == 0 || o.json, "--top-logprobs is for --json");
   require(o.top_k_share.value_or(0) >= 0 && o.top_k_share.value_or(0) < 1,
           "--top-k-share must be 0 or more and below 1");
@@ -158,6 +161,7 @@ ReplyOptions Options::reply(const Config& config) const {
   if (max_tokens) how.max_tokens = *max_tokens;
   if (!stop.empty()) how.stop = stop;
   how.likeliest = top_logprobs;
+  if (lookup) how.lookup = *lookup;
 
   TokenRules& rules = how.rules;
   if (min_p) rules.min_p = *min_p;

@@ -59,7 +59,7 @@ struct Options {
   std::optional<std::int64_t> max_tokens, threads;
   std::optional<float> temperature, top_p, min_p, repetition_penalty, length_penalty;
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
-  std::optional<std::int64_t> top_k, no_repeat_ngram, num_beams, num_return_sequences;
+  std::optional<std::int64_t> top_k, no_repeat_ngram, num_beams, num_return_sequences, lookup;
   std::int64_t top_logprobs = 0, seed = 0;
   std::string early_stopping;
   std::string suppressed;

@@ -17,7 +17,7 @@ struct Alias {
   std::string_view ours;  // empty: the flag is accepted and means nothing here
 };
 
-constexpr std::array<Alias, 45> kAliases{{
+constexpr std::array<Alias, 46> kAliases{{
     {"--model_path", "--model"},
     {"--model-id", "--model"},
     {"--weights", "--model"},
@@ -60,6 +60,7 @@ constexpr std::array<Alias, 45> kAliases{{
     {"--no_repeat_ngram_size", "--no-repeat-ngram-size"},
     {"--suppress_tokens", "--suppress-tokens"},
     {"--num_beams", "--num-beams"},
+    {"--prompt_lookup_num_tokens", "--prompt-lookup"},
     {"--length_penalty", "--length-penalty"},
     {"--early_stopping", "--early-stopping"},
     {"--num_return_sequences", "--num-return-sequences"},

@@ -6,7 +6,7 @@
 // the sake of one token ("decode"). It ends with one of the end tokens, which is part of the result,
 // or after max_tokens. Where there are rules for tokens (gemma/token_rules.h), they choose, on the host.
 //
-// Read next: paligemma/beam_search.h.
+// Read next: paligemma/prompt_lookup.h.
 #pragma once
 
 #include <chrono>

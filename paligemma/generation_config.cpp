@@ -9,7 +9,7 @@ struct Unheeded {
   const char* name;
   double neutral;  // the number that asks for nothing
 };
-constexpr std::array<Unheeded, 24> kUnheeded{{{"bad_words_ids", 0},
+constexpr std::array<Unheeded, 23> kUnheeded{{{"bad_words_ids", 0},
                                               {"begin_suppress_tokens", 0},
                                               {"constraints", 0},
                                               {"dola_layers", 0},
@@ -27,7 +27,6 @@ constexpr std::array<Unheeded, 24> kUnheeded{{{"bad_words_ids", 0},
                                               {"num_beam_groups", 1},
                                               {"penalty_alpha", 0},
                                               {"prefill_chunk_size", 0},
-                                              {"prompt_lookup_num_tokens", 0},
                                               {"remove_invalid_values", 0},
                                               {"sequence_bias", 0},
                                               {"token_healing", 0},
@@ -76,6 +75,9 @@ GenerationConfig generation_config_of(const JsonFields& fields) {
     if (!fields.says_nothing(name, neutral)) note(name);
   }
   if (fields.has("max_new_tokens")) config.max_tokens = fields.size("max_new_tokens", 1, kMost);
+  if (!fields.says_nothing("prompt_lookup_num_tokens")) {
+    config.lookup = fields.size("prompt_lookup_num_tokens", 1, 1024);
+  }
   config.rules = rules_of(fields);
   config.beams = beams_of(fields);
 

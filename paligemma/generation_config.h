@@ -3,7 +3,7 @@
 //   repetition_penalty, no_repeat_ngram_size, suppress_tokens       always
 //   do_sample   with temperature, top_k, top_p, min_p               absent: 1, 50, 1, 0, as in transformers
 //   num_beams   with length_penalty, early_stopping, num_return_sequences
-//   max_new_tokens, stop_strings
+//   max_new_tokens, stop_strings, prompt_lookup_num_tokens
 //
 // Beams are not drawn among, and have no stop strings.
 #pragma once
@@ -24,6 +24,7 @@ struct GenerationConfig {
   TokenRules rules = {};
   BeamOptions beams = {};
   Index answers = 1;
+  Index lookup = 0;
   std::vector<std::string> stop = {};
   std::string note = {};  // one line for the user, or "": what is asked for in vain
 };

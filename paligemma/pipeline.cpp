@@ -37,6 +37,7 @@ ReplyOptions as_configured(const GenerationConfig& config) {
   options.rules = config.rules;
   options.beams = config.beams;
   options.answers = config.answers;
+  options.lookup = config.lookup;
   options.stop = config.stop;
   return options;
 }

@@ -159,6 +159,11 @@ Reply Pipeline<On>::written(const Picture& picture, Reply reply, const GenerateO
   reply.tokens = std::visit(
       [&](const auto& model) {
         return with_tap(model.on, listener, [&](const auto& tap) {
+          if (options.lookup > 0) {
+            Session<On> session(model.text, T, T + how.max_tokens, options.lookup + 1);
+            return generate_by_lookup(model, picture.rows.view(), reply.prompt, session, how,
+                                      options.lookup, on_token, tap);
+          }
           auto session = memory_->take_session(model.text, T, T + how.max_tokens);
           auto tokens = paligemma::generate(model, picture.rows.view(), reply.prompt, *session, how,
                                             on_token, tap);

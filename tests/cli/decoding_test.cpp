@@ -88,6 +88,19 @@ TEST(Rules, TopLogprobsAreTheLikeliestOfEachPlace) {
   EXPECT_FALSE(ask_json("ocr", {"-n", "1"})["tokens"][0].contains("top"));
 }
 
+TEST(PromptLookup, ChangesNoToken) {
+  for (const char* prompt : {"detect red circle ; blue square ; green triangle", "caption en"}) {
+    const auto say = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), {"--image", source_dir() + "/examples/pictures/scene.png", "-p",
+                                 prompt, "--reference"});
+      return run_program(more);
+    };
+    EXPECT_EQ(say({"--prompt-lookup", "6"}).out, say({}).out);
+    EXPECT_EQ(say({"--prompt-lookup", "6", "--temperature", "1"}).out,
+              say({"--temperature", "1"}).out);
+  }
+}
+
 TEST(Beams, AreTransformers) {
   expect_golden({{"num_beams", 3}}, {"--num-beams", "3"});
   expect_golden({{"num_beams", 4}, {"length_penalty", -1.0}},
@@ -194,6 +207,8 @@ TEST(Decoding, ThatMakesNoSenseIsRefused) {
       {{"--num-beams", "2", "--stop", "a"}, "--stop is not for --num-beams"},
       {{"--num-beams", "2", "--json", "--top-logprobs", "1"}, "--top-logprobs is not for"},
       {{"--num-beams", "2", "--early-stopping=maybe"}, "must be one of"},
+      {{"--num-beams", "2", "--prompt-lookup", "3"}, "--prompt-lookup is not for --num-beams"},
+      {{"--prompt-lookup", "2000"}, "--prompt-lookup must be from 0 to 1024"},
       {{"--length-penalty", "2"}, "--length-penalty is for --num-beams"},
       {{"--early-stopping"}, "--early-stopping is for --num-beams"},
       {{"--num-return-sequences", "2"}, "greedy has one answer"},

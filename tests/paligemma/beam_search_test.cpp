@@ -50,8 +50,8 @@ TEST_P(BeamSearch, OfOneBeamIsGreedy) {
 
 // Keys and values of each beam are those of its own tokens, whatever was forked on the way.
 TEST_P(BeamSearch, ScoresAreThoseOfOnePassOverAllTokens) {
-  const auto found = search({.beams = {.beams = 3, .length_penalty = 0}, .max_tokens = 6});
-  ASSERT_EQ(found.size(), 3u);
+  const auto found = search({.beams = {.beams = 5, .length_penalty = 0}, .max_tokens = 12});
+  ASSERT_EQ(found.size(), 5u);
   for (const BeamAnswer& answer : found) {
     EXPECT_NEAR(answer.score, scored(ids(answer)),
                 1e-4);  // cached rows are summed in another order
@@ -59,9 +59,8 @@ TEST_P(BeamSearch, ScoresAreThoseOfOnePassOverAllTokens) {
     for (const GeneratedToken& token : answer.tokens) sum += token.log_probability;
     EXPECT_NEAR(answer.score, sum, 1e-5);
   }
-  EXPECT_GE(found[0].score, found[1].score);
-  EXPECT_GE(found[1].score, found[2].score);
-  const auto greedy = search({.beams = {.beams = 1, .length_penalty = 0}, .max_tokens = 6});
+  for (std::size_t i = 1; i < found.size(); ++i) EXPECT_GE(found[i - 1].score, found[i].score);
+  const auto greedy = search({.beams = {.beams = 1, .length_penalty = 0}, .max_tokens = 12});
   EXPECT_GE(found[0].score, greedy[0].score);
 }
 
@@ -73,7 +72,7 @@ TEST_P(BeamSearch, RulesHoldForEachBeamsOwnTokens) {
   for (const BeamAnswer& answer : search(options)) {
     for (const GeneratedToken& token : answer.tokens) EXPECT_NE(token.id, ids(free[0])[0]);
   }
-  options.rules = {.no_repeat_ngram = 1};
+  options = {.beams = {.beams = 2}, .max_tokens = 20, .rules = {.no_repeat_ngram = 1}};
   for (const BeamAnswer& answer : search(options)) {
     const auto all = ids(answer);
     EXPECT_EQ(std::set<TokenId>(all.begin(), all.end()).size(), all.size());

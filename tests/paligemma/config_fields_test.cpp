@@ -67,10 +67,11 @@ std::string all_of(const Config& c) {
   for (const float number : c.pixel_scale.mean) text << number << " ";
   for (const float number : c.pixel_scale.std) text << number << " ";
   const GenerationConfig& g = c.generation;
-  text << g.max_tokens.value_or(0) << " " << g.answers << " " << g.sampler.temperature << " "
-       << g.sampler.top_k << " " << g.sampler.top_p << " " << g.rules.repetition_penalty << " "
-       << g.rules.no_repeat_ngram << " " << g.rules.min_p << " " << g.beams.beams << " "
-       << g.beams.length_penalty << " " << int(g.beams.early_stopping) << " ";
+  text << g.max_tokens.value_or(0) << " " << g.lookup << " " << g.answers << " "
+       << g.sampler.temperature << " " << g.sampler.top_k << " " << g.sampler.top_p << " "
+       << g.rules.repetition_penalty << " " << g.rules.no_repeat_ngram << " " << g.rules.min_p
+       << " " << g.beams.beams << " " << g.beams.length_penalty << " "
+       << int(g.beams.early_stopping) << " ";
   for (const TokenId id : g.rules.suppressed) text << id << " ";
   for (const std::string& stop : g.stop) text << stop << " ";
   return text.str();
@@ -234,14 +235,13 @@ const std::map<std::string, std::vector<Row>> kRows{
     {"generation_config.json",
      {{"eos_token_id", "7", "honoured"},
       {"repetition_penalty", "1.5", "honoured"},
-      {"no_repeat_ngram_size num_beams max_new_tokens", "3", "honoured"},
+      {"no_repeat_ngram_size num_beams max_new_tokens prompt_lookup_num_tokens", "3", "honoured"},
       {"suppress_tokens", "[3]", "honoured"},
       {"stop_strings", R"(["end"])", "honoured"},
       {"do_sample", "true", "honoured"},
       {"encoder_repetition_penalty guidance_scale penalty_alpha", "1.5", "noted"},
       {"encoder_no_repeat_ngram_size num_beam_groups min_length min_new_tokens max_length max_time "
-       "num_return_sequences prefill_chunk_size prompt_lookup_num_tokens forced_bos_token_id "
-       "forced_eos_token_id",
+       "num_return_sequences prefill_chunk_size forced_bos_token_id forced_eos_token_id",
        "3", "noted"},
       {"begin_suppress_tokens bad_words_ids force_words_ids constraints sequence_bias "
        "exponential_decay_length_penalty",

@@ -3,6 +3,7 @@
 #include "cuda/paligemma/pipeline.h"
 
 #include "tests/support/cuda_test.h"
+#include "tests/support/decoding_golden.h"
 #include "tests/support/golden.h"
 #include "tests/support/logits.h"
 #include "tests/support/rounded_pipeline.h"
@@ -49,6 +50,20 @@ TEST_P(CudaPipelineOf, EveryGreedyTokenIsTheSame) {
   const Golden golden(GetParam());
   const GoldenRun run = run_golden(cuda::Stream(), golden, WeightFormat::f32, false);
   EXPECT_EQ(ids_of(run.answer), golden.generated_ids);
+}
+
+// Beams are segments of one step there too, and rules are the host's. Every eighth case, as emulation is slow.
+TEST_P(CudaPipelineOf, ByRulesAndBeamsSaysWhatTransformersSays) {
+  const Golden golden(GetParam());
+  const Pipeline<cuda::Stream> pipeline(cuda::Stream(),
+                                        {.model = golden.folder, .dtype = WeightFormat::f32});
+  const auto picture = pipeline.encode(read_image(golden.folder / "picture.png").view());
+  std::size_t i = 0;
+  for (const auto& given : decoding_cases(golden)) {
+    if (given["end_tokens"] == nlohmann::json{1} && i++ % 8 == 0) {
+      says_what_was_recorded(pipeline, picture, given);
+    }
+  }
 }
 
 // Where every access is looked at, one scene is enough.

@@ -1,0 +1,64 @@
+// The cases of tests/golden/paligemma*/decoding.json: what transformers was given, and what it said.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "paligemma/pipeline.h"
+#include "tests/support/golden.h"
+
+namespace paligemma::test {
+
+inline nlohmann::json decoding_cases(const Golden& golden) {
+  return nlohmann::json::parse(std::ifstream(golden.folder / "decoding.json"));
+}
+
+inline TokenRules rules_of(const nlohmann::json& given) {
+  TokenRules rules;
+  rules.repetition_penalty = given.value("repetition_penalty", 1.0f);
+  rules.no_repeat_ngram = given.value("no_repeat_ngram_size", 0);
+  rules.suppressed = given.value("suppress_tokens", std::set<TokenId>{});
+  return rules;
+}
+
+inline BeamOptions beams_of(const nlohmann::json& given) {
+  BeamOptions beams{.beams = given.value("num_beams", 1),
+                    .length_penalty = given.value("length_penalty", 1.0f)};
+  if (given.contains("early_stopping")) {
+    beams.early_stopping =
+        given["early_stopping"] == "never" ? EarlyStopping::never : EarlyStopping::yes;
+  }
+  return beams;
+}
+
+inline std::vector<TokenId> ids_of(const std::vector<GeneratedToken>& tokens) {
+  std::vector<TokenId> ids;
+  for (const GeneratedToken& token : tokens) ids.push_back(token.id);
+  return ids;
+}
+
+// A case whose end token is the checkpoint's own.
+template <class On>
+void says_what_was_recorded(const Pipeline<On>& pipeline,
+                            const typename Pipeline<On>::Picture& picture,
+                            const nlohmann::json& given) {
+  ReplyOptions how;
+  how.max_tokens = given["steps"];
+  how.rules = rules_of(given);
+  how.beams = beams_of(given);
+  how.answers = given.value("num_return_sequences", 1);
+  const Reply reply = pipeline.generate(picture, given["prompt"].get<std::string>(), how);
+  const nlohmann::json& answers = given["answers"];
+  EXPECT_EQ(ids_of(reply.tokens), answers[0]["ids"]) << given;
+  ASSERT_EQ(reply.others.size() + 1, answers.size()) << given;
+  for (std::size_t i = 0; i < reply.others.size(); ++i) {
+    EXPECT_EQ(ids_of(reply.others[i].tokens), answers[i + 1]["ids"]) << given;
+  }
+}
+
+}  // namespace paligemma::test
