@@ -42,5 +42,6 @@ if [ ! -x "$venv/bin/python" ]; then
     pillow==13.0.0 numpy==2.4.6
 fi
 "$venv/bin/python" tools/compare_with_transformers.py -n 100
+"$venv/bin/python" tools/compare_decoding.py -n 50 -- --reference
 
 scripts/check_3b.sh
