@@ -23,6 +23,7 @@ Exits 1 if a fault survives, or is noticed though it is called equivalent, or a 
 """
 import argparse
 import concurrent.futures
+import itertools
 import random
 import sys
 import time
@@ -97,13 +98,16 @@ def main():
     def check_in_time(fault):
         return check(*fault) if time.monotonic() < end else NO_TIME
 
+    problems, untried = set(), 0
     with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
-        found = [*pool.map(lambda i: check_barrier(i, pieces), left_out),
-                 *pool.map(check_in_time, faults)]
-    problems = sorted({problem for problem in found if problem and problem != NO_TIME})
-    print("\n".join(problems + [
-        f"{len(faults) - found.count(NO_TIME)} of {len(faults)} faults and {len(left_out)} "
-        f"barriers in {len(pieces)} pieces, {len(problems)} problems"]))
+        for found in itertools.chain(pool.map(lambda i: check_barrier(i, pieces), left_out),
+                                     pool.map(check_in_time, faults)):
+            untried += found == NO_TIME
+            if found not in (None, NO_TIME, *problems):
+                problems.add(found)
+                print(found, flush=True)
+    print(f"{len(faults) - untried} of {len(faults)} faults and {len(left_out)} barriers in "
+          f"{len(pieces)} pieces, {len(problems)} problems")
     return 1 if problems else 0
 
 
