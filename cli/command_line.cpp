@@ -71,18 +71,22 @@ void Parser::add_flags(Options& o) {
   app.add_option("--top-p", o.top_p, "Mass of the tokens drawn from (default: 1)");
   app.add_option("--top-k", o.top_k, "Number of the tokens drawn from (default: 0, all)");
   app.add_flag("--do-sample", o.do_sample, "Draw; =false forces greedy");
-  app.add_option("--min-p", o.min_p, "Share of the best one's probability that others need");
+  app.add_option("--min-p", o.min_p, "Least share of the best token's probability (default: 0)");
   app.add_option("-s,--seed", o.seed, "Seed of the draw (default: 0)");
   app.add_option("--repetition-penalty", o.repetition_penalty,
-                 "Of tokens that were there, 1.3 say");
-  app.add_option("--no-repeat-ngram-size", o.no_repeat_ngram, "No so many tokens twice in a row");
-  app.add_option("--suppress-tokens", o.suppressed, "Ids that never come, 1,2 say");
+                 "Penalty of tokens that are there already (default: 1)");
+  app.add_option("--no-repeat-ngram-size", o.no_repeat_ngram,
+                 "Size of n-grams that never repeat (default: 0)");
+  app.add_option("--suppress-tokens", o.suppressed, "Ids that are never chosen, 1,2 say");
   app.add_option("--prompt-lookup", o.lookup, "Tokens guessed from the text so far (default: 0)");
-  app.add_option("--num-beams", o.num_beams, "Answers that grow side by side (default: 1)");
-  app.add_option("--length-penalty", o.length_penalty, "Power of an answer's length (default: 1)");
-  app.add_flag("--early-stopping", o.early_stopping, "When beams are enough: =true, =never");
-  app.add_option("--num-return-sequences", o.num_return_sequences, "Answers to print");
-  app.add_option("--stop", o.stop, "End an answer that has this text; may be given again")
+  app.add_option("--num-beams", o.num_beams, "Beams of the search (default: 1, none)");
+  app.add_option("--length-penalty", o.length_penalty,
+                 "Power of the length that scores are divided by (default: 1)");
+  app.add_flag("--early-stopping", o.early_stopping,
+               "When the search ends: =true, =false (default) or =never");
+  app.add_option("--num-return-sequences", o.num_return_sequences,
+                 "Number of answers (default: 1)");
+  app.add_option("--stop", o.stop, "Text that ends the answer; may be repeated")
       ->allow_extra_args(false);
 
   app.option_defaults()->group("PalmE and Transformer, of zeta");
@@ -96,7 +100,8 @@ void Parser::add_flags(Options& o) {
   app.add_option("-o,--output", o.output,
                  "Write the picture with boxes and masks (.png, .jpg, .bmp, .tga, or -)");
   app.add_flag("--json", o.json, "One JSON object");
-  app.add_option("--top-logprobs", o.top_logprobs, "With --json, so many tokens of each step");
+  app.add_option("--top-logprobs", o.top_logprobs,
+                 "With --json: the K likeliest tokens at each place");
   app.add_flag("--skip-special-tokens", o.skip_special_tokens,
                "Leave <loc> and <seg> out of the text");
   app.add_flag("--jsonl", o.jsonl, "(not there yet)");
