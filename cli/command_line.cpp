@@ -101,7 +101,7 @@ void Parser::add_flags(Options& o) {
                  "Write the picture with boxes and masks (.png, .jpg, .bmp, .tga, or -)");
   app.add_flag("--json", o.json, "One JSON object");
   app.add_option("--top-logprobs", o.top_logprobs,
-                 "With --json: the K likeliest tokens at each place");
+                 "The K likeliest tokens at each place, with --json");
   app.add_flag("--skip-special-tokens", o.skip_special_tokens,
                "Leave <loc> and <seg> out of the text");
   app.add_flag("--jsonl", o.jsonl, "(not there yet)");
