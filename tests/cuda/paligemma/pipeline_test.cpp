@@ -67,7 +67,7 @@ TEST_P(CudaPipelineOf, ByRulesAndBeamsSaysWhatTransformersSays) {
 }
 
 // Where every access is looked at, one scene is enough.
-int scenes(int all) {
+int scenes([[maybe_unused]] int all) {
 #ifdef __SANITIZE_ADDRESS__
   return 1;
 #else
