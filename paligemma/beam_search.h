@@ -91,8 +91,12 @@ std::vector<BeamAnswer> beam_search(const Model<On, W>& model, const Rows& image
     start = Clock::now();
     sequences = beam_search_parts::go_on(session.cache, sequences, beams.running());
     std::vector<TokenId> last;
-    for (const Beams::Beam& beam : beams.running()) last.push_back(beam.ids.back());
-    forward_each(model, last, sequences, T, session);
+    std::vector<gemma::Segment> segments;
+    for (std::size_t b = 0; b < sequences.size(); ++b) {
+      last.push_back(beams.running()[b].ids.back());
+      segments.push_back({sequences[b], session.cache.length(sequences[b]), 1, T});
+    }
+    forward_step(model, last, std::span<const gemma::Segment>(segments), session);
   }
 
   std::vector<BeamAnswer> answers;

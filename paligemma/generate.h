@@ -49,16 +49,25 @@ Choice decode(const Model<On, W>& model, TokenId id, Index prefix, Session<On>& 
   return choose(model, session, options, step);
 }
 
-// The same by rules, which know all tokens so far.
+// The same by rules, which know all tokens so far; of several rows of logits by this one.
 template <class On, class W>
 Choice choose_by_rules(const Model<On, W>& model, Session<On>& session,
-                       const GenerateOptions& options, std::span<const TokenId> history,
-                       Index step) {
+                       const GenerateOptions& options, std::span<const TokenId> history, Index step,
+                       Index row = 0) {
   const auto all = session.scratch.logits.view();
-  Buffer<float, 1> logits = row_on_host(model.on, all, 0);
+  Buffer<float, 1> logits = row_on_host(model.on, all, row);
   const TokenId id = sample_by_rules(options.rules, history, logits.view(), options.sampler,
                                      static_cast<std::uint64_t>(step));
-  return {id, log_probability(model.on, all.row(0), id)};
+  return {id, log_probability(model.on, all.row(row), id)};
+}
+
+// As many as were asked for.
+template <class On, class W>
+std::vector<Choice> likeliest(const Model<On, W>& model, Session<On>& session,
+                              const GenerateOptions& options, Index row = 0) {
+  if (options.likeliest == 0) return {};
+  const auto logits = row_on_host(model.on, session.scratch.logits.view(), row);
+  return likeliest_tokens(logits.view(), options.likeliest);
 }
 
 // Forgets what the session holds of another answer; it must have room for this one. `on_token` is called
@@ -90,11 +99,8 @@ std::vector<GeneratedToken> generate(const Model<On, W>& model, const Rows& imag
     if (has_rules) next = choose_by_rules(model, session, options, history, step);
     history.push_back(next.id);
     tokens.push_back({next.id, next.log_probability, start,
-                      std::chrono::duration<double, std::milli>(Clock::now() - start).count()});
-    if (options.likeliest > 0) {
-      const auto logits = row_on_host(model.on, session.scratch.logits.view(), 0);
-      tokens.back().likeliest = likeliest_tokens(logits.view(), options.likeliest);
-    }
+                      std::chrono::duration<double, std::milli>(Clock::now() - start).count(),
+                      likeliest(model, session, options)});
     // The taps show the prefix; of later steps only the logits.
     if (step > 0) tap("logits", session.scratch.logits.view());
     if (!on_token(tokens.back()) || options.end_tokens.count(next.id) != 0) break;

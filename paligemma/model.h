@@ -16,7 +16,9 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
 #include <span>
+#include <vector>
 
 #include "gemma/logits.h"
 #include "paligemma/config.h"
@@ -72,23 +74,18 @@ inline Index equal_in_front(std::span<const TokenId> ids) {
          ids.begin();
 }
 
-// One more token of each of several sequences, in one step. Leaves the logits of each in
-// session.scratch.logits, which has room for them.
+// Further tokens of some sequences, in one step. Leaves the logits of every row in session.scratch.logits, which
+// has room for them.
 template <class On, class W>
-void forward_each(const Model<On, W>& model, std::span<const TokenId> ids,
-                  std::span<const SequenceId> sequences, Index prefix, Session<On>& session) {
-  const auto B = static_cast<Index>(ids.size());
-  std::vector<gemma::Segment> segments;
-  std::vector<Index> rows;
-  for (const SequenceId sequence : sequences) {
-    rows.push_back(static_cast<Index>(segments.size()));
-    segments.push_back({sequence, session.cache.length(sequence), 1, prefix});
-  }
-  token_embedding(model.on, View<const TokenId, 1>(ids.data(), {B}), model.weights.text.embedding,
-                  model.text.embedding_scale, session.scratch.x.view().rows(0, B));
-  gemma::decoder(model.on, model.weights.text, model.text,
-                 std::span<const gemma::Segment>(segments), session.scratch, session.cache,
+void forward_step(const Model<On, W>& model, std::span<const TokenId> ids, gemma::Step step,
+                  Session<On>& session) {
+  const auto T = static_cast<Index>(ids.size());
+  token_embedding(model.on, View<const TokenId, 1>(ids.data(), {T}), model.weights.text.embedding,
+                  model.text.embedding_scale, session.scratch.x.view().rows(0, T));
+  gemma::decoder(model.on, model.weights.text, model.text, step, session.scratch, session.cache,
                  NoTap());
+  std::vector<Index> rows(ids.size());
+  std::iota(rows.begin(), rows.end(), 0);
   gemma::logits(model.on, model.weights.text, model.text, rows, session.scratch);
 }
 

@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -44,21 +43,6 @@ inline std::vector<TokenId> guessed_tokens(std::span<const TokenId> history, Ind
   return {};
 }
 
-// More tokens of a sequence, each of which sees what is before it. Leaves the logits of all of them.
-template <class On, class W>
-void forward_rows(const Model<On, W>& model, std::span<const TokenId> ids, Index prefix,
-                  Session<On>& session) {
-  const auto T = static_cast<Index>(ids.size());
-  const gemma::Segment all{session.sequence, session.cache.length(session.sequence), T, prefix};
-  token_embedding(model.on, View<const TokenId, 1>(ids.data(), {T}), model.weights.text.embedding,
-                  model.text.embedding_scale, session.scratch.x.view().rows(0, T));
-  gemma::decoder(model.on, model.weights.text, model.text, all, session.scratch, session.cache,
-                 NoTap());
-  std::vector<Index> rows(ids.size());
-  std::iota(rows.begin(), rows.end(), 0);
-  gemma::logits(model.on, model.weights.text, model.text, rows, session.scratch);
-}
-
 // As generate(), with up to `guesses` of them in a pass, for which the session has rows of logits: one more. The
 // first token of a pass has taken all its time.
 template <class On, class W, class Rows, class Tap>
@@ -77,15 +61,13 @@ std::vector<GeneratedToken> generate_by_lookup(
   while (true) {
     std::chrono::duration<double, std::milli> took = Clock::now() - start;
     for (std::size_t i = 0;; ++i) {  // row i stands behind i right guesses
-      const auto logits = session.scratch.logits.view();
-      const auto row = row_on_host(model.on, logits, static_cast<Index>(i));
-      auto ruled = row_on_host(model.on, logits, static_cast<Index>(i));
-      const TokenId id = sample_by_rules(options.rules, history, ruled.view(), options.sampler,
-                                         static_cast<std::uint64_t>(tokens.size()));
+      const auto row = static_cast<Index>(i), place = static_cast<Index>(tokens.size());
+      const Choice next = choose_by_rules(model, session, options, history, place, row);
+      const TokenId id = next.id;
       history.push_back(id);
-      tokens.push_back({id, log_probability(reference, row.view(), id), start, took.count()});
+      tokens.push_back(
+          {id, next.log_probability, start, took.count(), likeliest(model, session, options, row)});
       took = {};
-      tokens.back().likeliest = likeliest_tokens(row.view(), options.likeliest);
       const bool is_last = static_cast<Index>(tokens.size()) == options.max_tokens;
       if (!on_token(tokens.back()) || options.end_tokens.count(id) != 0 || is_last) return tokens;
       if (i == guess.size() || id != guess[i]) break;
@@ -97,8 +79,10 @@ std::vector<GeneratedToken> generate_by_lookup(
     guess = guessed_tokens(history, std::min(guesses, room));
     std::vector<TokenId> ids{history.back()};
     ids.insert(ids.end(), guess.begin(), guess.end());
+    const Index first = session.cache.length(session.sequence),
+                rows = static_cast<Index>(ids.size());
     start = Clock::now();
-    forward_rows(model, ids, T, session);
+    forward_step(model, ids, gemma::Segment{session.sequence, first, rows, T}, session);
   }
 }
 

@@ -14,14 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
-from PIL import Image
-
 import compare_with_transformers as checkpoints
 import transformers_reference as reference
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests/golden"))
-from make_decoding_golden import said
+from make_decoding_golden import loaded, said
 
 STEPS = 12
 
@@ -71,12 +68,7 @@ def main():
             ids = checkpoints.write(settings, folder)
             end = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
             end = end if isinstance(end, list) else [end]
-            model = reference.load(folder)
-            with reference.double_precision():
-                double = reference.in_double(model)
-            side, image = settings["vision"]["image_size"], Image.open(folder / "picture.png")
-            pixels = reference.pixels(image, side, settings["resample"])
-            pixels = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+            model, double, pixels = loaded(folder, settings["resample"])
             for _ in range(arguments.each):
                 how = settings_of(pick)
                 expected = [a["ids"] for a in said(model, ids, pixels, STEPS, end, **how)]

@@ -63,15 +63,19 @@ def cases(greedy):
             yield how, end
 
 
-def make(folder, resample):
+def loaded(folder, resample):
+    """The model in float32 and in float64, and its picture as it reads it."""
     model = reference.load(folder)
     with reference.double_precision():
         double = reference.in_double(model)
-    pieces = make_tokenizer.load((folder / "tokenizer.model").read_bytes())
-    side = model.config.vision_config.image_size
-    picture = Image.open(folder / "picture.png")
+    side, picture = model.config.vision_config.image_size, Image.open(folder / "picture.png")
     pixels = torch.from_numpy(reference.pixels(picture, side, resample)).permute(2, 0, 1)[None]
+    return model, double, pixels
 
+
+def make(folder, resample):
+    model, double, pixels = loaded(folder, resample)
+    pieces = make_tokenizer.load((folder / "tokenizer.model").read_bytes())
     found, left_out = [], 0
     for prompt in PROMPTS:
         ids = reference.prompt_ids(model.config, pieces, prompt)
