@@ -67,11 +67,11 @@ void Threads::serve(int thread) {
   State seen = 0;  // the last loop
   for (;;) {
     wait_until([&](State state) { return loop_of(state) != seen; });
-    if (over_) return;
     State state = state_;
     while ((state & kOpen) != 0 && !state_.compare_exchange_weak(state, state + 1)) {
     }
     seen = loop_of(state);
+    if (over_) return;  // asked after `seen` is known: nothing follows the number that says so
     if ((state & kOpen) == 0) continue;
     take_part(thread);
     if (((state_ -= 1) & (kOpen | kInside)) == 0) state_.notify_all();  // the caller may sleep

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -124,6 +125,22 @@ TEST(FastThreads, OfSeveralCallersRunSideBySide) {
   }
   for (auto& caller : callers) caller.join();
   EXPECT_EQ(done, 3 * 200 * 10);
+}
+
+// A thread may be anywhere when it is told to end; with more of them than processors, it is.
+TEST(FastThreads, EndWhereverTheyAre) {
+  alarm(30);  // who waits for ever fails
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 16; ++caller) {
+    callers.emplace_back([] {
+      for (int round = 0; round < 600; ++round) {
+        Threads threads(4);
+        run(threads, 2, 1, [](Index, Index, int) {});
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  alarm(0);
 }
 
 double processor_seconds() {
