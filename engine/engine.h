@@ -92,7 +92,7 @@ struct Answer {
 
 class Engine {
  public:
-  // `model` is a folder as the Hugging Face hub has it, or a safetensors file in one.
+  // `model` is a PaliGemma: a folder as the Hugging Face hub has it, or a safetensors file in one.
   static Engine open(const std::filesystem::path& model, const EngineOptions& options = {});
 
   // An engine that has been moved from may be assigned to or destroyed, nothing else.

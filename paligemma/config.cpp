@@ -189,8 +189,9 @@ Config parse_config(std::string_view text, const std::string& where) {
     top.fail("class_name", "\"" + top.text("class_name") +
                                "\" is a preset of Keras; take the model for transformers");
   }
-  if (top.text("model_type", "") != "paligemma") {
-    top.fail("model_type", "\"" + top.text("model_type", "") + "\" is not paligemma");
+  if (!top.has("model_type")) top.fail("model_type", "is missing; it must be \"paligemma\"");
+  if (top.text("model_type") != "paligemma") {
+    top.fail("model_type", "\"" + top.text("model_type") + "\" is not paligemma");
   }
   refuse_other_weights(top);
   config.vision = vision_shape(top.object("vision_config"));

@@ -8,7 +8,7 @@
 //
 // A group that is shorter than the floor is divided by the floor, so zeros stay zeros.
 //
-// Paper: Henry et al. 2020, "Query-key normalization for Transformers", section 2, for queries
+// Paper: Henry et al. 2020, "Query-key normalization for Transformers" (QKNorm), for queries
 // and keys: their products are cosines then. The heads of a query or key are rows: [T, N * H] seen as
 // [T * N, H]. The floor is that of torch.nn.functional.normalize.
 //
