@@ -6,14 +6,13 @@
 #include "cli/commands.h"
 #include "cli/line_by_line.h"
 #include "cli/listeners.h"
-#include "cli/model_folder.h"
 #include "cli/objects.h"
+#include "cli/opened_model.h"
 #include "cli/outputs.h"
 #include "cli/perf.h"
 #include "cli/picture_name.h"
 #include "cli/reply_json.h"
 #include "cli/trace.h"
-#include "engine/devices.h"
 #include "processing/detections.h"
 #include "processing/draw.h"
 #include "processing/pixel_file.h"
@@ -33,30 +32,23 @@ class Asker {
  public:
   explicit Asker(const Options& options)
       : options_(options),
-        found_(find_model(options)),
-        device_(choose_device(options.executor(found_.path))),
         progress_(options.verbosity >= 1),
         trace_(options.trace.empty() ? std::nullopt : std::optional<Trace>(options.trace)),
         start_(Clock::now()),
-        pipeline_(open_pipeline(device_, with_model(options.pipeline(), found_.path))),
+        model_(options, progress_),
+        pipeline_(*model_.pipeline),
         load_ms_(milliseconds_since(start_)),
-        how_(options.reply(pipeline_->config())),
-        dump_(options.dump) {
+        how_(options.reply(pipeline_.config())),
+        dump_(options.dump),
+        notes_(model_.notes) {
     if (trace_) trace_->add("load", "host");
-    progress_.clear();
-    progress_.expect(pipeline_->config().vision.layers, pipeline_->config().text.layers);
-    notes_ = {device_.note, found_.note, pipeline_->config().generation.note,
-              pipeline_->tokenizer().note()};
-    if (!pipeline_->trained()) {
-      notes_.push_back("the model " + found_.id +
-                       " is untrained: its weights are random, and so is what it says");
-    }
+    progress_.expect(pipeline_.config().vision.layers, pipeline_.config().text.layers);
   }
 
   // Of pixels the picture is the one that they show.
   void look_at(const std::string& path, bool is_pixels = false) {
     check_not_written(options_, path);
-    const Config& config = pipeline_->config();
+    const Config& config = pipeline_.config();
     std::optional<Buffer<float, 3>> pixels;
     if (trace_) trace_->begin();
     if (is_pixels) {
@@ -68,14 +60,14 @@ class Asker {
     image_path_ = path;
     if (trace_) trace_->add("read", "host", object({{"image", path}}));
     if (trace_) trace_->begin();
-    picture_ = pixels ? pipeline_->encode_pixels(pixels->view(), listener())
-                      : pipeline_->encode(image_->view(), listener());
+    picture_ = pixels ? pipeline_.encode_pixels(pixels->view(), listener())
+                      : pipeline_.encode(image_->view(), listener());
     if (trace_) trace_->began_with("preprocess", picture_->preprocess_ms);
     progress_.clear();
     if (options_.verbosity >= 2) {
       std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
-                   device_.text.c_str(), device_.executor.c_str(),
-                   std::string(name_of(pipeline_->dtype())).c_str(), device_.threads,
+                   model_.device.text.c_str(), model_.device.executor.c_str(),
+                   std::string(name_of(pipeline_.dtype())).c_str(), model_.device.threads,
                    std::intmax_t{options_.seed});
     }
   }
@@ -84,10 +76,10 @@ class Asker {
 
   void ask(const std::string& prompt) {
     if (options_.verbosity >= 2) {
-      const Prompt made = make_prompt(pipeline_->tokenizer(), prompt,
-                                      static_cast<int>(pipeline_->config().vision.patches()));
+      const Prompt made = make_prompt(pipeline_.tokenizer(), prompt,
+                                      static_cast<int>(pipeline_.config().vision.patches()));
       std::fprintf(stderr, "prompt: %s\n",
-                   printable(prompt_text(pipeline_->tokenizer(), made.ids)).c_str());
+                   printable(prompt_text(pipeline_.tokenizer(), made.ids)).c_str());
     }
 
     ReplyOptions how = how_;
@@ -97,22 +89,22 @@ class Asker {
       if (streams) write_answer(options_, text);
     };
     if (trace_) trace_->begin();
-    const Reply answer = pipeline_->generate(*picture_, prompt, how, listener());
-    if (trace_) trace_->answered(prompt, answer.tokens, pipeline_->tokenizer());
+    const Reply answer = pipeline_.generate(*picture_, prompt, how, listener());
+    if (trace_) trace_->answered(prompt, answer.tokens, pipeline_.tokenizer());
     progress_.clear();
     dump_.finish();
 
-    const std::string text = text_of(options_, pipeline_->tokenizer(), answer);
+    const std::string text = text_of(options_, pipeline_.tokenizer(), answer);
     const auto detections = parse_detections(answer.text);
     const auto masks = masks_for(detections);
     if (options_.json) {
       const Index width = image_->view().size(1), height = image_->view().size(0);
       const Json objects = objects_json(detections, masks, width, height);
-      write_answer(options_, answer_json(prompt, answer, text, objects).text() + "\n");
+      write_answer(options_, answer_json(prompt, answer, objects).text() + "\n");
     } else {
       write_answer(options_, (streams ? "" : text) + "\n");
       for (const Reply& other : answer.others)
-        write_answer(options_, text_of(options_, pipeline_->tokenizer(), other) + "\n");
+        write_answer(options_, text_of(options_, pipeline_.tokenizer(), other) + "\n");
     }
     if (!options_.output.empty()) {
       write_picture(options_, draw_detections(image_->view(), detections, masks).view());
@@ -121,7 +113,7 @@ class Asker {
     notes_.push_back(cut_note(answer));
     print_notes();
     if (options_.perf) {
-      print_perf(VitTime{picture_->encode_ms - projector_ms_, pipeline_->config().vision.patches()},
+      print_perf(VitTime{picture_->encode_ms - projector_ms_, pipeline_.config().vision.patches()},
                  answer.prompt.size(), answer.tokens);
     }
   }
@@ -130,11 +122,11 @@ class Asker {
   void write_trace() const {
     if (!trace_) return;
     trace_->write(object({{"version", PG_VERSION},
-                          {"model", found_.id},
-                          {"device", device_.id},
-                          {"executor", device_.executor},
-                          {"dtype", name_of(pipeline_->dtype())},
-                          {"threads", device_.threads}}));
+                          {"model", model_.found.id},
+                          {"device", model_.device.id},
+                          {"executor", model_.device.executor},
+                          {"dtype", name_of(pipeline_.dtype())},
+                          {"threads", model_.device.threads}}));
   }
 
   void print_notes() {
@@ -143,15 +135,9 @@ class Asker {
   }
 
  private:
-  PipelineOptions with_model(PipelineOptions options, std::filesystem::path model) {
-    options.model = std::move(model);
-    options.on_load = [this](std::size_t done, std::size_t all) { progress_.loaded(done, all); };
-    return options;
-  }
-
   // A GPU has to wait and copy for each tap, so there they are for --dump and --trace alone.
   TapListener listener() {
-    if (device_.cuda >= 0 && options_.dump.empty() && !trace_) return {};
+    if (model_.device.cuda >= 0 && options_.dump.empty() && !trace_) return {};
     return [this](const std::string& name, std::span<const float> numbers,
                   std::span<const Index> shape) {
       if (trace_) trace_->tap(name, shape);
@@ -167,26 +153,23 @@ class Asker {
   std::string cut_note(const Reply& answer) const {
     if (answer.ended || answer.stopped) return "";
     const std::size_t rows = answer.prompt.size() + answer.tokens.size();
-    const bool has_room = static_cast<Index>(rows) < pipeline_->config().text.max_positions;
+    const bool has_room = static_cast<Index>(rows) < pipeline_.config().text.max_positions;
     return "the answer is cut off at token " + std::to_string(answer.tokens.size()) +
            (has_room ? "; -n allows more" : ", where the model's positions end");
   }
 
   // Nothing if there is no decoder, or nobody to look at them.
   std::vector<std::optional<Mask>> masks_for(const std::vector<Detection>& detections) {
-    if (!pipeline_->mask_decoder()) {
+    if (!pipeline_.mask_decoder()) {
       notes_.push_back(mask_decoder_note(detections));
       return {};
     }
     if (!options_.json && options_.output.empty()) return {};
-    return masks_of(*pipeline_->mask_decoder(), detections, image_->view().size(1),
+    return masks_of(*pipeline_.mask_decoder(), detections, image_->view().size(1),
                     image_->view().size(0));
   }
 
-  Json answer_json(const std::string& prompt, const Reply& answer, const std::string& text,
-                   const Json& objects) const {
-    const Config& config = pipeline_->config();
-    const Index width = image_->view().size(1), height = image_->view().size(0);
+  Json answer_json(const std::string& prompt, const Reply& answer, const Json& objects) const {
     std::vector<Json> per_token;
     double decode_ms = 0;
     for (const GeneratedToken& token : answer.tokens) {
@@ -194,43 +177,24 @@ class Asker {
       decode_ms += token.milliseconds;
     }
     const double prefill_ms = answer.tokens.front().milliseconds;
-    std::vector<Field> fields{
-        {"version", PG_VERSION},
-        {"model", object({{"id", found_.id},
-                          {"arch", config.architecture},
-                          {"image_size", config.vision.image_size},
-                          {"params", parameter_count(config)},
-                          {"dtype", name_of(pipeline_->dtype())},
-                          {"trained", pipeline_->trained()}})},
-        {"device", device_.id},
-        {"image", object({{"path", image_path_}, {"width", width}, {"height", height}})},
-        {"prompt", prompt},
-        {"prompt_tokens", answer.prompt.size()},
-        {"tokens", tokens_json(options_, pipeline_->tokenizer(), answer)},
-        {"finish_reason", finish_reason(answer)},
-        {"text", text},
-        {"objects", objects},
-        {"timings_ms", object({{"load", load_ms_},
-                               {"preprocess", picture_->preprocess_ms},
-                               {"vit", picture_->encode_ms - projector_ms_},
-                               {"projector", projector_ms_},
-                               {"prefill", prefill_ms},
-                               {"decode", decode_ms - prefill_ms},
-                               {"per_token", array(per_token)}})},
-        {"seed", options_.seed}};
-    if (!answer.others.empty()) {
-      fields.push_back({"answers", answers_json(options_, pipeline_->tokenizer(), answer)});
-    }
+    const Asked asked{image_path_, image_->view().size(1), image_->view().size(0), prompt};
+    std::vector<Field> fields = reply_fields(options_, model_, asked, answer, objects);
+    fields.push_back({"timings_ms", object({{"load", load_ms_},
+                                            {"preprocess", picture_->preprocess_ms},
+                                            {"vit", picture_->encode_ms - projector_ms_},
+                                            {"projector", projector_ms_},
+                                            {"prefill", prefill_ms},
+                                            {"decode", decode_ms - prefill_ms},
+                                            {"per_token", array(per_token)}})});
     return object(fields);
   }
 
   const Options& options_;
-  ModelFolder found_;
-  Device device_;
   Progress progress_;
   std::optional<Trace> trace_;
   Clock::time_point start_;
-  std::unique_ptr<const AnyPipeline> pipeline_;
+  OpenedModel model_;
+  const AnyPipeline& pipeline_;
   double load_ms_;
   Clock::time_point encoded_;
   double projector_ms_ = 0;
@@ -252,6 +216,7 @@ int run_answer(const Options& options) {
         "--tokens, --loss, --top-k-share, --top-a and --max-mem-len: this model is no "
         "PalmE and no Transformer of zeta");
   }
+  if (asks_many(options)) return run_jobs(options);
   const bool has_pixels = !options.pixels.empty();
   if (options.images.empty() && !has_pixels) throw UsageError("give a picture: --image FILE");
   if (!has_pixels && options.images[0] == "-" && !options.prompt) {

@@ -3,8 +3,7 @@
 namespace paligemma::cli {
 
 std::string flags_of(Command command) {
-  std::string all =
-      " --help --help-all --version --list-devices --verbosity -v -q --jsonl --report ";
+  std::string all = " --help --help-all --version --list-devices --verbosity -v -q --report ";
   const std::string model = all + "--model --hf-repo --revision ";
   std::string pipeline = model +
                          "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
@@ -14,10 +13,12 @@ std::string flags_of(Command command) {
                     "--do-sample --seed --min-p --repetition-penalty --no-repeat-ngram-size "
                     "--num-beams --length-penalty --early-stopping --num-return-sequences "
                     "--prompt-lookup --suppress-tokens --stop --top-logprobs "
-                    "--output --skip-special-tokens --perf --dump --trace ";
+                    "--output --skip-special-tokens --perf --dump --trace --batch ";
   switch (command) {
     case Command::none:
-      return ask + "--prompt --file --tokens --loss --top-k-share --top-a --max-mem-len ";
+      return ask +
+             "--prompt --file --tokens --loss --top-k-share --top-a --max-mem-len "
+             "--jsonl --out --shard ";
     case Command::caption:
     case Command::answer:
       return ask + "--lang ";

@@ -66,6 +66,12 @@ void Parser::add_flags(Options& o) {
                  "exif: pictures upright as EXIF or XMP says (default), or ignore");
   app.add_flag("--reference", o.reference, "Run the plain loops");
 
+  app.option_defaults()->group("Many pictures");
+  app.add_option("--jsonl", o.jsonl, "One question a line, as JSON; - is standard input");
+  app.add_option("--out", o.out, "Append the answers to this file, and go on where it ends");
+  app.add_option("--shard", o.shard, "I/N: every N-th line, from line I + 1");
+  app.add_option("--batch", o.batch, "Answers that grow side by side (default: 8)");
+
   app.option_defaults()->group("Sampling");
   app.add_option("--temperature", o.temperature, "0: greedy (default)");
   app.add_option("--top-p", o.top_p, "Mass of the tokens drawn from (default: 1)");
@@ -104,7 +110,6 @@ void Parser::add_flags(Options& o) {
                  "The K likeliest tokens at each place, with --json");
   app.add_flag("--skip-special-tokens", o.skip_special_tokens,
                "Leave <loc> and <seg> out of the text");
-  app.add_flag("--jsonl", o.jsonl, "(not there yet)");
 
   app.option_defaults()->group("Inspection");
   app.add_flag("--perf", o.perf, "Time of each phase, on stderr");

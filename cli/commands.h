@@ -6,6 +6,7 @@
 namespace paligemma::cli {
 
 int run_answer(const Options& options);  // the prompt, or line by line if there is none
+int run_jobs(const Options& options);    // many pictures: the lines of --jsonl, or a folder
 int run_scene(const Options& options);
 int run_eval(const Options& options);
 int run_bench(const Options& options);
@@ -14,6 +15,9 @@ int run_init(const Options& options);
 int run_inspect(const Options& options);
 int run_tokenize(const Options& options);
 int run_completion_bash();
+
+// Whether there are many pictures to look at.
+bool asks_many(const Options& options);
 
 // Whether the command is put to a PalmE or a Transformer, which the folder's config.json says.
 bool asks_zeta(const Options& options);

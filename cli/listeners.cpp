@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 
@@ -71,6 +72,10 @@ void Progress::loaded(std::size_t done, std::size_t all) {
   constexpr std::size_t kMegabyte = 1'000'000;
   if (wanted_)
     show("load MB", static_cast<Index>(done / kMegabyte), static_cast<Index>(all / kMegabyte));
+}
+
+void Progress::answered(Index done, Index all) {
+  if (wanted_) show("answers", done, std::max(done, all));
 }
 
 void Progress::operator()(const std::string& tap) {

@@ -32,6 +32,7 @@ class Progress {
   explicit Progress(bool wanted);
   void expect(Index vision_layers, Index text_layers);
   void loaded(std::size_t done, std::size_t all);  // bytes of weights
+  void answered(Index done, Index all);            // all is 0 where nobody knows
   void operator()(const std::string& tap);
   void clear();
 

@@ -3,7 +3,7 @@
 //
 //   0 ok    1 something went wrong    2 usage: a flag, an argument or a prompt
 //   3 model or tokenizer not found    4 a model's file is corrupt or not supported
-//   5 the picture cannot be read      130 interrupted
+//   5 the picture cannot be read      130 interrupted    143 terminated
 #include <omp.h>
 #include <unistd.h>
 
@@ -140,6 +140,7 @@ int main(int argc, char** argv) {
   using namespace paligemma;
   // Who starts it in the background may have it ignore Ctrl-C.
   if (std::signal(SIGINT, [](int) { _exit(130); }) == SIG_IGN) std::signal(SIGINT, SIG_IGN);
+  if (std::signal(SIGTERM, [](int) { _exit(143); }) == SIG_IGN) std::signal(SIGTERM, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // past the shell's `ulimit -f`, writing fails as on a full disk
   cli::report_files_cut_short();
   try {

@@ -60,10 +60,17 @@ void check_together(const Options& o, const ReplyOptions& how) {
 
 void check(const Options& o) {
   refuse(!o.report.empty(), "--report");
-  refuse(o.jsonl, "--jsonl");
   require(o.prompt_file != "-" || o.images != std::vector<std::string>{"-"},
           "--file -: standard input is the picture");
   require(o.images.empty() || o.pixels.empty(), "both --image and --pixels");
+  if (!o.jsonl.empty()) {
+    require(o.images.empty() && o.pixels.empty(), "--jsonl: the pictures are named in the lines");
+    require(!o.prompt && o.prompt_file.empty(), "--jsonl: the prompts stand in the lines");
+  }
+  require(o.out.empty() || !o.jsonl.empty(), "--out is for --jsonl; -o writes a picture");
+  require(o.shard.empty() || !o.jsonl.empty(), "--shard is for --jsonl");
+  require(o.batch.value_or(1) >= 1 && o.batch.value_or(1) <= 1024,
+          "--batch must be from 1 to 1024");
   require(o.images.size() <= 1, "several pictures: not there yet");
   require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,
           "--scenes must be from 1 to 16777216");

@@ -55,6 +55,9 @@ struct Options {
   std::string prompt_file, language = "en", question;
   std::string tokens;  // of a model of zeta
   std::vector<std::string> things;
+  // Many of them.
+  std::string jsonl, out, shard;
+  std::optional<std::int64_t> batch;
   // How to answer.
   std::optional<std::int64_t> max_tokens, threads;
   std::optional<float> temperature, top_p, min_p, repetition_penalty, length_penalty;
@@ -82,7 +85,6 @@ struct Options {
   bool json = false, perf = false, skip_special_tokens = false;
   std::int64_t verbosity = 1;
   // Named so that they can be refused by name.
-  bool jsonl = false;
   std::string report;
 
   ExecutorOptions executor(std::filesystem::path model_path) const;

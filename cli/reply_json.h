@@ -2,7 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "cli/opened_model.h"
 #include "cli/options.h"
 #include "paligemma/pipeline.h"
 #include "tensor/json.h"
@@ -17,6 +19,16 @@ Json tokens_json(const Options& options, const Tokenizer& tokenizer, const Reply
 
 // All of several answers: [{"text", "tokens", "finish_reason", "score"}, ...], the score null without beams.
 Json answers_json(const Options& options, const Tokenizer& tokenizer, const Reply& best);
+
+struct Asked {
+  std::string image;  // as the user calls it
+  Index width, height;
+  std::string prompt;
+};
+
+// All that does not depend on how long it took: the model, what was asked, and the answer.
+std::vector<Field> reply_fields(const Options& options, const OpenedModel& model,
+                                const Asked& asked, const Reply& reply, const Json& objects);
 
 std::string finish_reason(const Reply& reply);  // "eos", "stop" or "length"
 

@@ -83,6 +83,8 @@ void check_fits(const Options& o, const ZetaModel& model) {
   refuse(o.length_penalty.has_value(), "--length-penalty");
   refuse(!o.early_stopping.empty(), "--early-stopping");
   refuse(o.num_return_sequences.has_value(), "--num-return-sequences");
+  refuse(!o.jsonl.empty(), "--jsonl");
+  refuse(o.batch.has_value(), "--batch");
   refuse(!o.stop.empty(), "--stop");
   refuse(o.top_logprobs != 0, "--top-logprobs");
   const auto dtype = weight_format_named(o.dtype);

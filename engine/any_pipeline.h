@@ -5,8 +5,10 @@
 
 #include <any>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "paligemma/pipeline.h"
@@ -29,6 +31,17 @@ class AnyPipeline {
   // The picture is one that this pipeline, or one for a single thread, has encoded. Throws PromptError.
   virtual Reply generate(const Picture& picture, std::string_view prompt,
                          const ReplyOptions& options, const TapListener& listener) const = 0;
+
+  // As Pipeline::generate_all.
+  struct Request {
+    std::shared_ptr<const Picture> picture;
+    std::string prompt;
+    ReplyOptions options;
+    std::function<void(Reply)> on_reply;
+    std::function<void(const PromptError&)> on_error;
+  };
+  using NextRequest = std::function<std::optional<Request>(bool waits)>;
+  virtual void generate_all(Index at_once, const NextRequest& next) const = 0;
 
   // The same model for a thread that shares no work; null if the executor cannot be copied.
   virtual std::unique_ptr<const AnyPipeline> for_one_thread() const = 0;

@@ -1,7 +1,9 @@
 // PipelineOn<On>: a Pipeline<On> as an AnyPipeline.
 #pragma once
 
+#include <any>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "engine/any_pipeline.h"
@@ -27,6 +29,16 @@ class PipelineOn : public AnyPipeline {
     return pipeline_.generate(encoded, prompt, options, listener);
   }
 
+  void generate_all(Index at_once, const NextRequest& next) const override {
+    pipeline_.generate_all(at_once, [&](bool waits) -> std::optional<OwnRequest> {
+      auto request = next(waits);
+      if (!request) return std::nullopt;
+      return OwnRequest{std::any_cast<std::shared_ptr<const Encoded>>(request->picture->encoded),
+                        std::move(request->prompt), std::move(request->options),
+                        std::move(request->on_reply), std::move(request->on_error)};
+    });
+  }
+
   const Config& config() const override { return pipeline_.config(); }
   const Tokenizer& tokenizer() const override { return pipeline_.tokenizer(); }
   WeightFormat dtype() const override { return pipeline_.dtype(); }
@@ -40,6 +52,7 @@ class PipelineOn : public AnyPipeline {
 
  private:
   using Encoded = typename Pipeline<On>::Picture;
+  using OwnRequest = typename Pipeline<On>::Request;
 
   static Picture kept(Encoded encoded) {
     const double preprocess_ms = encoded.preprocess_ms, encode_ms = encoded.encode_ms;

@@ -31,11 +31,11 @@ struct GenerateOptions {
   Index likeliest = 0;  // so many of each step are told
 };
 
-// What the logits of the last token say comes next.
+// What the logits of the last token say comes next; of several rows of logits by this one.
 template <class On, class W>
 Choice choose(const Model<On, W>& model, Session<On>& session, const SamplerOptions& options,
-              Index step) {
-  const auto logits = session.scratch.logits.view().row(0);
+              Index step, Index row = 0) {
+  const auto logits = session.scratch.logits.view().row(row);
   const TokenId id = sample(model.on, logits, options, static_cast<std::uint64_t>(step));
   return {id, log_probability(model.on, logits, id)};
 }
@@ -49,7 +49,7 @@ Choice decode(const Model<On, W>& model, TokenId id, Index prefix, Session<On>& 
   return choose(model, session, options, step);
 }
 
-// The same by rules, which know all tokens so far; of several rows of logits by this one.
+// The same by rules, which know all tokens so far.
 template <class On, class W>
 Choice choose_by_rules(const Model<On, W>& model, Session<On>& session,
                        const GenerateOptions& options, std::span<const TokenId> history, Index step,

@@ -42,6 +42,15 @@ ReplyOptions as_configured(const GenerationConfig& config) {
   return options;
 }
 
+Buffer<float, 3> vision_pixels(const Config& config, View<const std::uint8_t, 3> image) {
+  const Index R = config.vision.image_size;
+  Buffer<std::uint8_t, 3> squashed({R, R, 3}, unwritten);
+  resize(image, config.resample, squashed.view());
+  Buffer<float, 3> pixels({R, R, 3}, unwritten);
+  normalize_pixels(squashed.view(), config.pixel_scale, pixels.view());
+  return pixels;
+}
+
 template class Pipeline<Reference>;
 
 }  // namespace paligemma

@@ -22,8 +22,10 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
+#include "paligemma/batch.h"
 #include "paligemma/beam_search.h"
 #include "paligemma/checkpoint.h"
 #include "paligemma/generate.h"
@@ -32,6 +34,7 @@
 #include "processing/prompt.h"
 #include "processing/segmentation.h"
 #include "processing/tokenizer.h"
+#include "tensor/errors.h"
 #include "tensor/tap_listener.h"
 
 namespace paligemma {
@@ -73,6 +76,9 @@ struct ReplyOptions {
 // As a model's generation_config.json says.
 ReplyOptions as_configured(const GenerationConfig& config);
 
+// A picture as the vision tower takes it, [R, R, 3]: squashed to its side, and normalised.
+Buffer<float, 3> vision_pixels(const Config& config, View<const std::uint8_t, 3> image);
+
 template <class On>
 class AnswerMemory;
 
@@ -90,13 +96,28 @@ class Pipeline {
     double preprocess_ms, encode_ms;
   };
   Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener = {}) const;
-  // Of pixels [R, R, 3] as processing/normalize_pixels.h makes them.
+  // Of vision_pixels().
   Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener = {}) const;
 
   // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the
   // prompt is not UTF-8 or too long. Of several answers only the first is heard as it comes.
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener = {}) const;
+
+  // One of many. Its picture may go once `next` is called again. Of the two calls one is made.
+  struct Request {
+    std::shared_ptr<const Picture> picture;
+    std::string prompt;
+    ReplyOptions options;
+    std::function<void(Reply)> on_reply;
+    std::function<void(const PromptError&)> on_error;
+  };
+  // Whether it waits for a request, or says that there is none yet. After a nothing that was waited for there are
+  // none to come.
+  using NextRequest = std::function<std::optional<Request>(bool waits)>;
+  // Answers all, up to `at_once` side by side (paligemma/batch.h); alone those that search, guess or want several
+  // answers. Replies come as they are ready, in any order. Throws what the calls throw.
+  void generate_all(Index at_once, const NextRequest& next) const;
 
   const Config& config() const { return files_->config; }
   const Tokenizer& tokenizer() const { return files_->tokenizer; }
@@ -105,6 +126,9 @@ class Pipeline {
   const std::optional<MaskDecoder>& mask_decoder() const { return files_->mask_decoder; }
 
  private:
+  // The reply as far as it is known before it is written, and how it is to be. Throws PromptError.
+  std::pair<Reply, GenerateOptions> begun(const Picture& picture, std::string_view prompt,
+                                          const ReplyOptions& options) const;
   Reply written(const Picture& picture, Reply reply, const GenerateOptions& how,
                 const ReplyOptions& options, const TapListener& listener) const;
   Reply searched(const Picture& picture, Reply reply, const GenerateOptions& how,

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <memory>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -70,13 +72,9 @@ auto Pipeline<On>::encode(View<const std::uint8_t, 3> image, const TapListener& 
     -> Picture {
   using namespace pipeline_parts;
   const auto start = Clock::now();
-  const Index R = config().vision.image_size;
-  Buffer<std::uint8_t, 3> squashed({R, R, 3}, unwritten);
-  resize(image, config().resample, squashed.view());
-  Buffer<float, 3> normalized({R, R, 3}, unwritten);
-  normalize_pixels(squashed.view(), config().pixel_scale, normalized.view());
+  const Buffer<float, 3> pixels = vision_pixels(config(), image);
   const double preprocess_ms = milliseconds_since(start);
-  Picture picture = encode_pixels(normalized.view(), listener);
+  Picture picture = encode_pixels(pixels.view(), listener);
   picture.preprocess_ms = preprocess_ms;
   return picture;
 }
@@ -103,8 +101,9 @@ auto Pipeline<On>::encode_pixels(View<const float, 3> pixels, const TapListener&
 }
 
 template <class On>
-Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
-                             const ReplyOptions& options, const TapListener& listener) const {
+std::pair<Reply, GenerateOptions> Pipeline<On>::begun(const Picture& picture,
+                                                      std::string_view prompt,
+                                                      const ReplyOptions& options) const {
   const auto rows = picture.rows.view();
   PG_CHECK(rows.size(0) == config().vision.patches() && rows.size(1) == config().text.width,
            "image rows " + shape_text(rows) + " of another model, here [" +
@@ -123,8 +122,15 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
                       std::to_string(options.max_tokens.value_or(1)) + " exceed the model's " +
                       std::to_string(config().text.max_positions) + " positions");
   }
-  GenerateOptions how{options.max_tokens.value_or(std::min(room, kDefaultTokens)),
-                      config().end_tokens, options.sampler, options.rules, options.likeliest};
+  return {std::move(reply),
+          {options.max_tokens.value_or(std::min(room, kDefaultTokens)), config().end_tokens,
+           options.sampler, options.rules, options.likeliest}};
+}
+
+template <class On>
+Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
+                             const ReplyOptions& options, const TapListener& listener) const {
+  auto [reply, how] = begun(picture, prompt, options);
   if (options.beams.beams > 1) return searched(picture, std::move(reply), how, options, listener);
 
   Reply first = written(picture, reply, how, options, listener);
@@ -137,43 +143,111 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
   return first;
 }
 
-// One answer; its text appears as its tokens do.
+namespace pipeline_parts {
+
+// An answer whose text appears as its tokens do.
+class Writing {
+ public:
+  Writing(const Tokenizer& tokenizer, Reply reply, const GenerateOptions& how,
+          const ReplyOptions& options)
+      : reply_(std::move(reply)),
+        end_tokens_(how.end_tokens),
+        options_(options),
+        stream_(tokenizer) {}
+
+  bool add(const GeneratedToken& token) {
+    reply_.tokens.push_back(token);
+    reply_.ended = end_tokens_.count(token.id) != 0;
+    if (reply_.ended) return true;
+    say(stream_.step(token.id));
+    reply_.stopped = std::ranges::any_of(options_.stop, [&](const std::string& stop) {
+      return reply_.text.find(stop) != reply_.text.npos;
+    });
+    return !reply_.stopped;
+  }
+
+  Reply finish() {
+    say(stream_.finish());
+    return std::move(reply_);
+  }
+
+ private:
+  void say(const std::string& text) {
+    reply_.text += text;
+    if (!text.empty() && options_.on_text) options_.on_text(text);
+  }
+
+  Reply reply_;
+  const std::set<TokenId> end_tokens_;
+  const ReplyOptions options_;
+  DecodeStream stream_;
+};
+
+}  // namespace pipeline_parts
+
+// One answer.
 template <class On>
 Reply Pipeline<On>::written(const Picture& picture, Reply reply, const GenerateOptions& how,
                             const ReplyOptions& options, const TapListener& listener) const {
-  DecodeStream stream(tokenizer());
-  const auto say = [&](const std::string& text) {
-    reply.text += text;
-    if (!text.empty() && options.on_text) options.on_text(text);
-  };
-  const auto on_token = [&](const GeneratedToken& token) {
-    reply.ended = how.end_tokens.count(token.id) != 0;
-    if (reply.ended) return true;
-    say(stream.step(token.id));
-    reply.stopped = std::ranges::any_of(options.stop, [&](const std::string& stop) {
-      return reply.text.find(stop) != reply.text.npos;
-    });
-    return !reply.stopped;
-  };
-  const auto T = static_cast<Index>(reply.prompt.size());
-  reply.tokens = std::visit(
+  const std::vector<TokenId> prompt = reply.prompt;
+  pipeline_parts::Writing writing(tokenizer(), std::move(reply), how, options);
+  const auto on_token = [&](const GeneratedToken& token) { return writing.add(token); };
+  const auto T = static_cast<Index>(prompt.size());
+  std::visit(
       [&](const auto& model) {
-        return with_tap(model.on, listener, [&](const auto& tap) {
+        with_tap(model.on, listener, [&](const auto& tap) {
           if (options.lookup > 0) {
             Session<On> session(model.text, T, T + how.max_tokens, options.lookup + 1);
-            return generate_by_lookup(model, picture.rows.view(), reply.prompt, session, how,
+            return generate_by_lookup(model, picture.rows.view(), prompt, session, how,
                                       options.lookup, on_token, tap);
           }
           auto session = memory_->take_session(model.text, T, T + how.max_tokens);
-          auto tokens = paligemma::generate(model, picture.rows.view(), reply.prompt, *session, how,
-                                            on_token, tap);
+          auto tokens =
+              paligemma::generate(model, picture.rows.view(), prompt, *session, how, on_token, tap);
           memory_->give_back(std::move(session));
           return tokens;
         });
       },
       model_);
-  say(stream.finish());
-  return reply;
+  return writing.finish();
+}
+
+template <class On>
+void Pipeline<On>::generate_all(Index at_once, const NextRequest& next) const {
+  const auto is_alone = [](const ReplyOptions& options) {
+    return options.beams.beams > 1 || options.lookup > 0 || options.answers > 1;
+  };
+  const auto answer = [&](auto& batch, const Request& request) {
+    try {
+      if (is_alone(request.options)) {
+        request.on_reply(generate(*request.picture, request.prompt, request.options));
+        return;
+      }
+      auto [reply, how] = begun(*request.picture, request.prompt, request.options);
+      std::vector<TokenId> prompt = reply.prompt;
+      const auto writing = std::make_shared<pipeline_parts::Writing>(tokenizer(), std::move(reply),
+                                                                     how, request.options);
+      batch.begin({request.picture->rows.view(), std::move(prompt), how,
+                   [writing](const GeneratedToken& token) { return writing->add(token); },
+                   [writing, on_reply = request.on_reply] { on_reply(writing->finish()); }});
+    } catch (const PromptError& error) {
+      request.on_error(error);
+    }
+  };
+  std::visit(
+      [&]<class W>(const Model<On, W>& model) {
+        Batch<On, W, decltype(std::declval<const Picture&>().rows.view())> batch(model, at_once);
+        for (bool is_over = false; !is_over || batch.size() > 0; batch.step()) {
+          while (!is_over && batch.size() < at_once) {
+            const bool waits = batch.size() == 0;
+            const std::optional<Request> request = next(waits);
+            is_over = !request && waits;
+            if (!request) break;
+            answer(batch, *request);
+          }
+        }
+      },
+      model_);
 }
 
 // The best answers that beams find.

@@ -128,6 +128,8 @@ std::vector<std::string> JsonFields::names() const {
   return names;
 }
 
+std::string JsonFields::as_json(const std::string& name) const { return text_of((*object_)[name]); }
+
 std::string JsonFields::all() const { return object_->dump(); }
 
 void JsonFields::fail(const std::string& name, const std::string& problem) const {

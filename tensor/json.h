@@ -31,8 +31,9 @@ class JsonFields {
   bool is_number(const std::string& name) const;
   // Absent, null, false, an empty list or object, or this number.
   bool says_nothing(const std::string& name, double neutral = 0) const;
-  std::vector<std::string> names() const;  // of all fields
-  std::string all() const;                 // on one line
+  std::vector<std::string> names() const;              // of all fields
+  std::string all() const;                             // on one line
+  std::string as_json(const std::string& name) const;  // a field that is there, as JSON on one line
   [[noreturn]] void fail(const std::string& name, const std::string& problem) const;
 
   Index size(const std::string& name, Index absent, Index max) const;  // 1 to max

@@ -13,6 +13,10 @@ template auto Pipeline<cuda::Stream>::encode(View<const std::uint8_t, 3>, const 
     -> Picture;
 template auto Pipeline<cuda::Stream>::encode_pixels(View<const float, 3>, const TapListener&) const
     -> Picture;
+template std::pair<Reply, GenerateOptions> Pipeline<cuda::Stream>::begun(const Picture&,
+                                                                         std::string_view,
+                                                                         const ReplyOptions&) const;
+template void Pipeline<cuda::Stream>::generate_all(Index, const NextRequest&) const;
 template Reply Pipeline<cuda::Stream>::written(const Picture&, Reply, const GenerateOptions&,
                                                const ReplyOptions&, const TapListener&) const;
 template Reply Pipeline<cuda::Stream>::searched(const Picture&, Reply, const GenerateOptions&,

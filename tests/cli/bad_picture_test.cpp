@@ -98,8 +98,8 @@ TEST_F(Picture, ThatCannotBeLookedUpIsRefused) {
   }
 }
 
-TEST_F(Picture, ThatIsAFolderIsRefused) {
-  EXPECT_TRUE(refuses(look_at(folder_.path()), 5, {"folder"}));
+TEST_F(Picture, ThatIsAFolderWithoutOneIsRefused) {
+  EXPECT_TRUE(refuses(look_at(folder_.path()), 2, {"no picture is in this folder"}));
 }
 
 TEST_F(Picture, ThatIsEmptyIsRefused) {

@@ -93,19 +93,26 @@ TEST(Streams, AReaderThatLeavesEndsTheProgramQuietly) {
 
 // It waits for a picture, while the signal is repeated; then it gets the picture if it is still there. Only
 // with `set -m` does bash leave SIGINT to what it starts in the background.
-Ran interrupted(const std::string& set) {
+Ran interrupted(const std::string& set, const std::string& signal = "INT") {
   const TemporaryFolder folder;
   const std::string pipe = folder / "picture";
   const std::string script = set + "; mkfifo '" + pipe + "'; exec 3<>'" + pipe + "'; '" +
                              program() + "' -m '" + kGolden + "' --image - -p ocr -n 3 <'" + pipe +
                              "' 3>&- & " +
-                             "for i in 1 2 3 4; do sleep 0.1; kill -INT $! 2>/dev/null; done; "
+                             "for i in 1 2 3 4; do sleep 0.1; kill -" +
+                             signal +
+                             " $! 2>/dev/null; done; "
                              "cat '" +
                              kPicture + "' >&3; exec 3>&-; wait $!";
   return run_command({"bash", "-c", script});
 }
 
 TEST(Streams, ControlCIsExitCode130) { EXPECT_EQ(interrupted("set -m").exit_code, 130); }
+
+TEST(Streams, BeingTerminatedIsExitCode143) {
+  EXPECT_EQ(interrupted("set -m", "TERM").exit_code, 143);
+  EXPECT_EQ(interrupted("trap '' TERM; set -m", "TERM").exit_code, 0) << "ignored";
+}
 
 TEST(Streams, ControlCStaysIgnoredWhereItWas) {
   const Ran ran = interrupted("set +m"),
@@ -284,7 +291,6 @@ TEST(Usage, SeveralPicturesAreRefused) {
 
 TEST(Usage, WhatIsNotThereYetIsRefusedByName) {
   EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--report", "r.html"})), 2, {"--report"}));
-  EXPECT_TRUE(refuses(run_program(with(kQuestion, {"--jsonl"})), 2, {"--jsonl"}));
 }
 
 TEST(Version, ShowsTheCommitAndTheExecutors) {

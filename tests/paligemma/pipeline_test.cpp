@@ -150,6 +150,47 @@ TEST_F(PipelineFolder, APictureMayBeAskedManyThings) {
 }
 
 // Models of 224 and 448 pixels have rows of the same width.
+// Some side by side, some alone since they search, guess or want several answers; one cannot be answered.
+TEST_F(PipelineFolder, AnswersManyAsItAnswersEach) {
+  copy_golden(path_);
+  const auto pipeline = open();
+  using Picture = Pipeline<Reference>::Picture;
+  const auto picture =
+      std::make_shared<const Picture>(pipeline.encode(read_image(kPicture).view()));
+  const std::vector<std::pair<std::string, ReplyOptions>> asked{
+      {"ocr", {.max_tokens = 5}},
+      {"caption en", {.max_tokens = 3, .stop = {"e"}}},
+      {"ocr", {.max_tokens = 4, .beams = {.beams = 2}}},
+      {std::string("\xff"), {}},
+      {"caption en", {.max_tokens = 6, .lookup = 2}},
+      {"ocr", {.max_tokens = 3, .sampler = {.temperature = 1}, .answers = 2}},
+      {"answer en what?", {.max_tokens = 2}}};
+  std::size_t next = 0, waits = 0, errors = 0;
+  std::vector<Reply> replies(asked.size());
+  pipeline.generate_all(2, [&](bool is_waited_for) -> std::optional<Pipeline<Reference>::Request> {
+    if (!is_waited_for && ++waits % 2 == 0) return std::nullopt;  // none yet
+    if (next == asked.size()) return std::nullopt;
+    const std::size_t i = next++;
+    return Pipeline<Reference>::Request{
+        picture, asked[i].first, asked[i].second,
+        [&replies, i](Reply reply) { replies[i] = std::move(reply); },
+        [&errors](const PromptError&) { ++errors; }};
+  });
+  EXPECT_EQ(next, asked.size());
+  EXPECT_EQ(errors, 1u);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (i == 3) continue;
+    SCOPED_TRACE(i);
+    const Reply alone = pipeline.generate(*picture, asked[i].first, asked[i].second);
+    EXPECT_EQ(ids_of(replies[i]), ids_of(alone));
+    EXPECT_EQ(replies[i].text, alone.text);
+    EXPECT_EQ(replies[i].prompt, alone.prompt);
+    EXPECT_EQ(replies[i].ended, alone.ended);
+    EXPECT_EQ(replies[i].stopped, alone.stopped);
+    EXPECT_EQ(replies[i].others.size(), alone.others.size());
+  }
+}
+
 TEST_F(PipelineFolder, RefusesAPictureOfAnotherModel) {
   write_scripted_model(path_, "red circle");
   const auto pipeline = open();

@@ -1,0 +1,30 @@
+#include "cli/opened_model.h"
+
+#include <utility>
+
+namespace paligemma::cli {
+namespace {
+
+PipelineOptions with_model(PipelineOptions options, std::filesystem::path model,
+                           Progress& progress) {
+  options.model = std::move(model);
+  options.on_load = [&](std::size_t done, std::size_t all) { progress.loaded(done, all); };
+  return options;
+}
+
+}  // namespace
+
+OpenedModel::OpenedModel(const Options& options, Progress& progress)
+    : found(find_model(options)),
+      device(choose_device(options.executor(found.path))),
+      pipeline(open_pipeline(device, with_model(options.pipeline(), found.path, progress))) {
+  progress.clear();
+  notes = {device.note, found.note, pipeline->config().generation.note,
+           pipeline->tokenizer().note()};
+  if (!pipeline->trained()) {
+    notes.push_back("the model " + found.id +
+                    " is untrained: its weights are random, and so is what it says");
+  }
+}
+
+}  // namespace paligemma::cli
