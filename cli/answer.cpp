@@ -1,4 +1,5 @@
 // Asking the model: one prompt, or one per line of standard input.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -45,24 +46,20 @@ class Asker {
     progress_.expect(pipeline_.config().vision.layers, pipeline_.config().text.layers);
   }
 
-  // Of pixels the picture is the one that they show.
-  void look_at(const std::string& path, bool is_pixels = false) {
-    check_not_written(options_, path);
-    const Config& config = pipeline_.config();
-    std::optional<Buffer<float, 3>> pixels;
-    if (trace_) trace_->begin();
-    if (is_pixels) {
-      pixels.emplace(read_pixels(path, config.vision.image_size));
-      image_.emplace(shown_by(pixels->view(), config.pixel_scale));
-    } else {
-      image_.emplace(read_image(picture_path(path), options_.reading(config)));
+  // All of them, for prompts about all; of pixels the picture is the one that they show.
+  void look_at(const std::vector<std::string>& paths, bool is_pixels = false) {
+    std::vector<AskedPicture> asked;
+    std::vector<AnyPipeline::Picture> pictures;
+    projector_ms_ = 0;
+    for (const std::string& path : paths) {
+      const std::string place = paths.size() == 1 ? "" : std::to_string(pictures.size());
+      pictures.push_back(encode(path, is_pixels, place));
+      asked.push_back({path, image_->view().size(1), image_->view().size(0)});
     }
-    image_path_ = path;
-    if (trace_) trace_->add("read", "host", object({{"image", path}}));
-    if (trace_) trace_->begin();
-    picture_ = pixels ? pipeline_.encode_pixels(pixels->view(), listener())
-                      : pipeline_.encode(image_->view(), listener());
-    if (trace_) trace_->began_with("preprocess", picture_->preprocess_ms);
+    std::vector<const AnyPipeline::Picture*> all;
+    for (const auto& picture : pictures) all.push_back(&picture);
+    picture_ = pictures.size() == 1 ? pictures[0] : pipeline_.together(all);
+    pictures_ = std::move(asked);
     progress_.clear();
     if (options_.verbosity >= 2) {
       std::fprintf(stderr, "device: %s, executor: %s, weights: %s, threads: %d, seed: %jd\n",
@@ -74,10 +71,31 @@ class Asker {
 
   bool has_picture() const { return picture_.has_value(); }
 
+  // `place` is the picture's among several.
+  AnyPipeline::Picture encode(const std::string& path, bool is_pixels, const std::string& place) {
+    check_not_written(options_, path);
+    const Config& config = pipeline_.config();
+    std::optional<Buffer<float, 3>> pixels;
+    if (trace_) trace_->begin();
+    if (is_pixels) {
+      pixels.emplace(read_pixels(path, config.vision.image_size));
+      image_.emplace(shown_by(pixels->view(), config.pixel_scale));
+    } else {
+      image_.emplace(read_image(picture_path(path), options_.reading(config)));
+    }
+    if (trace_) trace_->add("read", "host", object({{"image", path}}));
+    if (trace_) trace_->begin();
+    AnyPipeline::Picture picture = pixels ? pipeline_.encode_pixels(pixels->view(), listener(place))
+                                          : pipeline_.encode(image_->view(), listener(place));
+    if (trace_) trace_->began_with("preprocess", picture.preprocess_ms);
+    return picture;
+  }
+
   void ask(const std::string& prompt) {
     if (options_.verbosity >= 2) {
       const Prompt made = make_prompt(pipeline_.tokenizer(), prompt,
-                                      static_cast<int>(pipeline_.config().vision.patches()));
+                                      static_cast<int>(pipeline_.config().vision.patches()),
+                                      static_cast<int>(pictures_.size()));
       std::fprintf(stderr, "prompt: %s\n",
                    printable(prompt_text(pipeline_.tokenizer(), made.ids)).c_str());
     }
@@ -98,9 +116,9 @@ class Asker {
     const auto detections = parse_detections(answer.text);
     const auto masks = masks_for(detections);
     if (options_.json) {
-      const Index width = image_->view().size(1), height = image_->view().size(0);
-      const Json objects = objects_json(detections, masks, width, height);
-      write_answer(options_, answer_json(prompt, answer, objects).text() + "\n");
+      const Asked asked{pictures_, prompt};
+      const Json objects = objects_json(detections, masks, asked.width(), asked.height());
+      write_answer(options_, answer_json(asked, answer, objects).text() + "\n");
     } else {
       write_answer(options_, (streams ? "" : text) + "\n");
       for (const Reply& other : answer.others)
@@ -136,14 +154,15 @@ class Asker {
 
  private:
   // A GPU has to wait and copy for each tap, so there they are for --dump and --trace alone.
-  TapListener listener() {
+  TapListener listener(const std::string& place = "") {
     if (model_.device.cuda >= 0 && options_.dump.empty() && !trace_) return {};
-    return [this](const std::string& name, std::span<const float> numbers,
-                  std::span<const Index> shape) {
-      if (trace_) trace_->tap(name, shape);
+    return [this, place](const std::string& name, std::span<const float> numbers,
+                         std::span<const Index> shape) {
+      const std::string full = place.empty() ? name : "img/" + place + name.substr(3);
+      if (trace_) trace_->tap(full, shape);
       progress_(name);
-      if (name == "img/head") projector_ms_ = milliseconds_since(encoded_);
-      if (!options_.dump.empty()) dump_(name, numbers, shape);
+      if (name == "img/head") projector_ms_ += milliseconds_since(encoded_);
+      if (!options_.dump.empty()) dump_(full, numbers, shape);
       if (name == "img/encoded") encoded_ = Clock::now();
       if (trace_) trace_->resume();
     };
@@ -164,12 +183,12 @@ class Asker {
       notes_.push_back(mask_decoder_note(detections));
       return {};
     }
-    if (!options_.json && options_.output.empty()) return {};
+    if ((!options_.json && options_.output.empty()) || pictures_.size() > 1) return {};
     return masks_of(*pipeline_.mask_decoder(), detections, image_->view().size(1),
                     image_->view().size(0));
   }
 
-  Json answer_json(const std::string& prompt, const Reply& answer, const Json& objects) const {
+  Json answer_json(const Asked& asked, const Reply& answer, const Json& objects) const {
     std::vector<Json> per_token;
     double decode_ms = 0;
     for (const GeneratedToken& token : answer.tokens) {
@@ -177,7 +196,6 @@ class Asker {
       decode_ms += token.milliseconds;
     }
     const double prefill_ms = answer.tokens.front().milliseconds;
-    const Asked asked{image_path_, image_->view().size(1), image_->view().size(0), prompt};
     std::vector<Field> fields = reply_fields(options_, model_, asked, answer, objects);
     fields.push_back({"timings_ms", object({{"load", load_ms_},
                                             {"preprocess", picture_->preprocess_ms},
@@ -202,7 +220,7 @@ class Asker {
   Dump dump_;
   std::vector<std::string> notes_;
   std::optional<RgbImage> image_;
-  std::string image_path_;
+  std::vector<AskedPicture> pictures_;
   std::optional<AnyPipeline::Picture> picture_;
 };
 
@@ -219,21 +237,25 @@ int run_answer(const Options& options) {
   if (asks_many(options)) return run_jobs(options);
   const bool has_pixels = !options.pixels.empty();
   if (options.images.empty() && !has_pixels) throw UsageError("give a picture: --image FILE");
-  if (!has_pixels && options.images[0] == "-" && !options.prompt) {
+  const auto from_stdin = std::count(options.images.begin(), options.images.end(), "-");
+  if (from_stdin > 1) throw UsageError("standard input is one picture");
+  if (from_stdin == 1 && !options.prompt) {
     throw UsageError("standard input is the picture, so give the prompt with -p");
   }
+  if (options.images.size() > 1 && !options.output.empty())
+    throw UsageError("--output: which of the pictures a box is in is not known");
   if (options.output == "-" && !options.prompt) {
     throw UsageError("standard output is one picture, so give the prompt with -p");
   }
   check_outputs(options);
 
   Asker asker(options);
-  asker.look_at(has_pixels ? options.pixels : options.images[0], has_pixels);
+  asker.look_at(has_pixels ? std::vector{options.pixels} : options.images, has_pixels);
   if (options.prompt) {
     asker.ask(*options.prompt);
   } else {
     asker.print_notes();
-    line_by_line([&](const std::string& path) { asker.look_at(path); },
+    line_by_line([&](const std::string& path) { asker.look_at({path}); },
                  [&](const std::string& prompt) { asker.ask(prompt); });
   }
   asker.write_trace();

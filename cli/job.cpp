@@ -11,14 +11,14 @@
 namespace paligemma::cli {
 namespace {
 
-std::string image_of(const JsonFields& fields) {
-  if (!fields.has("images")) return fields.text("image");
+std::vector<std::string> images_of(const JsonFields& fields) {
+  if (!fields.has("images")) return {fields.text("image")};
   if (fields.has("image")) fields.fail("images", "beside \"image\"");
-  const std::vector<std::string> all = fields.texts("images");
-  if (all.size() != 1) {
-    fields.fail("images", std::to_string(all.size()) + " pictures; one, for now");
-  }
-  return all[0];
+  std::vector<std::string> all = fields.texts("images");
+  constexpr std::size_t kMost = 1024;
+  if (all.empty() || all.size() > kMost)
+    fields.fail("images", std::to_string(all.size()) + " pictures, must be 1 to 1024");
+  return all;
 }
 
 }  // namespace
@@ -33,9 +33,11 @@ Job read_job(std::string_view text, Index line, const std::filesystem::path& fol
         fields.fail("id", "not a text or a number");
       job.id = fields.as_json("id");
     }
-    job.image = image_of(fields);
-    if (job.image == "-") fields.fail("image", "\"-\" is no file");
-    job.file = folder / picture_path(job.image);
+    job.images = images_of(fields);
+    for (const std::string& image : job.images) {
+      if (image == "-") fields.fail("image", "\"-\" is no file");
+      job.files.push_back(folder / picture_path(image));
+    }
     job.prompt = fields.text("prompt");
     constexpr Index kMostTokens = 1 << 24;
     if (fields.has("max_tokens")) job.max_tokens = fields.size("max_tokens", 1, kMostTokens);

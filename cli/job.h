@@ -7,23 +7,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tensor/view.h"
 
 namespace paligemma::cli {
 
 struct Job {
-  Index line = 0;          // from 1
-  std::string id = {};     // as JSON; empty if there is none
-  std::string image = {};  // as the line has it
-  std::filesystem::path file = {};
+  Index line = 0;                        // from 1
+  std::string id = {};                   // as JSON; empty if there is none
+  std::vector<std::string> images = {};  // as the line has them
+  std::vector<std::filesystem::path> files = {};
   std::string prompt = {};
   std::optional<Index> max_tokens = {};
   std::string error = {};  // why it is not answered, or empty
 };
 
-// "image" may be "images", a list; other fields than these are nobody's business. Names of pictures are relative to
-// `folder`. Never throws for what stands in the line.
+// "images" is a list, for a prompt about several; other fields than these are nobody's business. Names of
+// pictures are relative to `folder`. Never throws for what stands in the line.
 Job read_job(std::string_view text, Index line, const std::filesystem::path& folder);
 
 }  // namespace paligemma::cli

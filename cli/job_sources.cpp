@@ -69,7 +69,8 @@ JobsOfFolder::JobsOfFolder(const fs::path& folder, const std::string& prompt) {
                      (error ? ": " + error.message() : ": no picture is in this folder"));
   }
   for (const std::string& name : names) {
-    jobs_.push_back({.line = count() + 1, .image = name, .file = folder / name, .prompt = prompt});
+    jobs_.push_back(
+        {.line = count() + 1, .images = {name}, .files = {folder / name}, .prompt = prompt});
   }
 }
 

@@ -99,17 +99,27 @@ class Run {
         tell_error(number, job, job.error);
         continue;
       }
-      const auto picture = one->picture;
-      if (!picture->encoded) {
-        picture->encoded = std::make_shared<const AnyPipeline::Picture>(
-            model_.pipeline->encode_pixels(picture->pixels->view(), {}));
-        picture->pixels.reset();
+      Asked asked{{}, job.prompt};
+      std::vector<const AnyPipeline::Picture*> pictures;
+      for (std::size_t i = 0; i < one->pictures.size(); ++i) {
+        JobPicture& picture = *one->pictures[i];
+        if (!picture.encoded) {
+          picture.encoded = std::make_shared<const AnyPipeline::Picture>(
+              model_.pipeline->encode_pixels(picture.pixels->view(), {}));
+          picture.pixels.reset();
+        }
+        asked.pictures.push_back({job.images[i], picture.width, picture.height});
+        pictures.push_back(picture.encoded.get());
       }
+      const auto seen =
+          pictures.size() == 1
+              ? one->pictures[0]->encoded
+              : std::make_shared<const AnyPipeline::Picture>(model_.pipeline->together(pictures));
       ReplyOptions how = how_;
       if (job.max_tokens) how.max_tokens = job.max_tokens;
       return AnyPipeline::Request{
-          picture->encoded, job.prompt, how,
-          [this, number, job, picture](const Reply& reply) { tell(number, job, *picture, reply); },
+          seen, job.prompt, how,
+          [this, number, job, asked](const Reply& reply) { tell(number, job, asked, reply); },
           [this, number, job](const PromptError& error) { tell_error(number, job, error.what()); }};
     }
     return std::nullopt;
@@ -117,24 +127,23 @@ class Run {
 
   bool has_lines() const { return !options_.jsonl.empty(); }
 
-  void tell(Index number, const Job& job, const JobPicture& picture, const Reply& reply) {
+  void tell(Index number, const Job& job, const Asked& asked, const Reply& reply) {
     const AnyPipeline& pipeline = *model_.pipeline;
     if (!reply.note.empty()) notes_.insert(reply.note);
     if (!options_.json && !has_lines()) {
       const std::string text = text_of(options_, pipeline.tokenizer(), reply);
-      return write(number, in_a_column(job.image) + "\t" + in_a_column(text));
+      return write(number, in_a_column(job.images[0]) + "\t" + in_a_column(text));
     }
     const auto detections = parse_detections(reply.text);
     std::vector<std::optional<Mask>> masks;
-    if (pipeline.mask_decoder()) {
-      masks = masks_of(*pipeline.mask_decoder(), detections, picture.width, picture.height);
+    if (pipeline.mask_decoder() && asked.pictures.size() == 1) {
+      masks = masks_of(*pipeline.mask_decoder(), detections, asked.width(), asked.height());
     } else if (const std::string note = mask_decoder_note(detections); !note.empty()) {
       notes_.insert(note);
     }
     std::vector<Field> fields = named(job);
-    const auto rest =
-        reply_fields(options_, model_, {job.image, picture.width, picture.height, job.prompt},
-                     reply, objects_json(detections, masks, picture.width, picture.height));
+    const Json objects = objects_json(detections, masks, asked.width(), asked.height());
+    const auto rest = reply_fields(options_, model_, asked, reply, objects);
     fields.insert(fields.end(), rest.begin(), rest.end());
     write(number, object(fields).text());
   }
@@ -144,10 +153,10 @@ class Run {
     if (!options_.json && !has_lines()) {
       progress_.clear();
       std::fprintf(stderr, "paligemma: %s\n", printable(error).c_str());
-      return write(number, in_a_column(job.image) + "\t");
+      return write(number, in_a_column(job.images[0]) + "\t");
     }
     std::vector<Field> fields = named(job);
-    if (!has_lines()) fields.push_back({"image", object({{"path", job.image}})});
+    if (!has_lines()) fields.push_back({"image", object({{"path", job.images[0]}})});
     fields.push_back({"error", error});
     write(number, object(fields).text());
   }

@@ -39,11 +39,12 @@ Json objects_json(const std::vector<Detection>& detections,
   for (std::size_t i = 0; i < detections.size(); ++i) {
     const Detection& d = detections[i];
     const Box box = pixel_box(d, static_cast<int>(width), static_cast<int>(height));
+    const Json pixels = width == 0 ? Json() : array({box.x_min, box.y_min, box.x_max, box.y_max});
     const bool has_mask = !masks.empty() && masks[i];
     objects.push_back(
         object({{"label", d.label},
                 {"box_yxyx_bins", array_of(d.bins)},
-                {"box_xyxy_px", array({box.x_min, box.y_min, box.x_max, box.y_max})},
+                {"box_xyxy_px", pixels},
                 {"mask_codes", array_of(d.mask)},
                 {"mask_png_base64", has_mask ? Json(png_base64(masks[i]->view())) : Json()}}));
   }

@@ -14,7 +14,8 @@ namespace paligemma::cli {
 // A grey picture as a PNG file in base64.
 std::string png_base64(View<const std::uint8_t, 2> mask);
 
-// `masks` is empty, or has an entry for each object.
+// `masks` is empty, or has an entry for each object. Width and height are 0 where there are several pictures: which
+// one a box is in nobody knows, so it is null in pixels.
 Json objects_json(const std::vector<Detection>& detections,
                   const std::vector<std::optional<Mask>>& masks, Index width, Index height);
 

@@ -60,7 +60,7 @@ void check_together(const Options& o, const ReplyOptions& how) {
 
 void check(const Options& o) {
   refuse(!o.report.empty(), "--report");
-  require(o.prompt_file != "-" || o.images != std::vector<std::string>{"-"},
+  require(o.prompt_file != "-" || std::ranges::find(o.images, "-") == o.images.end(),
           "--file -: standard input is the picture");
   require(o.images.empty() || o.pixels.empty(), "both --image and --pixels");
   if (!o.jsonl.empty()) {
@@ -71,7 +71,7 @@ void check(const Options& o) {
   require(o.shard.empty() || !o.jsonl.empty(), "--shard is for --jsonl");
   require(o.batch.value_or(1) >= 1 && o.batch.value_or(1) <= 1024,
           "--batch must be from 1 to 1024");
-  require(o.images.size() <= 1, "several pictures: not there yet");
+  require(o.images.size() <= 1024, "more than 1024 pictures");
   require(o.scenes.value_or(1) >= 1 && o.scenes.value_or(1) <= 1 << 24,
           "--scenes must be from 1 to 16777216");
   require(o.rounds >= 1 && o.rounds <= 1000, "--rounds must be from 1 to 1000");

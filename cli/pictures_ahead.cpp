@@ -21,14 +21,14 @@ PicturesAhead::~PicturesAhead() {
   thread_.join();
 }
 
-std::optional<JobWithPicture> PicturesAhead::take(bool waits) {
+std::optional<JobWithPictures> PicturesAhead::take(bool waits) {
   std::unique_lock lock(mutex_);
   if (waits) changed_.wait(lock, [&] { return is_over_ || !ready_.empty(); });
   if (ready_.empty()) {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     return std::nullopt;
   }
-  JobWithPicture job = std::move(ready_.front());
+  JobWithPictures job = std::move(ready_.front());
   ready_.pop_front();
   changed_.notify_all();
   return job;
@@ -38,18 +38,20 @@ void PicturesAhead::run() {
   std::exception_ptr failure;
   try {
     while (std::optional<Job> job = next_()) {
-      std::shared_ptr<JobPicture> picture;
+      std::vector<std::shared_ptr<JobPicture>> pictures;
       try {
-        if (job->error.empty()) picture = picture_of(job->file);
+        if (job->error.empty()) {
+          for (const auto& file : job->files) pictures.push_back(picture_of(file));
+        }
       } catch (const std::bad_alloc&) {
-        job->error = job->image + ": no memory for this picture";
+        job->error = "no memory for these pictures";
       } catch (const std::exception& error) {
         job->error = error.what();
       }
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return nobody_waits_ || ready_.size() < ahead_; });
       if (nobody_waits_) return;
-      ready_.push_back({std::move(*job), std::move(picture)});
+      ready_.push_back({std::move(*job), std::move(pictures)});
       changed_.notify_all();
     }
   } catch (...) {

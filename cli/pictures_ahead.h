@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "cli/job.h"
 #include "engine/any_pipeline.h"
@@ -26,9 +27,9 @@ struct JobPicture {
   std::shared_ptr<const AnyPipeline::Picture> encoded = nullptr;
 };
 
-struct JobWithPicture {
+struct JobWithPictures {
   Job job;
-  std::shared_ptr<JobPicture> picture;  // null if the job has an error
+  std::vector<std::shared_ptr<JobPicture>> pictures;  // none if the job has an error
 };
 
 class PicturesAhead {
@@ -41,7 +42,7 @@ class PicturesAhead {
   ~PicturesAhead();  // `next` must come back soon
 
   // The next job; nothing if there are no more or, where nobody waits, none yet. Throws what `next` throws.
-  std::optional<JobWithPicture> take(bool waits);
+  std::optional<JobWithPictures> take(bool waits);
 
  private:
   void run();
@@ -55,7 +56,7 @@ class PicturesAhead {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<JobWithPicture> ready_;
+  std::deque<JobWithPictures> ready_;
   bool is_over_ = false, nobody_waits_ = false;
   std::exception_ptr failure_;
   std::thread thread_;

@@ -57,23 +57,28 @@ std::vector<Field> reply_fields(const Options& options, const OpenedModel& model
                                 const Asked& asked, const Reply& reply, const Json& objects) {
   const AnyPipeline& pipeline = *model.pipeline;
   const Config& config = pipeline.config();
-  std::vector<Field> fields{
-      {"version", PG_VERSION},
-      {"model", object({{"id", model.found.id},
-                        {"arch", config.architecture},
-                        {"image_size", config.vision.image_size},
-                        {"params", parameter_count(config)},
-                        {"dtype", name_of(pipeline.dtype())},
-                        {"trained", pipeline.trained()}})},
-      {"device", model.device.id},
-      {"image", object({{"path", asked.image}, {"width", asked.width}, {"height", asked.height}})},
-      {"prompt", asked.prompt},
-      {"prompt_tokens", reply.prompt.size()},
-      {"tokens", tokens_json(options, pipeline.tokenizer(), reply)},
-      {"finish_reason", finish_reason(reply)},
-      {"text", text_of(options, pipeline.tokenizer(), reply)},
-      {"objects", objects},
-      {"seed", options.seed}};
+  std::vector<Json> pictures;
+  for (const AskedPicture& picture : asked.pictures) {
+    pictures.push_back(
+        object({{"path", picture.path}, {"width", picture.width}, {"height", picture.height}}));
+  }
+  const bool is_one = pictures.size() == 1;
+  std::vector<Field> fields{{"version", PG_VERSION},
+                            {"model", object({{"id", model.found.id},
+                                              {"arch", config.architecture},
+                                              {"image_size", config.vision.image_size},
+                                              {"params", parameter_count(config)},
+                                              {"dtype", name_of(pipeline.dtype())},
+                                              {"trained", pipeline.trained()}})},
+                            {"device", model.device.id},
+                            {is_one ? "image" : "images", is_one ? pictures[0] : array(pictures)},
+                            {"prompt", asked.prompt},
+                            {"prompt_tokens", reply.prompt.size()},
+                            {"tokens", tokens_json(options, pipeline.tokenizer(), reply)},
+                            {"finish_reason", finish_reason(reply)},
+                            {"text", text_of(options, pipeline.tokenizer(), reply)},
+                            {"objects", objects},
+                            {"seed", options.seed}};
   if (!reply.others.empty()) {
     fields.push_back({"answers", answers_json(options, pipeline.tokenizer(), reply)});
   }

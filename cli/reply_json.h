@@ -20,10 +20,17 @@ Json tokens_json(const Options& options, const Tokenizer& tokenizer, const Reply
 // All of several answers: [{"text", "tokens", "finish_reason", "score"}, ...], the score null without beams.
 Json answers_json(const Options& options, const Tokenizer& tokenizer, const Reply& best);
 
-struct Asked {
-  std::string image;  // as the user calls it
+struct AskedPicture {
+  std::string path;  // as the user calls it
   Index width, height;
+};
+struct Asked {
+  std::vector<AskedPicture> pictures;
   std::string prompt;
+
+  // That boxes are in; none if there are several.
+  Index width() const { return pictures.size() == 1 ? pictures[0].width : 0; }
+  Index height() const { return pictures.size() == 1 ? pictures[0].height : 0; }
 };
 
 // All that does not depend on how long it took: the model, what was asked, and the answer.

@@ -97,6 +97,7 @@ void check_fits(const Options& o, const ZetaModel& model) {
   } else if (o.images.empty() && o.pixels.empty()) {
     throw UsageError(is_a(model) + "; give it a picture: --image FILE");
   }
+  refuse(o.images.size() > 1, "--image", ", which looks at one picture");
   refuse(!o.images.empty() && model.vision()->channels != 3, "--image",
          " of pictures with another number of channels than 3");
   refuse(!o.output.empty() && (model.text() == nullptr || !model.looks_at_pictures()), "--output",

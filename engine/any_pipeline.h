@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,8 @@ class AnyPipeline {
   };
   virtual Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener) const = 0;
   virtual Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener) const = 0;
+
+  virtual Picture together(std::span<const Picture* const> pictures) const = 0;
 
   // The picture is one that this pipeline, or one for a single thread, has encoded. Throws PromptError.
   virtual Reply generate(const Picture& picture, std::string_view prompt,

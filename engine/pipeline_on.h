@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/any_pipeline.h"
 
@@ -23,10 +24,15 @@ class PipelineOn : public AnyPipeline {
     return kept(pipeline_.encode_pixels(pixels, listener));
   }
 
+  Picture together(std::span<const Picture* const> pictures) const override {
+    std::vector<const Encoded*> all;
+    for (const Picture* picture : pictures) all.push_back(&encoded(*picture));
+    return kept(pipeline_.together(all));
+  }
+
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener) const override {
-    const auto& encoded = *std::any_cast<const std::shared_ptr<const Encoded>&>(picture.encoded);
-    return pipeline_.generate(encoded, prompt, options, listener);
+    return pipeline_.generate(encoded(picture), prompt, options, listener);
   }
 
   void generate_all(Index at_once, const NextRequest& next) const override {
@@ -54,6 +60,9 @@ class PipelineOn : public AnyPipeline {
   using Encoded = typename Pipeline<On>::Picture;
   using OwnRequest = typename Pipeline<On>::Request;
 
+  static const Encoded& encoded(const Picture& picture) {
+    return *std::any_cast<const std::shared_ptr<const Encoded>&>(picture.encoded);
+  }
   static Picture kept(Encoded encoded) {
     const double preprocess_ms = encoded.preprocess_ms, encode_ms = encoded.encode_ms;
     return {std::make_shared<const Encoded>(std::move(encoded)), preprocess_ms, encode_ms};

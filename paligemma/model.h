@@ -6,7 +6,7 @@
 //
 //   pixels      [R, R, 3]
 //   image rows  [L, D]      enter the decoder as they are; words are multiplied by sqrt(D)
-//   prompt      T ids, of which the first L are the image token and stand for the image rows
+//   prompt      T ids, of which as many as there are image rows are the image token and stand for these
 //
 // Paper: Beyer et al. 2024, "PaliGemma", section 3.1 and figure 2. Taps: img/..., llm/..., logits.
 //
@@ -32,6 +32,7 @@ struct Model {
   On on;
   siglip::EncoderShape vision;
   gemma::DecoderShape text;
+  TokenId image_token;
   ModelWeights<W> weights;
   std::shared_ptr<const void> memory = nullptr;  // of the weights, if nobody else keeps it
 };
@@ -68,12 +69,6 @@ struct Session {
         sequence(cache.open(capacity)) {}
 };
 
-// How many ids in front are the same: image tokens, where there is a picture.
-inline Index equal_in_front(std::span<const TokenId> ids) {
-  return std::find_if(ids.begin(), ids.end(), [&](TokenId id) { return id != ids.front(); }) -
-         ids.begin();
-}
-
 // Further tokens of some sequences, in one step. Leaves the logits of every row in session.scratch.logits, which
 // has room for them.
 template <class On, class W>
@@ -90,20 +85,29 @@ void forward_step(const Model<On, W>& model, std::span<const TokenId> ids, gemma
 }
 
 // Runs tokens through the decoder and leaves the logits of the last one in session.scratch.logits.
-// Where there are image rows, the first ids are as many image tokens, whose place the rows take.
+// Where there are image rows, as many ids are image tokens, whose places the rows take in their order.
 // `prefix` tokens of the whole sequence see one another both ways.
 template <class On, class W, class Rows, class Tap>
 void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows& image_rows,
              Index prefix, Session<On>& session, const Tap& tap) {
   const auto T = static_cast<Index>(ids.size()), L = image_rows.size(0);
   PG_CHECK(T > L, "there is a token behind the picture");
-  const Index image_tokens = L == 0 ? 0 : equal_in_front(ids);
+  const auto stands_for_a_row = [&](TokenId id) { return L > 0 && id == model.image_token; };
+  const Index image_tokens = std::count_if(ids.begin(), ids.end(), stands_for_a_row);
   PG_CHECK(image_tokens == L,
            std::to_string(image_tokens) + " image tokens, image rows " + shape_text(image_rows));
   const auto x = session.scratch.x.view().rows(0, T);
-  copy(model.on, image_rows, x.rows(0, L));
-  token_embedding(model.on, View<const TokenId, 1>(ids.data() + L, {T - L}),
-                  model.weights.text.embedding, model.text.embedding_scale, x.rows(L, T));
+  for (Index begin = 0, end = 0, row = 0; begin < T; begin = end) {  // words, or rows of pictures
+    const bool is_picture = stands_for_a_row(ids[begin]);
+    while (end < T && stands_for_a_row(ids[end]) == is_picture) ++end;
+    if (is_picture) {
+      copy(model.on, image_rows.rows(row, row + end - begin), x.rows(begin, end));
+      row += end - begin;
+    } else {
+      token_embedding(model.on, View<const TokenId, 1>(ids.data() + begin, {end - begin}),
+                      model.weights.text.embedding, model.text.embedding_scale, x.rows(begin, end));
+    }
+  }
 
   const gemma::Segment all{session.sequence, session.cache.length(session.sequence), T, prefix};
   gemma::decoder(model.on, model.weights.text, model.text, all, session.scratch, session.cache,

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -99,8 +100,12 @@ class Pipeline {
   // Of vision_pixels().
   Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener = {}) const;
 
-  // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the
-  // prompt is not UTF-8 or too long. Of several answers only the first is heard as it comes.
+  // Several as one, for prompts about all of them.
+  Picture together(std::span<const Picture* const> pictures) const;
+
+  // The picture is one that this model, or one of the same shape, has encoded. Throws PromptError if the prompt is
+  // not UTF-8 or too long, or says <image> another number of times than there are pictures. Of several answers
+  // only the first is heard as it comes.
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener = {}) const;
 

@@ -5,12 +5,12 @@
 #include <chrono>
 #include <iterator>
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <utility>
 
 #include "paligemma/answer_memory.h"
 #include "paligemma/pipeline.h"
+#include "paligemma/reply_writer.h"
 #include "tensor/errors.h"
 
 namespace paligemma {
@@ -48,7 +48,11 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
       throw std::runtime_error("quantised weights are for the CPU alone: give --device cpu");
     } else {
       auto placed = place_weights<Real>(on, checkpoint, config, options.on_load);
-      model_ = ModelOf<Real>{std::move(on), config.vision, config.text, std::move(placed.weights),
+      model_ = ModelOf<Real>{std::move(on),
+                             config.vision,
+                             config.text,
+                             config.image_token,
+                             std::move(placed.weights),
                              std::move(placed.memory)};
     }
   });
@@ -101,15 +105,33 @@ auto Pipeline<On>::encode_pixels(View<const float, 3> pixels, const TapListener&
 }
 
 template <class On>
+auto Pipeline<On>::together(std::span<const Picture* const> pictures) const -> Picture {
+  const Index L = config().vision.patches(), P = static_cast<Index>(pictures.size());
+  Picture all{BufferOn<On, float, 2>({P * L, config().text.width}, unwritten), 0, 0};
+  std::visit(
+      [&](const auto& model) {
+        for (Index i = 0; i < P; ++i) {
+          const Picture& picture = *pictures[static_cast<std::size_t>(i)];
+          copy(model.on, picture.rows.view(), all.rows.view().rows(i * L, (i + 1) * L));
+          all.preprocess_ms += picture.preprocess_ms;
+          all.encode_ms += picture.encode_ms;
+        }
+        wait_for(model.on);
+      },
+      model_);
+  return all;
+}
+
+template <class On>
 std::pair<Reply, GenerateOptions> Pipeline<On>::begun(const Picture& picture,
                                                       std::string_view prompt,
                                                       const ReplyOptions& options) const {
   const auto rows = picture.rows.view();
-  PG_CHECK(rows.size(0) == config().vision.patches() && rows.size(1) == config().text.width,
-           "image rows " + shape_text(rows) + " of another model, here [" +
-               std::to_string(config().vision.patches()) + ", " +
-               std::to_string(config().text.width) + "]");
-  Prompt made = make_prompt(tokenizer(), prompt, static_cast<int>(config().vision.patches()));
+  const Index L = config().vision.patches(), pictures = rows.size(0) / L;
+  PG_CHECK(rows.size(0) == pictures * L && pictures > 0 && rows.size(1) == config().text.width,
+           "image rows " + shape_text(rows) + " of another model, here [" + std::to_string(L) +
+               ", " + std::to_string(config().text.width) + "]");
+  Prompt made = make_prompt(tokenizer(), prompt, static_cast<int>(L), static_cast<int>(pictures));
   Reply reply;
   reply.prompt = std::move(made.ids);
   reply.note = std::move(made.note);
@@ -143,54 +165,12 @@ Reply Pipeline<On>::generate(const Picture& picture, std::string_view prompt,
   return first;
 }
 
-namespace pipeline_parts {
-
-// An answer whose text appears as its tokens do.
-class Writing {
- public:
-  Writing(const Tokenizer& tokenizer, Reply reply, const GenerateOptions& how,
-          const ReplyOptions& options)
-      : reply_(std::move(reply)),
-        end_tokens_(how.end_tokens),
-        options_(options),
-        stream_(tokenizer) {}
-
-  bool add(const GeneratedToken& token) {
-    reply_.tokens.push_back(token);
-    reply_.ended = end_tokens_.count(token.id) != 0;
-    if (reply_.ended) return true;
-    say(stream_.step(token.id));
-    reply_.stopped = std::ranges::any_of(options_.stop, [&](const std::string& stop) {
-      return reply_.text.find(stop) != reply_.text.npos;
-    });
-    return !reply_.stopped;
-  }
-
-  Reply finish() {
-    say(stream_.finish());
-    return std::move(reply_);
-  }
-
- private:
-  void say(const std::string& text) {
-    reply_.text += text;
-    if (!text.empty() && options_.on_text) options_.on_text(text);
-  }
-
-  Reply reply_;
-  const std::set<TokenId> end_tokens_;
-  const ReplyOptions options_;
-  DecodeStream stream_;
-};
-
-}  // namespace pipeline_parts
-
 // One answer.
 template <class On>
 Reply Pipeline<On>::written(const Picture& picture, Reply reply, const GenerateOptions& how,
                             const ReplyOptions& options, const TapListener& listener) const {
   const std::vector<TokenId> prompt = reply.prompt;
-  pipeline_parts::Writing writing(tokenizer(), std::move(reply), how, options);
+  ReplyWriter writing(tokenizer(), std::move(reply), how, options);
   const auto on_token = [&](const GeneratedToken& token) { return writing.add(token); };
   const auto T = static_cast<Index>(prompt.size());
   std::visit(
@@ -225,8 +205,8 @@ void Pipeline<On>::generate_all(Index at_once, const NextRequest& next) const {
       }
       auto [reply, how] = begun(*request.picture, request.prompt, request.options);
       std::vector<TokenId> prompt = reply.prompt;
-      const auto writing = std::make_shared<pipeline_parts::Writing>(tokenizer(), std::move(reply),
-                                                                     how, request.options);
+      const auto writing =
+          std::make_shared<ReplyWriter>(tokenizer(), std::move(reply), how, request.options);
       batch.begin({request.picture->rows.view(), std::move(prompt), how,
                    [writing](const GeneratedToken& token) { return writing->add(token); },
                    [writing, on_reply = request.on_reply] { on_reply(writing->finish()); }});

@@ -1,36 +1,53 @@
 #include "processing/prompt.h"
 
 #include <algorithm>
+#include <string>
+
+#include "tensor/errors.h"
 
 namespace paligemma {
 
-Prompt make_prompt(const Tokenizer& tokenizer, std::string_view text, int image_tokens) {
+Prompt make_prompt(const Tokenizer& tokenizer, std::string_view text, int image_tokens,
+                   int pictures) {
   Prompt prompt;
   if (text.ends_with('\n')) {
     prompt.note =
         "the prompt ends in a newline of its own, and the one that ends every prompt follows";
   }
-  const auto is_added_here = [&](TokenId id) {
-    return id == tokenizer.image() || id == tokenizer.bos();
-  };
+  const TokenId image = tokenizer.image();
   std::vector<TokenId> words = tokenizer.encode(text);
-  if (std::erase_if(words, is_added_here) > 0) {
-    prompt.note = "<image> and <bos> in the prompt were dropped: they are added for you";
+  if (std::erase(words, tokenizer.bos()) > 0) {
+    prompt.note = "<bos> in the prompt was dropped: it is added for you";
   }
+  const auto typed = std::count(words.begin(), words.end(), image);
+  if (typed == 0) {
+    words.insert(words.begin(), static_cast<std::size_t>(pictures), image);
+  } else if (typed != pictures) {
+    throw PromptError("pictures: " + std::to_string(pictures) +
+                      ", <image> in the prompt: " + std::to_string(typed));
+  }
+  words.insert(std::find(words.rbegin(), words.rend(), image).base(), tokenizer.bos());
 
-  prompt.ids.assign(static_cast<std::size_t>(image_tokens), tokenizer.image());
-  prompt.ids.push_back(tokenizer.bos());
-  prompt.ids.insert(prompt.ids.end(), words.begin(), words.end());
+  for (const TokenId id : words) {
+    prompt.ids.insert(prompt.ids.end(), id == image ? static_cast<std::size_t>(image_tokens) : 1,
+                      id);
+  }
   prompt.ids.push_back(tokenizer.newline());
   return prompt;
 }
 
 std::string prompt_text(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
-  const auto images = std::count(ids.begin(), ids.end(), tokenizer.image());
-  std::string text = "[" + std::to_string(images) + " x <image>]";
-  for (TokenId id : ids) {
-    if (id == tokenizer.image()) continue;
-    text += " " + (id == tokenizer.newline() ? "\\n" : tokenizer.piece(id));
+  std::string text;
+  for (auto id = ids.begin(); id != ids.end();) {
+    text += text.empty() ? "" : " ";
+    if (*id != tokenizer.image()) {
+      text += *id == tokenizer.newline() ? "\\n" : tokenizer.piece(*id);
+      ++id;
+      continue;
+    }
+    const auto end = std::find_if(id, ids.end(), [&](TokenId i) { return i != *id; });
+    text += "[" + std::to_string(end - id) + " x <image>]";
+    id = end;
   }
   return text;
 }

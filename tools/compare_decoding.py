@@ -16,6 +16,8 @@ from pathlib import Path
 
 import compare_with_transformers as checkpoints
 import transformers_reference as reference
+from PIL import Image
+from transformers_reference import make_tokenizer
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests/golden"))
 from make_decoding_golden import loaded, said
@@ -39,9 +41,10 @@ def flags_of(how):
             for part in (f"--{name}", str(value).lower() if name == "early_stopping" else str(value))]
 
 
-def said_by_program(binary, extra, folder, prompt, how):
-    command = [binary, "-m", folder, "--image", folder / "picture.png", "-p", prompt, "-n", str(STEPS),
-               "--json", *flags_of(how), *extra]
+def said_by_program(binary, extra, folder, pictures, prompt, how):
+    command = [binary, "-m", folder, "-p", prompt, "-n", str(STEPS), "--json", *flags_of(how), *extra]
+    for picture in pictures:
+        command += ["--image", picture]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}")
@@ -65,22 +68,28 @@ def main():
         settings = checkpoints.draw(pick, pick.rng)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            ids = checkpoints.write(settings, folder)
+            checkpoints.write(settings, folder)
             end = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
             end = end if isinstance(end, list) else [end]
-            model, double, pixels = loaded(folder, settings["resample"])
+            model, double, both = loaded(folder, settings["resample"])
+            pictures = [folder / "picture.png", folder / "turned.png"]
+            Image.open(pictures[0]).rotate(90, expand=True).save(pictures[1])
+            pieces = make_tokenizer.load((folder / "tokenizer.model").read_bytes())
             for _ in range(arguments.each):
                 how = settings_of(pick)
+                count = pick("pictures", 1, 1, 2)
+                pixels = both[:count]
+                ids = reference.prompt_ids(model.config, pieces, settings["prompt"], count)
                 expected = [a["ids"] for a in said(model, ids, pixels, STEPS, end, **how)]
                 with reference.double_precision():
                     again = [a["ids"] for a in said(double, ids, pixels.double(), STEPS, end, **how)]
                 found = said_by_program(
-                    arguments.binary, arguments.extra, folder, settings["prompt"], how)
+                    arguments.binary, arguments.extra, folder, pictures[:count], settings["prompt"], how)
                 if found == expected:
                     continue
                 kind = "close" if expected != again else "FAIL"
                 failed, close = failed + (kind == "FAIL"), close + (kind == "close")
-                print(f"{i:3} {kind} {how}\n    {expected}\n    {found}\n"
+                print(f"{i:3} {kind} {count} pictures {how}\n    {expected}\n    {found}\n"
                       f"    {checkpoints.describe(settings)}", flush=True)
     print(f"{arguments.n * arguments.each} cases, {failed} differ, {close} more are rounding's")
     sys.exit(failed > 0)

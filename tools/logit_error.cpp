@@ -35,7 +35,7 @@ Run run(const char* path, const std::vector<TokenId>& told) {
   const Fast fast;
   auto placed = place_weights<Real>(fast, checkpoint, config, {});
   const Model<Fast, WeightsOn<Fast, Real>> model{fast, config.vision, config.text,
-                                                 std::move(placed.weights)};
+                                                 config.image_token, std::move(placed.weights)};
   const Index R = config.vision.image_size, T = config.vision.patches() + kWords;
   Buffer<float, 3> pixels({R, R, 3}, unwritten);
   for (Index i = 0; i < pixels.view().count(); ++i) {

@@ -162,10 +162,14 @@ def pixels(picture, size, resample, dtype=np.float32):
     return ((resized * 0.00392156862745098).astype(dtype) - dtype(0.5)) / dtype(0.5)
 
 
-def prompt_ids(config, pieces, prompt):
-    """<image>..., <bos>, the prompt, and a newline that never joins one of the prompt's own."""
-    images = [config.image_token_index] * image_tokens(config)
-    return images + [config.text_config.bos_token_id] + pieces.encode(prompt) + pieces.encode("\n")
+def prompt_ids(config, pieces, prompt, pictures=1):
+    """<image>..., <bos>, the prompt, and a newline that never joins one of the prompt's own.
+
+    Pictures stand in front, or where the prompt says <image>; <bos> stands behind the last one."""
+    image = [config.image_token_index] * image_tokens(config)
+    *before, words = prompt.split("<image>") if "<image>" in prompt else [""] * pictures + [prompt]
+    ids = [id for part in before for id in pieces.encode(part) + image]
+    return ids + [config.text_config.bos_token_id] + pieces.encode(words) + pieces.encode("\n")
 
 
 # ---- a run

@@ -13,6 +13,7 @@ template auto Pipeline<cuda::Stream>::encode(View<const std::uint8_t, 3>, const 
     -> Picture;
 template auto Pipeline<cuda::Stream>::encode_pixels(View<const float, 3>, const TapListener&) const
     -> Picture;
+template auto Pipeline<cuda::Stream>::together(std::span<const Picture* const>) const -> Picture;
 template std::pair<Reply, GenerateOptions> Pipeline<cuda::Stream>::begun(const Picture&,
                                                                          std::string_view,
                                                                          const ReplyOptions&) const;

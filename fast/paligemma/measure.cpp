@@ -130,15 +130,19 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
                      {},
                      {},
                      {}};
-  const Model<On, WeightsOn<On, Real>> model{on, config.vision, config.text,
-                                             std::move(placed.weights), std::move(placed.memory)};
+  const Model<On, WeightsOn<On, Real>> model{on,
+                                             config.vision,
+                                             config.text,
+                                             config.image_token,
+                                             std::move(placed.weights),
+                                             std::move(placed.memory)};
 
   const Floors floors(checkpoint.as_stored(config), kBytesPerWeight<Real>);
   const Index R = config.vision.image_size, L = config.vision.patches();
   const Buffer<float, 3> pixels({R, R, 3});
   siglip::EncoderScratch<On> scratch(model.vision);
   std::vector<TokenId> words(static_cast<std::size_t>(L + kWords), 1);
-  std::fill_n(words.begin(), L, TokenId{0});  // where the picture goes
+  std::fill_n(words.begin(), L, config.image_token);
   const SamplerOptions greedy;
 
   const auto memory = checkpoint.memory();

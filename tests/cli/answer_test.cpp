@@ -517,5 +517,58 @@ TEST(LineByLine, NotesAnUntrainedModelOnce) {
   EXPECT_TRUE(ran.err.ends_with("what it says\n" + cut_at(1) + cut_at(1))) << ran;
 }
 
+// docs/cli.md, "Several pictures".
+TEST_F(Boxes, OfSeveralPicturesAreInBinsAlone) {
+  const json one = json_of(ask({"--json"})), two = json_of(ask({"--json", "--image", kPicture}));
+  EXPECT_FALSE(two.contains("image"));
+  EXPECT_EQ(two["images"], (json{one["image"], one["image"]}));
+  EXPECT_EQ(two["prompt_tokens"].get<int>(), one["prompt_tokens"].get<int>() + 4);
+  EXPECT_EQ(two["objects"][0]["box_yxyx_bins"], one["objects"][0]["box_yxyx_bins"]);
+  EXPECT_TRUE(two["objects"][0]["box_xyxy_px"].is_null());
+  EXPECT_TRUE(refuses(ask({"--image", kPicture, "-o", folder_ / "out.png"}), 2,
+                      {"--output", "which of the pictures"}));
+}
+
+TEST(SeveralPictures, StandWhereThePromptSays) {
+  const TemporaryFolder folder;
+  const std::string golden = source_dir() + "/tests/golden/paligemma1";
+  const auto ask = [&](const std::string& prompt, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"-m",      golden,   "--image", golden + "/picture.png",
+                                   "--image", kPicture, "-p",      prompt,
+                                   "-n",      "2"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  };
+  const Ran plain = ask("red", {"-v"}), typed = ask("red<image>red<image>", {"-v"});
+  EXPECT_NE(plain.err.find("[50 x <image>] <bos> red"), std::string::npos) << plain;
+  EXPECT_NE(typed.err.find("red [25 x <image>] red [25 x <image>] <bos> \\n"), std::string::npos)
+      << typed;
+  EXPECT_TRUE(refuses(ask("<image>red"), 2, {"pictures: 2", "<image> in the prompt: 1"}));
+
+  // Each has taps of its own, and the words see both.
+  const std::string dump = folder / "taps";
+  ASSERT_EQ(ask("red", {"--dump", dump}).exit_code, 0);
+  for (const char* tap : {"img/0/encoded", "img/1/encoded", "img/1/head", "llm/final_norm"}) {
+    EXPECT_TRUE(std::filesystem::exists(dump + "/" + tap + ".npy")) << tap;
+  }
+  EXPECT_FALSE(std::filesystem::exists(dump + "/img/encoded.npy"));
+}
+
+TEST(SeveralPictures, OneOfThemMayBeStandardInput) {
+  const std::string golden = source_dir() + "/tests/golden/paligemma1";
+  const std::vector<std::string> words{"-m", golden, "-p", "red", "-n", "2", "--image"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), words.begin(), words.end());
+    return more;
+  };
+  const std::string picture = read_bytes(kPicture);
+  const Ran piped = run_program(with({"-", "--image", kPicture}), {.input = picture}),
+            named = run_program(with({kPicture, "--image", kPicture}));
+  EXPECT_EQ(piped.exit_code, 0) << piped;
+  EXPECT_EQ(piped.out, named.out);
+  EXPECT_TRUE(refuses(run_program(with({"-", "--image", "-"}), {.input = picture}), 2,
+                      {"standard input is one picture"}));
+}
+
 }  // namespace
 }  // namespace paligemma

@@ -133,8 +133,8 @@ TEST_P(EveryFlagOf, ThatIsForAllIsTaken) {
 
 // A new flag must have its line above.
 TEST(EveryFlag, IsInTheTable) {
-  std::set<std::string> known{"--help",      "--help-all", "--version", "--list-devices",
-                              "--verbosity", "--report"};
+  std::set<std::string> known{"--help",         "--help-all",  "--version",
+                              "--list-devices", "--verbosity", "--report"};
   for (const auto& table : {kFlags, kOwnFlags}) {
     for (const Flag& flag : table) known.insert(flag.words[0]);
   }

@@ -150,6 +150,21 @@ TEST_F(JobsInFolder, ABadLineIsAnsweredAndTheRunGoesOn) {
   }
 }
 
+TEST_F(JobsInFolder, MayLookAtSeveralPictures) {
+  const Ran ran = lines(R"({"images": ["a.png", "b.png"], "prompt": "ocr", "max_tokens": 3})");
+  ASSERT_EQ(ran.exit_code, 0) << ran;
+  json found = json::parse(ran.out);
+  json alone = json::parse(ask({"--image", path("in/a.png"), "--image", path("in/b.png"), "-p",
+                                "ocr", "-n", "3", "--json", "-q"})
+                               .out);
+  EXPECT_EQ(found["images"].size(), 2u);
+  EXPECT_EQ(found["tokens"], alone["tokens"]);
+  for (const char* images : {"[]", "[\"a.png\", \"none.png\"]", "[5]"}) {
+    const std::string line = "{\"images\": " + std::string(images) + ", \"prompt\": \"ocr\"}";
+    EXPECT_TRUE(json::parse(lines(line).out).contains("error")) << images;
+  }
+}
+
 TEST_F(JobsInFolder, StandardInputHasLinesToo) {
   const std::string line = json{{"image", path("in/a.png")}, {"prompt", "ocr"}}.dump();
   const Ran ran = ask({"--jsonl", "-", "-n", "2"}, {.input = "\xef\xbb\xbf" + line + "\n" + line});

@@ -19,6 +19,8 @@ from transformers_reference import make_tokenizer
 from PIL import Image
 
 PROMPTS = ["ocr", "caption en", "segment red ring ; two small blue stars"]
+# Of the picture and of the same turned to the left.
+TWO_PICTURES = ["caption en", "red<image> ocr<image>en", "<image>caption en<image>"]
 RULES = [
     dict(repetition_penalty=1.3), dict(repetition_penalty=0.8), dict(no_repeat_ngram_size=1),
     dict(no_repeat_ngram_size=2), dict(repetition_penalty=1.3, no_repeat_ngram_size=2),
@@ -64,31 +66,41 @@ def cases(greedy):
 
 
 def loaded(folder, resample):
-    """The model in float32 and in float64, and its picture as it reads it."""
+    """The model in float32 and in float64, and its picture as it reads it, as it is and turned to the left."""
     model = reference.load(folder)
     with reference.double_precision():
         double = reference.in_double(model)
     side, picture = model.config.vision_config.image_size, Image.open(folder / "picture.png")
-    pixels = torch.from_numpy(reference.pixels(picture, side, resample)).permute(2, 0, 1)[None]
-    return model, double, pixels
+    pixels = [torch.from_numpy(reference.pixels(p, side, resample)).permute(2, 0, 1)
+              for p in (picture, picture.rotate(90, expand=True))]
+    return model, double, torch.stack(pixels)
 
 
 def make(folder, resample):
-    model, double, pixels = loaded(folder, resample)
+    model, double, both = loaded(folder, resample)
     pieces = make_tokenizer.load((folder / "tokenizer.model").read_bytes())
     found, left_out = [], 0
+
+    def add(asked, ids, pixels, end, how):
+        nonlocal left_out
+        steps = 12 if "num_beams" in how else 24
+        answers = said(model, ids, pixels, steps, end, **how)
+        with reference.double_precision():
+            again = said(double, ids, pixels.double(), steps, end, **how)
+        if [a["ids"] for a in answers] != [a["ids"] for a in again]:
+            left_out += 1
+            return
+        found.append(asked | dict(steps=steps, end_tokens=end, **how, answers=answers))
+
     for prompt in PROMPTS:
         ids = reference.prompt_ids(model.config, pieces, prompt)
-        greedy = said(model, ids, pixels, 12, [1])[0]["ids"]
+        greedy = said(model, ids, both[:1], 12, [1])[0]["ids"]
         for how, end in cases(greedy):
-            steps = 12 if "num_beams" in how else 24
-            answers = said(model, ids, pixels, steps, end, **how)
-            with reference.double_precision():
-                again = said(double, ids, pixels.double(), steps, end, **how)
-            if [a["ids"] for a in answers] != [a["ids"] for a in again]:
-                left_out += 1
-                continue
-            found.append(dict(prompt=prompt, steps=steps, end_tokens=end, **how, answers=answers))
+            add(dict(prompt=prompt), ids, both[:1], end, how)
+    for prompt in TWO_PICTURES:
+        ids = reference.prompt_ids(model.config, pieces, prompt, 2)
+        for how in [dict(), dict(num_beams=2)]:
+            add(dict(prompt=prompt, pictures=2), ids, both, [1], how)
     lines = ",\n".join(json.dumps(case) for case in found)
     (folder / "decoding.json").write_text(f"[{lines}]\n")
     print(f"{folder.name}: {len(found)} cases, {left_out} left out, which rounding decides")

@@ -67,6 +67,7 @@ TEST_F(RealWeights, AGreyPictureGivesTheStatesThatKerasGives) {
   const View<const float, 3> grey(zeros.data(), {224, 224, 3});
   const auto first_state = [&]<class Real>(Real) {
     const Model<Reference, HostWeights<Real>> model{reference, config.vision, config.text,
+                                                    config.image_token,
                                                     checkpoint.weights<Real>(config)};
     siglip::EncoderScratch<Reference> scratch(model.vision);
     const auto image_rows = encode_image(model, grey, scratch, NoTap());

@@ -202,7 +202,8 @@ TEST_F(PipelineFolder, RefusesAPictureOfAnotherModel) {
   const auto shape = [](Index rows, Index width) {
     return shape_text(View<const float, 2>(nullptr, {rows, width}));
   };
-  EXPECT_TRUE(holds(refusal(Buffer<float, 2>({4 * L, D})), shape(4 * L, D), shape(L, D)));
+  EXPECT_TRUE(holds(refusal(Buffer<float, 2>({4 * L + 1, D})), shape(4 * L + 1, D), shape(L, D)));
+  EXPECT_TRUE(holds(refusal(Buffer<float, 2>({0, D})), shape(0, D), shape(L, D)));
   EXPECT_TRUE(holds(refusal(Buffer<float, 2>({L, D + 1})), shape(L, D + 1), shape(L, D)));
 }
 

@@ -57,13 +57,32 @@ TEST_F(Prompts, SayThatANewlineWasTyped) {
             "the prompt ends in a newline of its own, and the one that ends every prompt follows");
 }
 
-TEST_F(Prompts, DropImageAndBosThatWereTyped) {
-  const std::string dropped =
-      "<image> and <bos> in the prompt were dropped: they are added for you";
-  for (const std::string text :
-       {"<image>red", "<bos>red", "<image><image><bos>red", "red<image>"}) {
+TEST_F(Prompts, DropABosThatWasTyped) {
+  for (const std::string text : {"<bos>red", "<image><bos>red", "<bos><bos>red"}) {
     EXPECT_EQ(ids(text), ids("red")) << text;
-    EXPECT_EQ(note(text), dropped) << text;
+    EXPECT_EQ(note(text), "<bos> in the prompt was dropped: it is added for you") << text;
+  }
+}
+
+// As the processor of transformers 5.23.0 has them.
+TEST_F(Prompts, SayWhereThePicturesStand) {
+  const auto of = [&](std::string_view text, int pictures) {
+    return make_prompt(tokenizer_, text, 2, pictures).ids;
+  };
+  EXPECT_EQ(of("<image>red", 1), of("red", 1));
+  EXPECT_EQ(note("<image>red"), "");
+  EXPECT_EQ(of("red<image>red", 1), (Ids{376, kImage, kImage, 2, 376, 5}));
+  EXPECT_EQ(of("red<image>", 1), (Ids{376, kImage, kImage, 2, 5}));
+  EXPECT_EQ(of("<image> red", 1), (Ids{kImage, kImage, 2, 377, 5})) << "the blank stays";
+  EXPECT_EQ(of("red", 2), (Ids{kImage, kImage, kImage, kImage, 2, 376, 5}));
+  EXPECT_EQ(of("<image><image>red", 2), of("red", 2));
+  EXPECT_EQ(of("<image>red<image>red", 2), (Ids{kImage, kImage, 376, kImage, kImage, 2, 376, 5}));
+}
+
+TEST_F(Prompts, HaveAPlaceForEachPicture) {
+  for (const auto& [text, pictures] :
+       {std::pair{"<image><image>", 1}, {"<image>", 2}, {"<image>", 0}}) {
+    EXPECT_THROW(make_prompt(tokenizer_, text, 4, pictures), PromptError) << text;
   }
 }
 
@@ -80,8 +99,9 @@ TEST_F(Prompts, HoldBoxes) {
 TEST_F(Prompts, AreUtf8) { EXPECT_THROW(ids("\xff"), PromptError); }
 
 TEST_F(Prompts, AreShownWithEveryTokenApart) {
-  EXPECT_EQ(prompt_text(tokenizer_, {2, 376, 6, 650, 1}),
-            "[0 x <image>] <bos> red \n\n <loc0012> <eos>");
+  EXPECT_EQ(prompt_text(tokenizer_, make_prompt(tokenizer_, "red<image>red<image>", 3, 2).ids),
+            "red [3 x <image>] red [3 x <image>] <bos> \\n");
+  EXPECT_EQ(prompt_text(tokenizer_, {2, 376, 6, 650, 1}), "<bos> red \n\n <loc0012> <eos>");
 }
 
 }  // namespace

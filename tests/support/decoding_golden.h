@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -42,17 +43,46 @@ inline std::vector<TokenId> ids_of(const std::vector<GeneratedToken>& tokens) {
   return ids;
 }
 
+// What a case is asked about: the golden picture, and with it the same turned to the left.
+template <class On>
+struct GoldenPictures {
+  typename Pipeline<On>::Picture one, two;
+
+  GoldenPictures(const Pipeline<On>& pipeline, const Golden& golden)
+      : one(pipeline.encode(read_image(golden.folder / "picture.png").view())),
+        two(with_turned(pipeline, golden)) {}
+
+  const auto& of(const nlohmann::json& given) const {
+    return given.value("pictures", 1) == 1 ? one : two;
+  }
+
+ private:
+  auto with_turned(const Pipeline<On>& pipeline, const Golden& golden) const {
+    const RgbImage image = read_image(golden.folder / "picture.png");
+    const auto pixels = image.view();
+    const Index height = pixels.size(0), width = pixels.size(1);
+    Buffer<std::uint8_t, 3> turned({width, height, 3});
+    for (Index y = 0; y < width; ++y) {
+      for (Index x = 0; x < height; ++x) {
+        for (Index c = 0; c < 3; ++c) turned.view()(y, x, c) = pixels(x, width - 1 - y, c);
+      }
+    }
+    const auto other = pipeline.encode(turned.view());
+    return pipeline.together(std::array{&one, &other});
+  }
+};
+
 // A case whose end token is the checkpoint's own.
 template <class On>
-void says_what_was_recorded(const Pipeline<On>& pipeline,
-                            const typename Pipeline<On>::Picture& picture,
+void says_what_was_recorded(const Pipeline<On>& pipeline, const GoldenPictures<On>& pictures,
                             const nlohmann::json& given) {
   ReplyOptions how;
   how.max_tokens = given["steps"];
   how.rules = rules_of(given);
   how.beams = beams_of(given);
   how.answers = given.value("num_return_sequences", 1);
-  const Reply reply = pipeline.generate(picture, given["prompt"].get<std::string>(), how);
+  const Reply reply =
+      pipeline.generate(pictures.of(given), given["prompt"].get<std::string>(), how);
   const nlohmann::json& answers = given["answers"];
   EXPECT_EQ(ids_of(reply.tokens), answers[0]["ids"]) << given;
   ASSERT_EQ(reply.others.size() + 1, answers.size()) << given;

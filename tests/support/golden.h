@@ -111,7 +111,8 @@ struct GoldenModel {
       : golden(version),
         config(read_config(golden.folder)),
         checkpoint(golden.folder, config),
-        model{reference, config.vision, config.text, checkpoint.weights<float>(config)},
+        model{reference, config.vision, config.text, config.image_token,
+              checkpoint.weights<float>(config)},
         image_rows(encoded()) {}
 
   // The taps of a sequence that goes through the decoder at once, `prefix` of it seen both ways.

@@ -57,7 +57,7 @@ struct Whole {
     Stream stream;
     RandomWeights source{stream, memory};
     auto weights = load_weights<DeviceWeights<bf16>>(config, source);
-    return {std::move(stream), config.vision, config.text, std::move(weights)};
+    return {std::move(stream), config.vision, config.text, config.image_token, std::move(weights)};
   }
 };
 
@@ -94,7 +94,7 @@ void run_encode(benchmark::State& state) {
 // The picture's place, and words behind it.
 std::vector<TokenId> prompt() {
   std::vector<TokenId> ids(kPrefix, 2);
-  std::fill_n(ids.begin(), whole().model.vision.patches(), TokenId{0});
+  std::fill_n(ids.begin(), whole().model.vision.patches(), whole().model.image_token);
   return ids;
 }
 

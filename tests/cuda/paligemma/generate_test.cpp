@@ -29,8 +29,8 @@ class BothModels {
     auto placed = cuda::place_weights<float>(stream, checkpoint, golden_.config, {});
     if (!windows.empty()) golden_.model.text.window = windows;
     there_.emplace(Model<cuda::Stream, cuda::DeviceWeights<float>>{
-        std::move(stream), golden_.config.vision, golden_.model.text, std::move(placed.weights),
-        std::move(placed.memory)});
+        std::move(stream), golden_.config.vision, golden_.model.text, golden_.config.image_token,
+        std::move(placed.weights), std::move(placed.memory)});
     const Index T = golden_.prefix();
     expected_.emplace(golden_.model.text, T, T + kRoom);
     session_.emplace(golden_.model.text, T, T + kRoom);

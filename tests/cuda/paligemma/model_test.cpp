@@ -48,7 +48,11 @@ class Bf16Model {
  private:
   Model<On, WeightsOn<On, bf16>> placed(On on) {
     auto weights = place_weights<bf16>(on, checkpoint_, config_, {});
-    return {std::move(on), config_.vision, config_.text, std::move(weights.weights),
+    return {std::move(on),
+            config_.vision,
+            config_.text,
+            config_.image_token,
+            std::move(weights.weights),
             std::move(weights.memory)};
   }
 

@@ -57,11 +57,11 @@ TEST_P(CudaPipelineOf, ByRulesAndBeamsSaysWhatTransformersSays) {
   const Golden golden(GetParam());
   const Pipeline<cuda::Stream> pipeline(cuda::Stream(),
                                         {.model = golden.folder, .dtype = WeightFormat::f32});
-  const auto picture = pipeline.encode(read_image(golden.folder / "picture.png").view());
+  const GoldenPictures<cuda::Stream> pictures(pipeline, golden);
   std::size_t i = 0;
   for (const auto& given : decoding_cases(golden)) {
     if (given["end_tokens"] == nlohmann::json{1} && i++ % 8 == 0) {
-      says_what_was_recorded(pipeline, picture, given);
+      says_what_was_recorded(pipeline, pictures, given);
     }
   }
 }
