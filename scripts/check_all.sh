@@ -2,7 +2,7 @@
 # Everything that is too slow for every push: what .ci/run does, a build by clang, new pieces, all deliberate
 # faults, a comparison with transformers over many random checkpoints, a 64-bit ARM compilation,
 # longer fuzzing, and a full-size random 3B. Takes about an hour and 12 GB of disk; needs PyPI for
-# the comparison.
+# the comparison, and root for a Slurm of one node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,4 +44,5 @@ fi
 "$venv/bin/python" tools/compare_with_transformers.py -n 100
 "$venv/bin/python" tools/compare_decoding.py -n 50 -- --reference
 
+scripts/check_schedulers.sh
 scripts/check_3b.sh
