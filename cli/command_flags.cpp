@@ -39,7 +39,7 @@ std::string flags_of(Command command) {
     case Command::inspect:
       return model + "--json ";
     case Command::tokenize:
-      return model + "--tokenizer --prompt --file --json ";
+      return model + "--tokenizer --prompt --file --json --jsonl ";
     case Command::completion_bash:
       break;
   }

@@ -172,6 +172,8 @@ void Parser::add_commands(Options& o) {
   inspect->add_option("model", o.model, "Checkpoint");
   CLI::App* tokenize = command(Command::tokenize, "tokenize", "Show a text's tokens");
   tokenize->add_option("text", o.prompt, "Text");
+  tokenize->add_option("--padding", o.padding,
+                       "left or right: the lines of a batch as others pad it");
   command(Command::completion_bash, "completion-bash", "Print completions for bash");
   app_.require_subcommand(0, 1);
 }

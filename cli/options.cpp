@@ -119,6 +119,7 @@ void check(const Options& o) {
     throw UsageError(std::string(flag) + " " + value + ": must be one of " + all);
   };
   one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
+  one_of("--padding", o.padding, {"", "left", "right"});
   one_of("--do-sample", o.do_sample, {"", "true", "false"});
   one_of("--early-stopping", o.early_stopping, {"", "true", "false", "never"});
   if (!weight_format_named(o.dtype)) {

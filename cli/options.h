@@ -57,6 +57,7 @@ struct Options {
   std::vector<std::string> things;
   // Many of them.
   std::string jsonl, out, shard;
+  std::string padding;  // of `tokenize`
   std::optional<std::int64_t> batch;
   // How to answer.
   std::optional<std::int64_t> max_tokens, threads;

@@ -11,7 +11,7 @@
 // typed stays, and the last one follows it as a token of its own. `note` says so.
 //
 // Paper: Beyer et al. 2024, "PaliGemma", section 3.1 and figure 2; the tasks are in section 3.2.5.
-// Read next: processing/tokenizer.h.
+// Read next: processing/padding.h.
 #pragma once
 
 #include <string>

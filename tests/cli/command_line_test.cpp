@@ -68,7 +68,7 @@ const std::vector<Flag> kFlags{
     {{"--dump", "x"}, kAsk},
     {{"--trace", "x"}, kAsk},
     {{"--batch", "2"}, kAsk},
-    {{"--jsonl", "x"}, {""}},
+    {{"--jsonl", "x"}, {"", "tokenize"}},
     {{"--out", "x"}, {""}},
     {{"--shard", "0/1"}, {""}},
     {{"--prompt", "x"}, {"", "tokenize"}},
@@ -85,7 +85,8 @@ const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
                                   {{"--board"}, {"scene"}},
                                   {{"--scenes", "1"}, {"eval"}},
                                   {{"--rounds", "1"}, {"bench"}},
-                                  {{"--sparse"}, {"init"}}};
+                                  {{"--sparse"}, {"init"}},
+                                  {{"--padding", "left"}, {"tokenize"}}};
 
 class EveryFlagOf : public ::testing::TestWithParam<std::string> {
  protected:

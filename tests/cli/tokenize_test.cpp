@@ -92,5 +92,58 @@ TEST(Tokenize, RefusesWhatIsNoText) {
   EXPECT_TRUE(refuses(run_program({"tokenize", "two", "words"}), 2, {"words"}));
 }
 
+// As tests/golden/padding.json has it, whose left half has position ids of one kind only.
+TEST(Tokenize, PadsABatchAsOthersDo) {
+  const json golden = json::parse(read_bytes(source_dir() + "/tests/golden/padding.json"));
+  TemporaryFolder folder;
+  for (const char* side : {"left", "right"}) {
+    for (const auto& [kind, given] : golden[side].items()) {
+      std::string lines;
+      for (const json& line : given["lines"]) lines += line.dump() + "\n\n";
+      write_text(folder / "lines", lines);
+      const Ran ran =
+          run_program({"tokenize", "-m", kGolden, "--jsonl", folder / "lines", "--padding", side});
+      ASSERT_EQ(ran.exit_code, 0) << ran;
+      const json found = json::parse(ran.out);
+      for (const auto& [name, rows] : given.items()) {
+        if (name != "lines") {
+          EXPECT_EQ(found[name], rows) << side << ", " << kind << ", " << name;
+        }
+      }
+    }
+  }
+}
+
+TEST(Tokenize, OfABatchCountsPictures) {
+  const auto ids = [](const std::string& line) {
+    const Ran ran =
+        run_program({"tokenize", "-m", kGolden, "--jsonl", "-", "--padding=left"}, {.input = line});
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    return json::parse(ran.out)["input_ids"][0];
+  };
+  const json one = ids(R"({"prompt": "red"})");
+  EXPECT_EQ(ids(R"({"prompt": "red", "image": "none.png", "id": 5})"), one);
+  EXPECT_EQ(ids(R"({"prompt": "red", "images": ["a", "b"]})").size(), one.size() + 25);
+  EXPECT_EQ(ids(R"({"prompt": "red", "images": []})").size(), one.size() - 25);
+}
+
+TEST(Tokenize, OfABadBatchIsRefused) {
+  const auto pad = [](const std::string& lines, const char* side) {
+    return run_program({"tokenize", "-m", kGolden, "--jsonl", "-", "--padding", side},
+                       {.input = lines});
+  };
+  const std::string good = R"({"prompt": "red"})"
+                           "\n";
+  for (const char* side : {"left", "right"}) {
+    EXPECT_TRUE(refuses(pad(good + "no", side), 2, {"line 2", "not JSON"}));
+    EXPECT_TRUE(refuses(pad(good + "{}", side), 2, {"line 2", "prompt: missing"}));
+    EXPECT_TRUE(refuses(pad(R"({"prompt": "red", "suffix": 5})", side), 2, {"line 1", "suffix"}));
+  }
+  EXPECT_TRUE(refuses(pad(R"({"prompt": "<image><image>"})", "left"), 2, {"line 1", "<image>"}));
+  EXPECT_TRUE(refuses(pad(good, "middle"), 2, {"--padding", "left, right"}));
+  EXPECT_TRUE(refuses(run_program({"tokenize", "--jsonl", "-"}), 2, {"--padding"}));
+  EXPECT_TRUE(refuses(run_program({"tokenize", "red", "--padding", "left"}), 2, {"--jsonl"}));
+}
+
 }  // namespace
 }  // namespace paligemma
