@@ -16,6 +16,7 @@ inline void decode(benchmark::internal::Benchmark* b) { products(b)->Args({1, 20
 
 inline void shapes(benchmark::internal::Benchmark* b) {
   b->Apply(decode);
+  for (const int T : {2, 4, 8, 16}) b->Args({T, 2048, 16384});  // answers side by side
   b->Args({1, 16384, 2048})->Args({264, 2048, 16384})->Args({256, 1152, 4304});
 }
 

@@ -7,6 +7,7 @@
 #include "fast/core/parallel.h"
 #include "fast/core/tiles.h"
 #include "fast/tensor/linear_epilogue.h"
+#include "fast/tensor/linear_rows_kernel.h"
 #include "fast/tensor/linear_work.h"
 #if defined(PG_TILES)
 #include "fast/tensor/amx_linear_kernel.h"
@@ -118,111 +119,6 @@ void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
   };
   for_each(on, w.T, true, round_row, even_share(on, w.T));
   by_panels<Bf16Product>(on, w, x, stride);
-}
-
-// ---- a few tokens ----------------------------------------------------------------------------------
-
-// 16-bit weights are widened by units of two neighbours: the lower halves give one register, the upper
-// halves the next. So x is reordered to match: of each 2 kLanes numbers first the even ones, then the odd
-// ones. Numbers behind the last whole group keep their places.
-inline void part_evens_from_odds(const float* x, Index I, float* to) {
-  Index i = 0;
-  for (; i + 2 * kLanes <= I; i += 2 * kLanes) {
-    for (int k = 0; k < kLanes; ++k) {
-      to[i + k] = x[i + 2 * k];
-      to[i + kLanes + k] = x[i + 2 * k + 1];
-    }
-  }
-  for (; i < I; ++i) to[i] = x[i];
-}
-
-// Weights i to i + 2 kLanes - 1 of a row, in the order of x.
-template <class Weight>
-struct TwoRegisters {
-  Lanes first, second;
-  explicit TwoRegisters(const Weight* w) {
-    if constexpr (sizeof(Weight) == 2) {
-      const Units pairs = load<Units>(w);
-      first = lower(pairs, Weight{});
-      second = upper(pairs, Weight{});
-    } else {
-      first = load<Lanes>(w);
-      second = load<Lanes>(w + kLanes);
-    }
-  }
-};
-
-constexpr Index kFirstCache = 24 * 1024;  // bytes of x that stay in a first cache of 32 KiB
-
-// The inner products of one x with `Rows` rows of weights that lie `apart` from one another. Each row has two
-// sums, so that an addition need not wait for the one before. If x is too long for the first cache, reading it
-// from the second hides the streams of weights from the processor's prefetcher, so they are prefetched here.
-template <int Rows, class Weight>
-inline void row_dots(const float* x, const Weight* weight, Index apart, Index I, float* dots) {
-  const bool by_hand = I * Index{sizeof *x} > kFirstCache;
-  Lanes sum[Rows][2] = {};
-  Index i = 0;
-  for (; i + 2 * kLanes <= I; i += 2 * kLanes) {
-    const Lanes x0 = load<Lanes>(x + i), x1 = load<Lanes>(x + i + kLanes);
-    for (int r = 0; r < Rows; ++r) {
-      if (by_hand) fetch_ahead(weight + r * apart + i);
-      const TwoRegisters<Weight> numbers(weight + r * apart + i);
-      sum[r][0] += x0 * numbers.first;
-      sum[r][1] += x1 * numbers.second;
-    }
-  }
-  for (int r = 0; r < Rows; ++r) {
-    dots[r] = sum_of(sum[r][0] + sum[r][1]);
-    for (Index rest = i; rest < I; ++rest) dots[r] += x[rest] * widen(weight[r * apart + rest]);
-  }
-}
-
-// Memory is busiest with four streams of many rows, each row behind the one before (docs/fast.md has what was
-// tried). The number of rows is odd: with 64, all streams would be at the same offset of a page, and of a
-// cache.
-constexpr Index kStreams = 4, kLongestStream = 255;
-
-// `length` is the number of elements of a row.
-template <class X, class Weight>
-inline void many_row_dots(const X* x, const Weight* weight, Index length, Index rows, float* dots) {
-  const Index apart = rows / kStreams;
-  for (Index o = 0; o < apart; ++o) {
-    float some[kStreams];
-    row_dots<kStreams>(x, weight + o * length, apart * length, length, some);
-    for (Index r = 0; r < kStreams; ++r) dots[o + r * apart] = some[r];
-  }
-  for (Index o = apart * kStreams; o < rows; ++o) {
-    row_dots<1>(x, weight + o * length, 0, length, dots + o);
-  }
-}
-
-template <class X, class Weight>
-void by_rows(const Fast& on, const LinearWork<Weight>& w, const X* x, Index length) {
-  const Index share = w.O / (4 * kStreams * on.threads());  // four turns for each thread
-  const Index at_a_time = kStreams * ((share < kLongestStream ? share : kLongestStream) | 1);
-  const Index times = (w.O + at_a_time - 1) / at_a_time;
-  for_each(on, times, w.T * w.O * w.I > kWorthAThread, [&](Index i, int) {
-    const Index o = i * at_a_time;
-    const Index rows = w.O - o < at_a_time ? w.O - o : at_a_time;
-    for (Index t = 0; t < w.T; ++t) {
-      float* const y = w.y + t * w.y_stride + o;
-      const auto products = [&](const Weight* weight, const float* bias, float* sums) {
-        many_row_dots(x + t * length, weight + o * length, length, rows, sums);
-        for (Index k = 0; bias != nullptr && k < rows; ++k) sums[k] += bias[o + k];
-      };
-      products(w.weight, w.bias, y);
-      if (w.gate == nullptr && !w.gelu) continue;
-      float of_gate[kStreams * kLongestStream + kLanes];
-      if (w.gate != nullptr) products(w.gate, w.gate_bias, of_gate);
-      const float* const gate = w.gate != nullptr ? of_gate : nullptr;
-      const auto gate_at = [&](Index k) { return gate != nullptr ? gate + k : nullptr; };
-      Index k = 0;
-      for (; k + kLanes <= rows; k += kLanes) {
-        store(y + k, finished(w.gelu, load<Lanes>(y + k), gate_at(k)));
-      }
-      for (; k < rows; ++k) y[k] = finished(w.gelu, broadcast(y[k]), gate_at(k))[0];
-    }
-  });
 }
 
 template <class Weight>

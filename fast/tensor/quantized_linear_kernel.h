@@ -106,12 +106,14 @@ requires(kShortSums) inline void add_block(const RowBlock& x, const Int4Block* w
   }
 }
 
-template <int Rows, class Block>
+template <int Rows, int Tokens, class Block>
 inline void row_dots(const RowBlock* x, const Block* weight, Index apart, Index blocks,
-                     float* dots) {
-  Lanes total[Rows] = {};
-  for (Index b = 0; b < blocks; ++b) add_block<Rows>(x[b], weight + b, apart, total);
-  for (int r = 0; r < Rows; ++r) dots[r] = sum_of(total[r]);
+                     float (*dots)[Rows]) {
+  for (int t = 0; t < Tokens; ++t) {
+    Lanes total[Rows] = {};
+    for (Index b = 0; b < blocks; ++b) add_block<Rows>(x[t * blocks + b], weight + b, apart, total);
+    for (int r = 0; r < Rows; ++r) dots[t][r] = sum_of(total[r]);
+  }
 }
 
 // ---- many tokens -----------------------------------------------------------------------------------
