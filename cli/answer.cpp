@@ -57,6 +57,7 @@ class Asker {
       asked.push_back({path, image_->view().size(1), image_->view().size(0)});
     }
     std::vector<const AnyPipeline::Picture*> all;
+    all.reserve(pictures.size());
     for (const auto& picture : pictures) all.push_back(&picture);
     picture_ = pictures.size() == 1 ? pictures[0] : pipeline_.together(all);
     pictures_ = std::move(asked);

@@ -26,6 +26,7 @@ class PipelineOn : public AnyPipeline {
 
   Picture together(std::span<const Picture* const> pictures) const override {
     std::vector<const Encoded*> all;
+    all.reserve(pictures.size());
     for (const Picture* picture : pictures) all.push_back(&encoded(*picture));
     return kept(pipeline_.together(all));
   }
