@@ -111,19 +111,19 @@ inline void many_row_dots(const X* x, Index T, const Weight* weight, Index lengt
               block = fit > 0 ? fit : 1;
   for (Index begin = 0; begin < apart; begin += block) {
     const Index end = begin + block < apart ? begin + block : apart;
-    for (Index t = 0; t < T;) {
+    for (Index t = 0, taken = 0; t < T; t += taken) {
       const auto take = [&]<int Tokens>(std::integral_constant<int, Tokens>) {
         block_dots<Tokens>(x + t * length, weight, length, apart, begin, end, dots + t * stride,
                            stride);
-        t += Tokens;
+        return Index{Tokens};
       };
       const Index left = T - t;
       if (kTogether == 3 && left >= 3 && left != 4) {  // 4 are 2 and 2
-        take(std::integral_constant<int, 3>());
+        taken = take(std::integral_constant<int, 3>());
       } else if (kTogether == 3 && left >= 2) {
-        take(std::integral_constant<int, 2>());
+        taken = take(std::integral_constant<int, 2>());
       } else {
-        take(std::integral_constant<int, 1>());
+        taken = take(std::integral_constant<int, 1>());
       }
     }
   }
