@@ -73,8 +73,9 @@ TEST_F(GoldenPadding, IsTransformersOnTheLeft) {
     EXPECT_EQ(json(batch.attention_mask), given["attention_mask"]) << kind;
     EXPECT_EQ(json(batch.token_type_ids), given["token_type_ids"]) << kind;
     EXPECT_EQ(json(batch.labels), given["labels"]) << kind;
-    if (given.contains("position_ids"))
+    if (given.contains("position_ids")) {
       EXPECT_EQ(json(batch.position_ids), given["position_ids"]) << kind;
+    }
     EXPECT_EQ(unpadded(batch), rows) << kind;
   }
 }
