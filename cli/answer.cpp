@@ -70,8 +70,6 @@ class Asker {
     }
   }
 
-  bool has_picture() const { return picture_.has_value(); }
-
   // `place` is the picture's among several.
   AnyPipeline::Picture encode(const std::string& path, bool is_pixels, const std::string& place) {
     check_not_written(options_, path);

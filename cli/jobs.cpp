@@ -54,7 +54,7 @@ class Run {
         model_(options, progress_),
         how_(options.reply(model_.pipeline->config())),
         at_once_(options.batch.value_or(kAtOnce)),
-        count_(jobs.count()),
+        count_(progress_.is_wanted() ? jobs.count() : 0),
         failed_(file == nullptr ? 0 : file->errors()),
         failed_before_(failed_) {
     print_notes(options_, model_.notes);

@@ -30,6 +30,7 @@ class Dump {
 class Progress {
  public:
   explicit Progress(bool wanted);
+  bool is_wanted() const { return wanted_; }
   void expect(Index vision_layers, Index text_layers);
   void loaded(std::size_t done, std::size_t all);  // bytes of weights
   void answered(Index done, Index all);            // all is 0 where nobody knows
