@@ -36,13 +36,7 @@ class AnyPipeline {
                          const ReplyOptions& options, const TapListener& listener) const = 0;
 
   // As Pipeline::generate_all.
-  struct Request {
-    std::shared_ptr<const Picture> picture;
-    std::string prompt;
-    ReplyOptions options;
-    std::function<void(Reply)> on_reply;
-    std::function<void(const PromptError&)> on_error;
-  };
+  using Request = ReplyRequest<Picture>;
   using NextRequest = std::function<std::optional<Request>(bool waits)>;
   virtual void generate_all(Index at_once, const NextRequest& next) const = 0;
 

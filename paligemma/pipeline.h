@@ -74,6 +74,16 @@ struct ReplyOptions {
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
 };
 
+// One of many. Its picture may go once the next is asked for. Of the two calls one is made.
+template <class Picture>
+struct ReplyRequest {
+  std::shared_ptr<const Picture> picture;
+  std::string prompt;
+  ReplyOptions options;
+  std::function<void(Reply)> on_reply;
+  std::function<void(const PromptError&)> on_error;
+};
+
 // As a model's generation_config.json says.
 ReplyOptions as_configured(const GenerationConfig& config);
 
@@ -109,14 +119,7 @@ class Pipeline {
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener = {}) const;
 
-  // One of many. Its picture may go once `next` is called again. Of the two calls one is made.
-  struct Request {
-    std::shared_ptr<const Picture> picture;
-    std::string prompt;
-    ReplyOptions options;
-    std::function<void(Reply)> on_reply;
-    std::function<void(const PromptError&)> on_error;
-  };
+  using Request = ReplyRequest<Picture>;
   // Whether it waits for a request, or says that there is none yet. After a nothing that was waited for there are
   // none to come.
   using NextRequest = std::function<std::optional<Request>(bool waits)>;
