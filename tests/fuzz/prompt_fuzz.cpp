@@ -1,4 +1,5 @@
 // Any bytes as a prompt, and as an answer that boxes are looked for in.
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -24,8 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (int code : found.mask) require(0 <= code && code <= 127);
   }
   try {
-    const Prompt prompt = make_prompt(tokenizer, text, 4);
-    require(prompt.ids.size() >= 6 && prompt.ids[4] == tokenizer.bos());
+    const int pictures = 1 + static_cast<int>(size % 3);
+    const Prompt prompt = make_prompt(tokenizer, text, 4, pictures);
+    require(std::ranges::count(prompt.ids, kImage) == 4 * pictures);
+    require(*std::find(prompt.ids.rbegin(), prompt.ids.rend(), kImage).base() == tokenizer.bos());
     require(prompt.ids.back() == tokenizer.newline());
     for (TokenId id : prompt.ids) require(0 <= id && id < kRows);
     require(!prompt_text(tokenizer, prompt.ids).empty());
