@@ -45,8 +45,6 @@ void check_together(const Options& o, const ReplyOptions& how) {
                                                 std::to_string(how.answers) + " of " +
                                                 std::to_string(how.beams.beams) + " beams");
     require(how.sampler.temperature == 0, "--num-beams: there is no draw among beams");
-    require(o.stop.empty(), "--stop is not for --num-beams");
-    require(how.likeliest == 0, "--top-logprobs is not for --num-beams");
     require(o.lookup.value_or(0) == 0, "--prompt-lookup is not for --num-beams");
   } else {
     require(o.length_penalty.value_or(1) == 1, "--length-penalty is for --num-beams");

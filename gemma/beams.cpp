@@ -17,8 +17,12 @@ void log_softmax(View<const float, 1> logits, View<float, 1> y) {
   for (Index v = 0; v < logits.size(0); ++v) y(v) = logits(v) - max - log_sum;
 }
 
-Beams::Beams(const BeamOptions& options, Index max_tokens, std::set<TokenId> end_tokens)
-    : options_(options), max_tokens_(max_tokens), end_tokens_(std::move(end_tokens)) {
+Beams::Beams(const BeamOptions& options, Index max_tokens, std::set<TokenId> end_tokens,
+             Stops stops)
+    : options_(options),
+      max_tokens_(max_tokens),
+      end_tokens_(std::move(end_tokens)),
+      stops_(std::move(stops)) {
   PG_CHECK(options.beams >= 1, std::to_string(options.beams) + " beams");
   PG_CHECK(std::isfinite(options.length_penalty), "the length penalty");
   PG_CHECK(max_tokens >= 1, std::to_string(max_tokens) + " tokens");
@@ -66,8 +70,8 @@ std::vector<Beams::Beam> Beams::candidates(View<const float, 2> log_probabilitie
   std::vector<Beam> all;
   for (const Way& way : best) {
     Beam& beam = all.emplace_back(running_[static_cast<std::size_t>(way.beam)]);
-    beam.parent = way.beam;
     beam.ids.push_back(way.id);
+    beam.parents.push_back(way.beam);
     beam.log_probabilities.push_back(before_rules(way.beam, way.id));
     beam.score = way.score;
   }
@@ -84,7 +88,8 @@ void Beams::step(View<const float, 2> log_probabilities, View<const float, 2> be
   ++length_;
   running_.clear();
   for (std::size_t place = 0; place < all.size(); ++place) {
-    const bool ends = end_tokens_.contains(all[place].ids.back());
+    const std::vector<TokenId>& ids = all[place].ids;
+    const bool ends = end_tokens_.contains(ids.back()) || (stops_ && stops_(ids));
     if (!ends && running_.size() < beams) running_.push_back(all[place]);
     if (place >= beams || !(ends || length_ == max_tokens_)) continue;
     Beam& done = finished_.emplace_back(std::move(all[place]));

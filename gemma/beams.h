@@ -2,7 +2,8 @@
 //
 //   candidates      score(beam) + log p(v | beam)   of every beam and token; the best (1 + E) beams of them
 //                   are looked at, at least twice the beams: E end tokens
-//   finished        those that end and are among the best `beams`:  score / length^length_penalty
+//   finished        those that end and are among the best `beams`:  score / length^length_penalty;
+//                   by an end token, or because `stops` says so of all tokens
 //   running         the best `beams` of those that do not end
 //
 //   log_probabilities  [B, V]   of the running beams, one behind the other; -infinity never comes
@@ -22,6 +23,7 @@
 // form. Read next: processing/prompt.h.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <span>
 #include <vector>
@@ -47,13 +49,15 @@ struct BeamOptions {
 class Beams {
  public:
   struct Beam {
-    Index parent;  // which of the running ones it went on with
     std::vector<TokenId> ids;
+    std::vector<Index> parents;            // of each, behind which of the running ones it came
     std::vector<float> log_probabilities;  // of each, before any rule
     float score;                           // their sum, by rules; of a finished one divided
   };
+  using Stops = std::function<bool(std::span<const TokenId>)>;
 
-  Beams(const BeamOptions& options, Index max_tokens, std::set<TokenId> end_tokens);
+  Beams(const BeamOptions& options, Index max_tokens, std::set<TokenId> end_tokens,
+        Stops stops = {});
 
   // One more token. Before the first there is a single beam, and so a single row. Throws
   // std::runtime_error if a number is NaN or +infinity, or if nothing can follow.
@@ -71,7 +75,8 @@ class Beams {
   BeamOptions options_;
   Index max_tokens_, length_ = 0;
   std::set<TokenId> end_tokens_;
-  std::vector<Beam> running_{{0, {}, {}, 0}}, finished_;
+  Stops stops_;
+  std::vector<Beam> running_{{{}, {}, {}, 0}}, finished_;
   bool goes_on_ = true;
 };
 

@@ -29,6 +29,8 @@ struct BeamSearchOptions {
   Index max_tokens = 100;
   std::set<TokenId> end_tokens = {};
   TokenRules rules = {};
+  Beams::Stops stops = {};
+  Index likeliest = 0;  // so many of each step are told
 };
 
 struct BeamAnswer {
@@ -45,7 +47,7 @@ std::vector<SequenceId> go_on(KvCache<On>& cache, const std::vector<SequenceId>&
   std::vector<SequenceId> next;
   std::vector<bool> is_taken(sequences.size());
   for (const Beams::Beam& beam : beams) {
-    const auto parent = static_cast<std::size_t>(beam.parent);
+    const auto parent = static_cast<std::size_t>(beam.parents.back());
     next.push_back(is_taken[parent] ? cache.fork(sequences[parent]) : sequences[parent]);
     is_taken[parent] = true;
   }
@@ -65,18 +67,25 @@ std::vector<BeamAnswer> beam_search(const Model<On, W>& model, const Rows& image
                                     const BeamSearchOptions& options, const Tap& tap) {
   using Clock = std::chrono::steady_clock;
   const auto T = static_cast<Index>(prompt.size());
-  Beams beams(options.beams, options.max_tokens, options.end_tokens);
+  Beams beams(options.beams, options.max_tokens, options.end_tokens, options.stops);
   std::vector<SequenceId> sequences{session.sequence};
-  std::vector<GeneratedToken> steps;  // when, and how long
+  struct Step {
+    Clock::time_point start;
+    double ms;
+    std::vector<std::vector<Choice>> likeliest;  // of each beam
+  };
+  std::vector<Step> steps;
 
   auto start = Clock::now();
   forward(model, prompt, image_rows, T, session, tap);
   while (true) {
     const auto B = static_cast<Index>(sequences.size());
+    Step step{start, 0, {}};
     Buffer<float, 2> plain({B, model.text.vocabulary}, unwritten), ruled(plain.view().shape());
     for (Index b = 0; b < B; ++b) {
       const auto logits = row_on_host(model.on, session.scratch.logits.view(), b);
       log_softmax(logits.view(), plain.view().row(b));
+      step.likeliest.push_back(likeliest_tokens(logits.view(), options.likeliest));
       copy(reference, std::as_const(plain).view().rows(b, b + 1), ruled.view().rows(b, b + 1));
       std::vector<TokenId> history(prompt.begin(), prompt.end());
       const auto& ids = beams.running()[static_cast<std::size_t>(b)].ids;
@@ -84,8 +93,8 @@ std::vector<BeamAnswer> beam_search(const Model<On, W>& model, const Rows& image
       apply_rules(options.rules, history, ruled.view().row(b));
     }
     beams.step(std::as_const(ruled).view(), std::as_const(plain).view());
-    const std::chrono::duration<double, std::milli> took = Clock::now() - start;
-    steps.push_back({0, 0, start, took.count()});
+    step.ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    steps.push_back(std::move(step));
     if (!beams.goes_on()) break;
 
     start = Clock::now();
@@ -101,11 +110,11 @@ std::vector<BeamAnswer> beam_search(const Model<On, W>& model, const Rows& image
 
   std::vector<BeamAnswer> answers;
   for (const Beams::Beam& beam : beams.finished()) {
-    BeamAnswer& answer = answers.emplace_back(BeamAnswer{steps, beam.score});
-    answer.tokens.resize(beam.ids.size());
+    BeamAnswer& answer = answers.emplace_back(BeamAnswer{{}, beam.score});
     for (std::size_t i = 0; i < beam.ids.size(); ++i) {
-      answer.tokens[i].id = beam.ids[i];
-      answer.tokens[i].log_probability = beam.log_probabilities[i];
+      const auto parent = static_cast<std::size_t>(beam.parents[i]);
+      answer.tokens.push_back({beam.ids[i], beam.log_probabilities[i], steps[i].start, steps[i].ms,
+                               steps[i].likeliest[parent]});
     }
   }
   return answers;

@@ -96,11 +96,7 @@ GenerationConfig generation_config_of(const JsonFields& fields) {
     note("num_return_sequences");
   }
   if (const char* name = "stop_strings"; !fields.says_nothing(name)) {
-    if (has_beams) {
-      note(name);
-    } else {
-      config.stop = fields.is_text(name) ? std::vector{fields.text(name)} : fields.texts(name);
-    }
+    config.stop = fields.is_text(name) ? std::vector{fields.text(name)} : fields.texts(name);
   }
   if (!config.note.empty()) {
     config.note = "generation_config.json asks for what is not done here: " + config.note;

@@ -68,9 +68,9 @@ struct ReplyOptions {
   TokenRules rules = {};
   Index likeliest = 0;                 // so many tokens of each step are told
   std::vector<std::string> stop = {};  // the answer ends with the token that completes one of them
-  BeamOptions beams = {};  // more than one: a search, in place of the sampler; no stop strings
-  Index lookup = 0;        // tokens that are guessed at once (paligemma/prompt_lookup.h)
-  Index answers = 1;       // of a search, or drawn with the seeds that follow
+  BeamOptions beams = {};              // more than one: a search, in place of the sampler
+  Index lookup = 0;   // tokens that are guessed at once (paligemma/prompt_lookup.h)
+  Index answers = 1;  // of a search, or drawn with the seeds that follow
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
 };
 

@@ -234,7 +234,13 @@ void Pipeline<On>::generate_all(Index at_once, const NextRequest& next) const {
 template <class On>
 Reply Pipeline<On>::searched(const Picture& picture, Reply reply, const GenerateOptions& how,
                              const ReplyOptions& options, const TapListener& listener) const {
-  const BeamSearchOptions search{options.beams, how.max_tokens, how.end_tokens, how.rules};
+  BeamSearchOptions search{options.beams, how.max_tokens, how.end_tokens, how.rules, {},
+                           how.likeliest};
+  if (!options.stop.empty()) {
+    search.stops = [&](std::span<const TokenId> ids) {
+      return has_one_of(tokenizer().decode({ids.begin(), ids.end()}), options.stop);
+    };
+  }
   const auto T = static_cast<Index>(reply.prompt.size());
   auto found = std::visit(
       [&](const auto& model) {
@@ -247,16 +253,13 @@ Reply Pipeline<On>::searched(const Picture& picture, Reply reply, const Generate
   if (static_cast<Index>(found.size()) > options.answers) found.resize(options.answers);
 
   std::vector<Reply> all;
-  for (BeamAnswer& answer : found) {
-    Reply& one = all.emplace_back(reply);
-    one.score = answer.score;
-    one.tokens = std::move(answer.tokens);
-    one.ended = how.end_tokens.count(one.tokens.back().id) != 0;
-    DecodeStream stream(tokenizer());
-    for (const GeneratedToken& token : one.tokens) {
-      if (how.end_tokens.count(token.id) == 0) one.text += stream.step(token.id);
-    }
-    one.text += stream.finish();
+  ReplyOptions unheard = options;
+  unheard.on_text = {};
+  for (const BeamAnswer& answer : found) {
+    ReplyWriter writing(tokenizer(), reply, how, unheard);
+    for (const GeneratedToken& token : answer.tokens) writing.add(token);
+    all.push_back(writing.finish());
+    all.back().score = answer.score;
   }
   Reply best = std::move(all.front());
   best.others.assign(std::make_move_iterator(all.begin() + 1), std::make_move_iterator(all.end()));

@@ -6,11 +6,17 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "paligemma/pipeline.h"
 
 namespace paligemma {
+
+inline bool has_one_of(std::string_view text, const std::vector<std::string>& stop) {
+  return std::ranges::any_of(stop, [&](const auto& s) { return text.find(s) != text.npos; });
+}
 
 // Its text appears as its tokens do, and ends where a stop string does.
 class ReplyWriter {
@@ -27,9 +33,7 @@ class ReplyWriter {
     reply_.ended = end_tokens_.count(token.id) != 0;
     if (reply_.ended) return true;
     say(stream_.step(token.id));
-    reply_.stopped = std::ranges::any_of(options_.stop, [&](const std::string& stop) {
-      return reply_.text.find(stop) != reply_.text.npos;
-    });
+    reply_.stopped = has_one_of(reply_.text, options_.stop);
     return !reply_.stopped;
   }
 

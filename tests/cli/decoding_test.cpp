@@ -129,6 +129,29 @@ TEST(Beams, AreAnswersInJson) {
   EXPECT_EQ(count_lines(ran.out), 2u) << ran;
 }
 
+TEST(Beams, EndAtAStopString) {
+  const Ran ran = run_program({"caption", source_dir() + "/examples/pictures/scene.png",
+                               "--num-beams", "3", "--stop", "d circ", "--json"});
+  const json found = json::parse(ran.out);
+  EXPECT_EQ(found["finish_reason"], "stop");
+  EXPECT_EQ(found["text"], "a red circle");
+}
+
+// What a beam's token was chosen among, by the row that it came behind.
+TEST(Beams, TellTheLikeliestTokens) {
+  const json found = ask_json("ocr", {"-n", "12", "--num-beams", "4", "--num-return-sequences", "3",
+                                      "--top-logprobs", "8"});
+  for (const json& answer : found["answers"]) {
+    for (const json& token : answer["tokens"]) {
+      ASSERT_EQ(token["top"].size(), 8u);
+      const auto same =
+          std::ranges::find(token["top"], token["id"], [](const json& one) { return one["id"]; });
+      ASSERT_NE(same, token["top"].end()) << token;
+      EXPECT_NEAR((*same)["logprob"].get<double>(), token["logprob"].get<double>(), 2e-6);
+    }
+  }
+}
+
 // As if each had been asked for with the seeds that follow.
 TEST(SeveralAnswers, AreDrawnWithTheSeedsThatFollow) {
   const std::vector<std::string> how{"-n", "4", "--temperature", "2"};
@@ -204,8 +227,6 @@ TEST(Decoding, ThatMakesNoSenseIsRefused) {
       {{"--num-beams", "0"}, "--num-beams must be from 1 to 1024"},
       {{"--num-beams", "2", "--temperature", "1"}, "no draw among beams"},
       {{"--num-beams", "2", "--num-return-sequences", "3"}, "3 of 2 beams"},
-      {{"--num-beams", "2", "--stop", "a"}, "--stop is not for --num-beams"},
-      {{"--num-beams", "2", "--json", "--top-logprobs", "1"}, "--top-logprobs is not for"},
       {{"--num-beams", "2", "--early-stopping=maybe"}, "must be one of"},
       {{"--num-beams", "2", "--prompt-lookup", "3"}, "--prompt-lookup is not for --num-beams"},
       {{"--prompt-lookup", "2000"}, "--prompt-lookup must be from 0 to 1024"},

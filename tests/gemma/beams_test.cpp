@@ -102,6 +102,19 @@ TEST(Beams, WhatRunsAtTheEndIsFinished) {
   EXPECT_EQ(ids_of(found), (std::vector<Ids>{{0, 0}, {0, 1}, {1, 0}}));
 }
 
+// What stops ends as an end token does, and no beam goes on behind it.
+TEST(Beams, StopsEndAnswersToo) {
+  Beams beams({.beams = 2, .length_penalty = 0}, 9, {},
+              [](std::span<const TokenId> ids) { return ids.back() == 1; });
+  const auto row = rows_of({{-2, -1, -3}});
+  beams.step(row.view(), row.view());
+  ASSERT_EQ(beams.finished().size(), 1u);
+  EXPECT_EQ(beams.finished()[0].ids, Ids{1});
+  ASSERT_EQ(beams.running().size(), 2u);
+  EXPECT_EQ(beams.running()[0].ids, Ids{0});
+  EXPECT_EQ(beams.running()[1].ids, Ids{2});
+}
+
 // However many of the best candidates end, as many beams go on; and no more answers are kept.
 TEST(Beams, GoOnBesideThoseThatEnd) {
   Beams beams({.beams = 2, .length_penalty = 0}, 9, {2, 3});
@@ -149,18 +162,19 @@ TEST(Beams, KnowTheirParents) {
   Beams beams({.beams = 2}, 5, {});
   const auto rows = rows_of({{std::log(0.7f), std::log(0.3f)}});
   beams.step(rows.view(), rows.view());
-  EXPECT_EQ(beams.running()[0].parent, 0);
-  EXPECT_EQ(beams.running()[1].parent, 0);
+  EXPECT_EQ(beams.running()[0].parents.back(), 0);
+  EXPECT_EQ(beams.running()[1].parents.back(), 0);
   const auto two = rows_of({{std::log(0.5f), std::log(0.5f)}, {std::log(1e-3f), 0}});
   const auto plain = rows_of({{-1, -2}, {-3, -4}});
   beams.step(two.view(), plain.view());
-  EXPECT_EQ(beams.running()[0].parent, 0);  // 0.7 * 0.5 beside 0.3 * 1
-  EXPECT_EQ(beams.running()[1].parent, 0);
+  EXPECT_EQ(beams.running()[0].parents.back(), 0);  // 0.7 * 0.5 beside 0.3 * 1
+  EXPECT_EQ(beams.running()[1].parents.back(), 0);
   EXPECT_EQ(beams.running()[1].log_probabilities, (std::vector<float>{std::log(0.7f), -2}));
   const auto other = rows_of({{-9, -9}, {0, -9}});
   beams.step(other.view(), other.view());
-  EXPECT_EQ(beams.running()[0].parent, 1);
+  EXPECT_EQ(beams.running()[0].parents.back(), 1);
   EXPECT_EQ(beams.running()[0].ids, (Ids{0, 1, 0}));
+  EXPECT_EQ(beams.running()[0].parents, (std::vector<Index>{0, 0, 1}));
 }
 
 TEST(Beams, WhatIsForbiddenNeverComes) {

@@ -17,6 +17,7 @@ sys.path.append(str(HERE.parents[1] / "tools"))
 import transformers_reference as reference
 from transformers_reference import make_tokenizer
 from PIL import Image
+from transformers import StoppingCriteria, StoppingCriteriaList
 
 PROMPTS = ["ocr", "caption en", "segment red ring ; two small blue stars"]
 # Of the picture and of the same turned to the left.
@@ -33,11 +34,30 @@ BEAMS = [
     dict(num_beams=3, repetition_penalty=1.3), dict(num_beams=3, no_repeat_ngram_size=2),
     dict(num_beams=3, suppress_tokens=True),
 ]
+STOPS = [
+    dict(), dict(num_beams=2), dict(num_beams=4, length_penalty=2.0, num_return_sequences=3),
+    dict(num_beams=3, early_stopping=True),
+]
 
 
-def said(model, ids, pixels, steps, end, **how):
+class Says(StoppingCriteria):
+    """Ends answers whose text holds this. transformers' own criterion wants a tokenizer of its own kind."""
+
+    def __init__(self, pieces, text, prompt):
+        self.pieces, self.text, self.prompt = pieces, text, prompt
+
+    def holds(self, answer):
+        return self.text in self.pieces.decode(answer)
+
+    def __call__(self, ids, scores, **_):
+        return torch.tensor([self.holds(row[self.prompt:]) for row in ids.tolist()])
+
+
+def said(model, ids, pixels, steps, end, says=None, **how):
     """The ids of each answer, and its score where there are beams."""
     ids = torch.tensor([ids])
+    if says:
+        how["stopping_criteria"] = StoppingCriteriaList([says])
     found = model.generate(
         input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids),
         token_type_ids=torch.zeros_like(ids), max_new_tokens=steps, do_sample=False,
@@ -45,7 +65,8 @@ def said(model, ids, pixels, steps, end, **how):
     scores = getattr(found, "sequences_scores", None)
     answers = []
     for i, row in enumerate(found.sequences[:, ids.shape[1]:].tolist()):
-        cut = next((k + 1 for k, id in enumerate(row) if id in end), len(row))
+        cut = next((k + 1 for k, id in enumerate(row)
+                    if id in end or says and says.holds(row[:k + 1])), len(row))
         answers.append(dict(ids=row[:cut]) | ({} if scores is None else dict(
             score=round(float(scores[i]), 6))))
     return answers
@@ -83,6 +104,10 @@ def make(folder, resample):
 
     def add(asked, ids, pixels, end, how):
         nonlocal left_out
+        asked = asked | dict(end_tokens=end, **how)
+        if "stop" in how:
+            how = dict(how)
+            how["says"] = Says(pieces, how.pop("stop"), len(ids))
         steps = 12 if "num_beams" in how else 24
         answers = said(model, ids, pixels, steps, end, **how)
         with reference.double_precision():
@@ -90,13 +115,16 @@ def make(folder, resample):
         if [a["ids"] for a in answers] != [a["ids"] for a in again]:
             left_out += 1
             return
-        found.append(asked | dict(steps=steps, end_tokens=end, **how, answers=answers))
+        found.append(asked | dict(steps=steps, answers=answers))
 
     for prompt in PROMPTS:
         ids = reference.prompt_ids(model.config, pieces, prompt)
         greedy = said(model, ids, both[:1], 12, [1])[0]["ids"]
         for how, end in cases(greedy):
             add(dict(prompt=prompt), ids, both[:1], end, how)
+        stop = next(text for id in greedy[3:] if (text := pieces.decode([id]).strip()))
+        for how in STOPS:
+            add(dict(prompt=prompt), ids, both[:1], [1], how | dict(stop=stop))
     for prompt in TWO_PICTURES:
         ids = reference.prompt_ids(model.config, pieces, prompt, 2)
         for how in [dict(), dict(num_beams=2)]:

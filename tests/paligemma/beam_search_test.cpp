@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/golden.h"
 
 namespace paligemma {
@@ -77,6 +79,29 @@ TEST_P(BeamSearch, RulesHoldForEachBeamsOwnTokens) {
     const auto all = ids(answer);
     EXPECT_EQ(std::set<TokenId>(all.begin(), all.end()).size(), all.size());
   }
+}
+
+// Those of the row that the token was chosen from.
+TEST_P(BeamSearch, TellsTheLikeliestTokens) {
+  const Index V = m_.model.text.vocabulary;
+  for (const BeamAnswer& answer :
+       search({.beams = {.beams = 3}, .max_tokens = 6, .likeliest = V})) {
+    for (const GeneratedToken& token : answer.tokens) {
+      ASSERT_EQ(static_cast<Index>(token.likeliest.size()), V);
+      const auto same = std::ranges::find(token.likeliest, token.id, &Choice::id);
+      EXPECT_NEAR(same->log_probability, token.log_probability, 1e-5);
+    }
+  }
+}
+
+TEST_P(BeamSearch, EndsWhereItIsToldTo) {
+  const auto free = search({.beams = {.beams = 2}, .max_tokens = 8});
+  const TokenId last = ids(free[0])[3];
+  const auto stops = [&](std::span<const TokenId> all) { return all.back() == last; };
+  const auto ended = search({.beams = {.beams = 2}, .max_tokens = 8, .end_tokens = {last}});
+  const auto stopped = search({.beams = {.beams = 2}, .max_tokens = 8, .stops = stops});
+  EXPECT_NE(ids(stopped[0]), ids(free[0]));
+  EXPECT_EQ(ids(stopped[0]), ids(ended[0]));
 }
 
 TEST_P(BeamSearch, EndsAtAnEndToken) {

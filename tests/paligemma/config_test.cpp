@@ -651,7 +651,9 @@ TEST_F(ConfigFolder, NotesWhatAnswersAreAskedForInVain) {
   EXPECT_EQ(read().generation.note, "");
   // Beams are not drawn among, and greedy has one answer.
   write("generation_config.json", {{"num_beams", 2}, {"do_sample", true}, {"stop_strings", {"a"}}});
-  EXPECT_TRUE(holds(read().generation.note, "not done here: do_sample, stop_strings"));
+  EXPECT_TRUE(holds(read().generation.note, "not done here: do_sample"));
+  EXPECT_FALSE(holds(read().generation.note, "stop_strings"));
+  EXPECT_EQ(read().generation.stop, std::vector<std::string>{"a"});
   write("generation_config.json", {{"num_return_sequences", 2}});
   EXPECT_TRUE(holds(read().generation.note, "not done here: num_return_sequences"));
 }

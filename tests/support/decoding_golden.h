@@ -81,6 +81,7 @@ void says_what_was_recorded(const Pipeline<On>& pipeline, const GoldenPictures<O
   how.rules = rules_of(given);
   how.beams = beams_of(given);
   how.answers = given.value("num_return_sequences", 1);
+  if (given.contains("stop")) how.stop = {given["stop"]};
   const Reply reply =
       pipeline.generate(pictures.of(given), given["prompt"].get<std::string>(), how);
   const nlohmann::json& answers = given["answers"];
