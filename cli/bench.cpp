@@ -1,6 +1,8 @@
 // How fast a model is on this machine's processor, as multiples of the machine's own limits.
 #include <cstdio>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/model_folder.h"
@@ -13,12 +15,12 @@
 namespace paligemma::cli {
 namespace {
 
-Json json_of(const Measured& m) {
-  return object({{"ms", m.ms}, {"floor_ms", m.floor_ms}, {"multiple", m.multiple}});
+std::vector<Field> fields_of(const Measured& m) {
+  return {{"ms", m.ms}, {"floor_ms", m.floor_ms}, {"multiple", m.multiple}};
 }
 
-void print(const char* name, const Measured& m) {
-  std::printf("%-8s %10.2f %10.2f %9.2f\n", name, m.ms, m.floor_ms, m.multiple);
+void print(const std::string& name, const Measured& m) {
+  std::printf("%-10s %8.2f %10.2f %9.2f\n", name.c_str(), m.ms, m.floor_ms, m.multiple);
 }
 
 }  // namespace
@@ -32,39 +34,45 @@ int run_bench(const Options& options) {
   const ProvenKernels kernels = kernels_for(executor);
   print_notes(options, {found.note, kernels.note});
   const Fast fast({.kernels = kernels.kernels, .threads = threads_for(executor.threads)});
-  const auto dtype = options.pipeline().dtype;
-  const int rounds = static_cast<int>(options.rounds);
-  const Measurement m = options.reference ? measure(reference, fast, found.path, dtype, rounds)
-                                          : measure(fast, fast, found.path, dtype, rounds);
+  const MeasureOptions how{options.pipeline().dtype, static_cast<int>(options.rounds),
+                           options.batch.value_or(0)};
+  const Measurement m = options.reference ? measure(reference, fast, found.path, how)
+                                          : measure(fast, fast, found.path, how);
   // The peak that the weights' type is held to.
   const double peak = m.dtype == "bf16"                      ? m.probe.bf16
                       : m.dtype == "f32" || m.dtype == "f16" ? m.probe.f32
                                                              : m.probe.int8;
   if (options.json) {
-    const Json all =
-        object({{"model", found.id},
-                {"dtype", m.dtype},
-                {"kernels", m.kernels},
-                {"threads", fast.threads()},
-                {"rounds", options.rounds},
-                {"probe", object({{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}})},
-                {"load", object({{"ms", m.load_ms}})},
-                {"encode", json_of(m.encode)},
-                {"prefill", json_of(m.prefill)},
-                {"decode", json_of(m.decode)},
-                {"decode0", json_of(m.decode0)}});
-    std::cout << all.text() << "\n";
+    std::vector<Field> all{
+        {"model", found.id},
+        {"dtype", m.dtype},
+        {"kernels", m.kernels},
+        {"threads", fast.threads()},
+        {"rounds", options.rounds},
+        {"probe", object({{"gflops", peak / 1e9}, {"read_gbs", m.probe.read / 1e9}})},
+        {"load", object({{"ms", m.load_ms}})},
+        {"encode", object(fields_of(m.encode))},
+        {"prefill", object(fields_of(m.prefill))},
+        {"decode", object(fields_of(m.decode))},
+        {"decode0", object(fields_of(m.decode0))}};
+    if (m.batch) {
+      std::vector<Field> batch = fields_of(*m.batch);
+      batch.insert(batch.begin(), {"answers", how.batch});
+      all.emplace_back("batch", object(batch));
+    }
+    std::cout << object(all).text() << "\n";
     return 0;
   }
   std::printf("%s, weights %s, kernels %s (%s), %d threads\n", printable(found.id).c_str(),
               m.dtype.c_str(), m.kernels.c_str(), m.products.c_str(), fast.threads());
   std::printf("peak %.0f GFLOP/s, reads %.1f GB/s, load %.0f ms\n\n", peak / 1e9,
               m.probe.read / 1e9, m.load_ms);
-  std::printf("%-8s %10s %10s %9s\n", "", "ms", "floor ms", "multiple");
+  std::printf("%-10s %8s %10s %9s\n", "", "ms", "floor ms", "multiple");
   print("encode", m.encode);
   print("prefill", m.prefill);
   print("decode", m.decode);
   print("decode0", m.decode0);
+  if (m.batch) print("batch " + std::to_string(how.batch), *m.batch);
   return 0;
 }
 

@@ -31,7 +31,7 @@ std::string flags_of(Command command) {
     case Command::eval:
       return pipeline;
     case Command::bench:
-      return model + "--dtype --reference --device --kernels --threads --json ";
+      return model + "--dtype --reference --device --kernels --threads --json --batch ";
     case Command::quantize:
       return model + "--dtype --threads --output ";
     case Command::init:

@@ -1,6 +1,7 @@
 """Times Hugging Face transformers beside `paligemma bench`, on one checkpoint, in turns.
 
     python tools/bench_peers.py -m DIR --rounds 5 --json peers.json
+    python tools/bench_peers.py -m DIR --batch 8       so many answers side by side, too
 
 Both compute in bfloat16 on the processor, with as many threads. A round is one run of the program,
 which probes the machine too, and then the same phases (fast/paligemma/measure.h) in transformers;
@@ -50,7 +51,7 @@ def import_packages():
 class Peer:
     """transformers' model. The method of a phase prepares it and returns what is to be timed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, batch):
         kind = transformers.PaliGemmaForConditionalGeneration
         with torch.device("meta"):
             kind(transformers.AutoConfig.from_pretrained(folder))  # imports what loading would
@@ -68,10 +69,11 @@ class Peer:
         # What the numbers of a picture's rows and of a cache are does not change the time.
         self.rows = torch.randn(1, rows, self.text.hidden_size, dtype=torch.bfloat16)
         self.token = torch.ones(1, 1, dtype=torch.long)
+        self.answers = batch
 
-    def cache(self, depth):
+    def cache(self, depth, answers=1):
         cache = transformers.DynamicCache(config=self.text)
-        shape = 1, self.text.num_key_value_heads, depth, self.text.head_dim
+        shape = answers, self.text.num_key_value_heads, depth, self.text.head_dim
         for layer in range(self.text.num_hidden_layers if depth else 0):
             values = torch.randn(shape, dtype=torch.bfloat16)
             cache.update(values, values, layer)
@@ -79,7 +81,7 @@ class Peer:
 
     def forward(self, cache, **inputs):
         out = self.model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return out.logits[0, -1].argmax().item()
+        return out.logits[:, -1].argmax(-1).tolist()
 
     def encode(self):
         return lambda: self.model.get_image_features(self.pixels)
@@ -96,6 +98,10 @@ class Peer:
 
     def decode0(self):
         return lambda: [self.forward(self.cache(0), input_ids=self.token) for _ in range(DECODED)]
+
+    def batch(self):
+        cache, tokens = self.cache(self.depth, self.answers), self.token.expand(self.answers, 1)
+        return lambda: [self.forward(cache, input_ids=tokens) for _ in range(DECODED)]
 
     def time(self, phase):
         """Milliseconds of one step."""
@@ -133,6 +139,8 @@ class Peer:
 def run_program(arguments):
     command = [arguments.program, "bench", "-m", arguments.model, "--dtype", "bf16",
                "--rounds", "1", "--threads", str(arguments.threads), "--json"]
+    if arguments.batch:
+        command += ["--batch", str(arguments.batch)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{arguments.program}: exit {done.returncode}: {done.stderr.strip()}")
@@ -166,16 +174,19 @@ def main():
     parser.add_argument("--program", type=Path, default=Path("build/cpu/paligemma"))
     parser.add_argument("--rounds", type=int, default=5, choices=range(1, 100), metavar="N")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--batch", type=int, default=0, choices=range(1, 1025), metavar="N")
     parser.add_argument("--cap", type=float, default=120, help="seconds a phase may take")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     if not arguments.program.exists():
         parser.error(f"{arguments.program} is not there: build it, or give --program")
 
+    if arguments.batch:
+        PHASES["batch"] = DECODED
     run_program(arguments)  # warms up, and reads the files that both load
     import_packages()
     torch.set_num_threads(arguments.threads)
-    peer = Peer(arguments.model)
+    peer = Peer(arguments.model, arguments.batch)
     stopped = peer.warm_up(arguments.cap)
     mine, others = [], []
     for _ in range(arguments.rounds):

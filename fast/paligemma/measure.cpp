@@ -46,7 +46,7 @@ double numbers(const std::vector<ExpectedTensor>& tensors, std::string_view pref
 }
 
 // Operations are two for each weight and row, and attention's two products. Of the head and the embedding,
-// which are one matrix where they are tied, the head's product for one row counts.
+// which are one matrix where they are tied, the head's product for one row of a sequence counts.
 class Floors {
  public:
   Floors(const Config& config, double bytes_per_weight)
@@ -64,15 +64,16 @@ class Floors {
     const double attention = 4 * L * L * static_cast<double>(vision_.width * vision_.layers);
     return {2 * L * vision_weights_ + attention, vision_weights_ * std::max(bytes_, 2.0)};
   }
-  // T tokens behind `depth` others.
-  Work decoder(Index T, Index depth) const {
-    const auto rows = static_cast<double>(T), keys = static_cast<double>(depth + T);
+  // T tokens behind `depth` others, of each of so many sequences.
+  Work decoder(Index T, Index depth, Index sequences = 1) const {
+    const auto rows = static_cast<double>(T), keys = static_cast<double>(depth + T),
+               each = static_cast<double>(sequences);
     const double attention =
         4 * rows * keys * static_cast<double>(text_.heads * text_.head_size * text_.layers);
     const double cache = 2 * keys * sizeof(float) *
                          static_cast<double>(text_.kv_heads * text_.head_size * text_.layers);
-    return {2 * (rows * layer_weights_ + head_) + attention,
-            (layer_weights_ + head_) * bytes_ + cache};
+    return {each * (2 * (rows * layer_weights_ + head_) + attention),
+            (layer_weights_ + head_) * bytes_ + each * cache};
   }
 
  private:
@@ -110,9 +111,28 @@ std::array<std::string_view, 2> names_of(const Fast& on) {
 }
 std::array<std::string_view, 2> names_of(const Reference&) { return {"reference", "plain loops"}; }
 
+// So many sequences with the rows of the session's own.
+template <class On>
+std::vector<gemma::Segment> copies(const On& on, Session<On>& session, Index sequences,
+                                   Index capacity) {
+  KvCache<On>& cache = session.cache;
+  const Index T = cache.length(session.sequence);
+  std::vector<gemma::Segment> all;
+  for (Index b = 0; b < sequences; ++b) {
+    const SequenceId id = cache.open(capacity);
+    cache.extend(on, id, T);
+    for (Index i = 0; i < cache.layers(); ++i) {
+      kv_cache_append(on, cache.keys(session.sequence, i).rows(0, T), 0, cache.keys(id, i));
+      kv_cache_append(on, cache.values(session.sequence, i).rows(0, T), 0, cache.values(id, i));
+    }
+    all.push_back({id, T, 1, T});
+  }
+  return all;
+}
+
 template <class Real, class On>
 Measurement measure_as(const On& on, const Fast& machine, const std::filesystem::path& path,
-                       int rounds) {
+                       const MeasureOptions& options) {
   constexpr WeightFormat kFormat = kFormatOf<Real>;
   constexpr Index kWords = 8, kDecoded = 8;
   const Config config = read_config(checkpoint_folder(path));
@@ -126,6 +146,7 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
                      std::string(products),
                      {},
                      milliseconds_since(start),
+                     {},
                      {},
                      {},
                      {},
@@ -146,9 +167,9 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
   const SamplerOptions greedy;
 
   const auto memory = checkpoint.memory();
-  Samples encode, prefill, decode, decode0;
+  Samples encode, prefill, decode, decode0, batch;
   std::vector<Limits> limits;
-  for (int round = -1; round < rounds; ++round) {  // the first one warms up
+  for (int round = -1; round < options.rounds; ++round) {  // the first one warms up
     Limits before = probe(machine, memory);
     const auto time = [&](Samples& samples, Index count, Work work, WeightFormat format,
                           const auto& run) {
@@ -169,7 +190,7 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
          [&] { rows.emplace(encode_image(model, pixels.view(), scratch, NoTap())); });
 
     const Index T = L + kWords;
-    Session<On> session(model.text, T, T + kDecoded);
+    Session<On> session(model.text, T, T + kDecoded, std::max(options.batch, Index{1}));
     time(prefill, 1, floors.decoder(T, 0), kFormat,
          [&] { forward(model, words, std::as_const(*rows).view(), T, session, NoTap()); });
     time(decode, kDecoded, floors.decoder(1, T), kFormat, [&] {
@@ -177,6 +198,18 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
         paligemma::decode(model, TokenId{1}, T, session, greedy, i);
       }
     });
+    if (options.batch > 0) {
+      session.cache.truncate(session.sequence, T);
+      auto segments = copies(on, session, options.batch, T + kDecoded);
+      const std::vector<TokenId> ids(static_cast<std::size_t>(options.batch), 1);
+      time(batch, kDecoded, floors.decoder(1, T, options.batch), kFormat, [&] {
+        for (Index i = 0; i < kDecoded; ++i) {
+          forward_step(model, ids, std::span<const gemma::Segment>(segments), session);
+          for (Index b = 0; b < options.batch; ++b) choose(model, session, greedy, i, b);
+          for (gemma::Segment& segment : segments) ++segment.first;
+        }
+      });
+    }
     time(decode0, kDecoded, floors.decoder(1, 0), kFormat, [&] {
       for (Index i = 0; i < kDecoded; ++i) {
         session.cache.truncate(session.sequence, 0);
@@ -188,6 +221,7 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
   result.prefill = prefill.median_of();
   result.decode = decode.median_of();
   result.decode0 = decode0.median_of();
+  if (options.batch > 0) result.batch = batch.median_of();
   const auto median_limit = [&](double Limits::*limit) {
     std::vector<double> all;
     all.reserve(limits.size());
@@ -203,16 +237,17 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
 
 template <class On>
 Measurement measure(const On& on, const Fast& machine, const std::filesystem::path& path,
-                    std::optional<WeightFormat> dtype, int rounds) {
-  const WeightFormat format =
-      dtype ? *dtype : Checkpoint(path, read_config(checkpoint_folder(path))).format();
-  return with_format(format,
-                     [&]<class Real>(Real) { return measure_as<Real>(on, machine, path, rounds); });
+                    const MeasureOptions& options) {
+  const WeightFormat format = options.dtype
+                                  ? *options.dtype
+                                  : Checkpoint(path, read_config(checkpoint_folder(path))).format();
+  return with_format(
+      format, [&]<class Real>(Real) { return measure_as<Real>(on, machine, path, options); });
 }
 
 template Measurement measure(const Fast&, const Fast&, const std::filesystem::path&,
-                             std::optional<WeightFormat>, int);
+                             const MeasureOptions&);
 template Measurement measure(const Reference&, const Fast&, const std::filesystem::path&,
-                             std::optional<WeightFormat>, int);
+                             const MeasureOptions&);
 
 }  // namespace paligemma

@@ -52,6 +52,18 @@ TEST(Bench, AsJsonHasTheDocumentedKeys) {
   }
 }
 
+TEST(Bench, TimesAnswersSideBySideWhereTheyAreAskedFor) {
+  for (const char* more : {"--dtype=auto", "--reference"}) {
+    const json object = json::parse(bench({"--json", "--batch", "3", more}).out);
+    const json& batch = object["batch"];
+    EXPECT_EQ(keys_of(batch), (std::set<std::string>{"answers", "ms", "floor_ms", "multiple"}));
+    EXPECT_EQ(batch["answers"], 3);
+    EXPECT_GT(batch["floor_ms"], object["decode"]["floor_ms"]) << "keys and values of three";
+    is_positive(batch["ms"], "batch.ms");
+  }
+  EXPECT_NE(bench({"--batch", "5"}).out.find("\nbatch 5 "), std::string::npos);
+}
+
 TEST(Bench, MultiplesAreTimesOverFloors) {
   const json object = json::parse(bench({"--json"}).out);
   for (const char* phase : {"encode", "prefill", "decode", "decode0"}) {

@@ -67,7 +67,7 @@ const std::vector<Flag> kFlags{
     {{"--perf"}, kAsk},
     {{"--dump", "x"}, kAsk},
     {{"--trace", "x"}, kAsk},
-    {{"--batch", "2"}, kAsk},
+    {{"--batch", "2"}, kAsk + Commands{"bench"}},
     {{"--jsonl", "x"}, {"", "tokenize"}},
     {{"--out", "x"}, {""}},
     {{"--shard", "0/1"}, {""}},
