@@ -1,6 +1,6 @@
 // Batch: several answers grow at once, and when one ends, a waiting one takes its place.
 //
-//   begin   a request's prefix through the decoder, alone; its first token
+//   begin   a request's prefix through the decoder, alone; its first token. Several requests about the same share it
 //   step    one token of every answer through the decoder, as segments of one step; what comes behind each
 //
 // A token of one answer reads every weight; one token of each of eight reads them once. Nothing is padded:
@@ -44,14 +44,35 @@ class Batch {
 
   // What ends with its first token is not kept.
   void begin(Request request) {
-    PG_CHECK(size() < at_most_, "the batch is full");
-    if (request.options.max_tokens == 0) return request.on_end();
-    const auto T = static_cast<Index>(request.prompt.size());
-    make_room(T, T + request.options.max_tokens);
-    Running one{session_->sequence, T, 0, request.prompt, std::move(request)};
+    std::vector<Request> one;
+    one.push_back(std::move(request));
+    begin(std::move(one));
+  }
+
+  // Requests of one picture, prompt and max_tokens.
+  template <class Tap = NoTap>
+  void begin(std::vector<Request> requests, const Tap& tap = {}) {
+    const auto count = static_cast<Index>(requests.size());
+    PG_CHECK(count > 0 && size() + count <= at_most_, "the batch is full");
+    const Index max_tokens = requests[0].options.max_tokens;
+    if (max_tokens == 0) {
+      for (const Request& request : requests) request.on_end();
+      return;
+    }
+    const std::vector<TokenId> prompt = requests[0].prompt;
+    const auto T = static_cast<Index>(prompt.size());
+    make_room(T, T + max_tokens);
     const auto start = Clock::now();
-    forward(model_, one.request.prompt, one.request.image_rows, T, *session_, NoTap());
-    if (goes_on(one, 0, start)) running_.push_back(std::move(one));
+    forward(model_, prompt, requests[0].image_rows, T, *session_, tap);
+    std::vector<Running> all;
+    for (Request& request : requests) {
+      const SequenceId mine =
+          all.empty() ? session_->sequence : session_->cache.fork(session_->sequence);
+      all.push_back({mine, T, 0, prompt, std::move(request)});
+    }
+    for (Running& one : all) {
+      if (goes_on(one, 0, start)) running_.push_back(std::move(one));
+    }
   }
 
   // One more token of each.

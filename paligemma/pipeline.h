@@ -139,6 +139,8 @@ class Pipeline {
                                           const ReplyOptions& options) const;
   Reply written(const Picture& picture, Reply reply, const GenerateOptions& how,
                 const ReplyOptions& options, const TapListener& listener) const;
+  Reply drawn(const Picture& picture, const Reply& reply, GenerateOptions how,
+              const ReplyOptions& options, const TapListener& listener) const;
   Reply searched(const Picture& picture, Reply reply, const GenerateOptions& how,
                  const ReplyOptions& options, const TapListener& listener) const;
 

@@ -85,6 +85,28 @@ TEST_P(BatchOf, EachAnswerIsWhatItIsAlone) {
   }
 }
 
+// One prefix, and each draws what it draws alone.
+TEST_P(BatchOf, AnswersToOnePromptShareItsPrefix) {
+  std::vector<Answer> answers(3);
+  std::vector<ABatch::Request> requests;
+  std::vector<GenerateOptions> asked;
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    asked.push_back({.max_tokens = 6, .sampler = {.temperature = 2, .seed = seed}});
+    requests.push_back(request(prompt(0), asked.back(), answers[seed]));
+  }
+  int prefixes = 0;
+  auto count = [&](std::string_view name, auto&&) { prefixes += name == "llm/embedded"; };
+  ABatch batch(m_.model, 3);
+  batch.begin(requests, Tap(count));
+  EXPECT_EQ(prefixes, 1);
+  while (batch.size() > 0) batch.step();
+  for (std::size_t i = 0; i < 3; ++i) {
+    SCOPED_TRACE(i);
+    expect_equal(answers[i], alone(prompt(0), asked[i]));
+  }
+  EXPECT_NE(answers[0].tokens[1].id, answers[1].tokens[1].id);
+}
+
 TEST_P(BatchOf, OneEndsWithAnEndTokenAndTheOthersGoOn) {
   const Answer whole = alone(prompt(0), {.max_tokens = 6});
   const TokenId third = whole.tokens[2].id;
@@ -122,6 +144,7 @@ TEST_P(BatchOf, HoldsNoMoreThanItsSize) {
   ABatch batch(m_.model, 1);
   batch.begin(request(prompt(0), {.max_tokens = 2}, a));
   EXPECT_THROW(batch.begin(request(prompt(0), {.max_tokens = 2}, b)), ContractError);
+  EXPECT_THROW(batch.begin(std::vector<ABatch::Request>()), ContractError);
   EXPECT_THROW(ABatch(m_.model, 0), ContractError);
 }
 
