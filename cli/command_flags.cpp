@@ -12,7 +12,7 @@ std::string flags_of(Command command) {
                     "--image --pixels --orientation --max-tokens --temperature --top-p --top-k "
                     "--do-sample --seed --min-p --repetition-penalty --no-repeat-ngram-size "
                     "--num-beams --length-penalty --early-stopping --num-return-sequences "
-                    "--prompt-lookup --suppress-tokens --stop --top-logprobs "
+                    "--penalty-alpha --prompt-lookup --suppress-tokens --stop --top-logprobs "
                     "--output --skip-special-tokens --perf --dump --trace --batch ";
   switch (command) {
     case Command::none:

@@ -90,6 +90,8 @@ void Parser::add_flags(Options& o) {
                  "Power of the length that scores are divided by (default: 1)");
   app.add_flag("--early-stopping", o.early_stopping,
                "When the search ends: =true, =false (default) or =never");
+  app.add_option("--penalty-alpha", o.penalty_alpha,
+                 "Weight of likeness in contrastive search (default: 0, none)");
   app.add_option("--num-return-sequences", o.num_return_sequences,
                  "Number of answers (default: 1)");
   app.add_option("--stop", o.stop, "Text that ends the answer; may be repeated")

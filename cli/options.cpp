@@ -46,9 +46,18 @@ void check_together(const Options& o, const ReplyOptions& how) {
                                                 std::to_string(how.beams.beams) + " beams");
     require(how.sampler.temperature == 0, "--num-beams: there is no draw among beams");
     require(o.lookup.value_or(0) == 0, "--prompt-lookup is not for --num-beams");
+    require(o.penalty_alpha.value_or(0) == 0, "--penalty-alpha is not for --num-beams");
   } else {
     require(o.length_penalty.value_or(1) == 1, "--length-penalty is for --num-beams");
     require(how.beams.early_stopping == EarlyStopping::no, "--early-stopping is for --num-beams");
+    if (how.contrast.alpha > 0) {
+      const std::string flag = "--penalty-alpha: ";
+      require(how.sampler.temperature == 0, flag + "there is no draw in a contrastive search");
+      require(how.answers == 1, flag + "a contrastive search has one answer");
+      require(o.lookup.value_or(0) == 0, "--prompt-lookup is not for --penalty-alpha");
+      require(how.contrast.k >= 1 && how.contrast.k <= 1024,
+              flag + "--top-k must be from 1 to 1024");
+    }
     require(how.answers == 1 || how.sampler.temperature > 0,
             "--num-return-sequences: greedy has one answer; give --num-beams or --temperature");
   }
@@ -87,6 +96,8 @@ void check(const Options& o) {
   require(o.no_repeat_ngram.value_or(0) >= 0, "--no-repeat-ngram-size must be 0 or more");
   require(o.top_logprobs >= 0 && o.top_logprobs <= 1 << 20,
           "--top-logprobs must be from 0 to 1048576");
+  require(o.penalty_alpha.value_or(0) >= 0 && o.penalty_alpha.value_or(0) <= 1,
+          "--penalty-alpha must be from 0 to 1");
   require(o.num_beams.value_or(1) >= 1 && o.num_beams.value_or(1) <= 1024,
           "--num-beams must be from 1 to 1024");
   require(std::isfinite(o.length_penalty.value_or(1)), "--length-penalty must be a number");
@@ -178,15 +189,19 @@ ReplyOptions Options::reply(const Config& config) const {
     rules.suppressed = {ids.begin(), ids.end()};
   }
 
-  // Whoever speaks of a draw wants no beams, and the other way round.
+  // Whoever speaks of a draw wants no search, and the other way round.
   const bool speaks_of_draws = temperature || !do_sample.empty();
   if (speaks_of_draws) {
     how.sampler.temperature = sampler().temperature;
     how.beams = {};
-  } else if (num_beams) {
+    how.contrast = {};
+  } else if (num_beams || penalty_alpha) {
     how.sampler.temperature = 0;
+    how.contrast = {};
+    if (!num_beams) how.beams = {};
   }
-  if (top_k) how.sampler.top_k = *top_k;
+  if (penalty_alpha) how.contrast.alpha = *penalty_alpha;
+  if (top_k) how.sampler.top_k = how.contrast.k = *top_k;
   if (top_p) how.sampler.top_p = *top_p;
   how.sampler.seed = static_cast<std::uint64_t>(seed);
 
@@ -200,7 +215,7 @@ ReplyOptions Options::reply(const Config& config) const {
   }
   if (num_return_sequences) {
     how.answers = *num_return_sequences;
-  } else if (speaks_of_draws || num_beams) {
+  } else if (speaks_of_draws || num_beams || penalty_alpha) {
     how.answers = 1;
   }
   check_together(*this, how);

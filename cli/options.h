@@ -61,7 +61,7 @@ struct Options {
   std::optional<std::int64_t> batch;
   // How to answer.
   std::optional<std::int64_t> max_tokens, threads;
-  std::optional<float> temperature, top_p, min_p, repetition_penalty, length_penalty;
+  std::optional<float> temperature, top_p, min_p, repetition_penalty, length_penalty, penalty_alpha;
   std::string do_sample;  // "true", "false", or nothing: as the temperature says
   std::optional<std::int64_t> top_k, no_repeat_ngram, num_beams, num_return_sequences, lookup;
   std::int64_t top_logprobs = 0, seed = 0;

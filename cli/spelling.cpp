@@ -17,7 +17,7 @@ struct Alias {
   std::string_view ours;  // empty: the flag is accepted and means nothing here
 };
 
-constexpr std::array<Alias, 46> kAliases{{
+constexpr std::array<Alias, 47> kAliases{{
     {"--model_path", "--model"},
     {"--model-id", "--model"},
     {"--weights", "--model"},
@@ -64,6 +64,7 @@ constexpr std::array<Alias, 46> kAliases{{
     {"--length_penalty", "--length-penalty"},
     {"--early_stopping", "--early-stopping"},
     {"--num_return_sequences", "--num-return-sequences"},
+    {"--penalty_alpha", "--penalty-alpha"},
 }};
 
 const Alias* alias_of(std::string_view flag) {

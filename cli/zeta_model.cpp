@@ -79,6 +79,7 @@ void check_fits(const Options& o, const ZetaModel& model) {
   refuse(o.no_repeat_ngram.has_value(), "--no-repeat-ngram-size");
   refuse(!o.suppressed.empty(), "--suppress-tokens");
   refuse(o.num_beams.has_value(), "--num-beams");
+  refuse(o.penalty_alpha.has_value(), "--penalty-alpha");
   refuse(o.lookup.has_value(), "--prompt-lookup");
   refuse(o.length_penalty.has_value(), "--length-penalty");
   refuse(!o.early_stopping.empty(), "--early-stopping");

@@ -50,7 +50,7 @@ ReplyOptions reply_options(const AnswerOptions& options, const GenerationConfig&
   reply.answers = 1;
   if (options.max_tokens) reply.max_tokens = options.max_tokens;
   reply.sampler = {options.temperature, options.top_k, options.top_p, options.seed};
-  if (options.temperature > 0) reply.beams = {};
+  if (options.temperature > 0) reply.beams = {}, reply.contrast = {};
   reply.on_text = options.on_text;
   return reply;
 }

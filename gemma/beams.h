@@ -20,7 +20,7 @@
 //
 // Source: Hugging Face transformers 5.23.0, generation/utils.py, _beam_search; Wu et al. 2016, "Google's
 // neural machine translation system", section 7, divides by a power of the length as well, but of another
-// form. Read next: processing/prompt.h.
+// form. Read next: gemma/contrastive.h.
 #pragma once
 
 #include <functional>

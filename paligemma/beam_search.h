@@ -10,7 +10,7 @@
 // Papers: Sutskever et al. 2014, "Sequence to sequence learning with neural networks", section 3.2; for the
 // rest see gemma/beams.h. Taps: those of the prefix.
 //
-// Read next: paligemma/batch.h.
+// Read next: paligemma/contrastive_search.h.
 #pragma once
 
 #include <chrono>

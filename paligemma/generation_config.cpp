@@ -9,7 +9,7 @@ struct Unheeded {
   const char* name;
   double neutral;  // the number that asks for nothing
 };
-constexpr std::array<Unheeded, 23> kUnheeded{{{"bad_words_ids", 0},
+constexpr std::array<Unheeded, 22> kUnheeded{{{"bad_words_ids", 0},
                                               {"begin_suppress_tokens", 0},
                                               {"constraints", 0},
                                               {"dola_layers", 0},
@@ -25,7 +25,6 @@ constexpr std::array<Unheeded, 23> kUnheeded{{{"bad_words_ids", 0},
                                               {"min_length", 0},
                                               {"min_new_tokens", 0},
                                               {"num_beam_groups", 1},
-                                              {"penalty_alpha", 0},
                                               {"prefill_chunk_size", 0},
                                               {"remove_invalid_values", 0},
                                               {"sequence_bias", 0},
@@ -88,6 +87,10 @@ GenerationConfig generation_config_of(const JsonFields& fields) {
     config.sampler.top_k = fields.has("top_k") ? fields.whole("top_k", kMost) : 50;
     config.sampler.top_p = fields.number("top_p", 1, 0, 1);
     config.rules.min_p = fields.number("min_p", 0, 0, 1);
+  }
+  if (!draws && !has_beams && fields.has("penalty_alpha")) {
+    const Index k = fields.has("top_k") ? fields.whole("top_k", 1024) : 50;
+    if (k > 1) config.contrast = {fields.number("penalty_alpha", 0, 0, 1), k};
   }
   const Index answers = fields.size("num_return_sequences", 1, 1024);
   if (answers == 1 || (has_beams ? answers <= config.beams.beams : draws)) {

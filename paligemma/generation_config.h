@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gemma/beams.h"
+#include "gemma/contrastive.h"
 #include "gemma/token_rules.h"
 #include "tensor/json.h"
 
@@ -23,6 +24,7 @@ struct GenerationConfig {
   SamplerOptions sampler = {};
   TokenRules rules = {};
   BeamOptions beams = {};
+  ContrastiveOptions contrast = {};
   Index answers = 1;
   Index lookup = 0;
   std::vector<std::string> stop = {};

@@ -36,6 +36,7 @@ ReplyOptions as_configured(const GenerationConfig& config) {
   options.sampler = config.sampler;
   options.rules = config.rules;
   options.beams = config.beams;
+  options.contrast = config.contrast;
   options.answers = config.answers;
   options.lookup = config.lookup;
   options.stop = config.stop;

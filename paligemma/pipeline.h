@@ -29,6 +29,7 @@
 #include "paligemma/batch.h"
 #include "paligemma/beam_search.h"
 #include "paligemma/checkpoint.h"
+#include "paligemma/contrastive_search.h"
 #include "paligemma/generate.h"
 #include "paligemma/prompt_lookup.h"
 #include "processing/image_file.h"
@@ -69,6 +70,7 @@ struct ReplyOptions {
   Index likeliest = 0;                 // so many tokens of each step are told
   std::vector<std::string> stop = {};  // the answer ends with the token that completes one of them
   BeamOptions beams = {};              // more than one: a search, in place of the sampler
+  ContrastiveOptions contrast = {};    // an alpha above 0: another search, in its place
   Index lookup = 0;   // tokens that are guessed at once (paligemma/prompt_lookup.h)
   Index answers = 1;  // of a search, or drawn with the seeds that follow
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer

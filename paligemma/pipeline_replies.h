@@ -63,6 +63,11 @@ Reply Pipeline<On>::written(const Picture& picture, Reply reply, const GenerateO
   std::visit(
       [&](const auto& model) {
         with_tap(model.on, listener, [&](const auto& tap) {
+          if (options.contrast.alpha > 0) {
+            Session<On> session(model.text, T, T + how.max_tokens, options.contrast.k);
+            return contrastive_search(model, picture.rows.view(), prompt, session, how,
+                                      options.contrast, on_token, tap);
+          }
           if (options.lookup > 0) {
             Session<On> session(model.text, T, T + how.max_tokens, options.lookup + 1);
             return generate_by_lookup(model, picture.rows.view(), prompt, session, how,
@@ -121,7 +126,8 @@ Reply Pipeline<On>::drawn(const Picture& picture, const Reply& reply, GenerateOp
 template <class On>
 void Pipeline<On>::generate_all(Index at_once, const NextRequest& next) const {
   const auto is_alone = [](const ReplyOptions& options) {
-    return options.beams.beams > 1 || options.lookup > 0 || options.answers > 1;
+    return options.beams.beams > 1 || options.contrast.alpha > 0 || options.lookup > 0 ||
+           options.answers > 1;
   };
   const auto answer = [&](auto& batch, const Request& request) {
     try {

@@ -57,6 +57,7 @@ const std::vector<Flag> kFlags{
     {{"--no-repeat-ngram-size", "2"}, kAsk},
     {{"--suppress-tokens", "1"}, kAsk},
     {{"--num-beams", "2"}, kAsk},
+    {{"--penalty-alpha", "0"}, kAsk},
     {{"--prompt-lookup", "2"}, kAsk},
     {{"--length-penalty", "1"}, kAsk},
     {{"--early-stopping"}, kAsk},

@@ -152,6 +152,21 @@ TEST(Beams, TellTheLikeliestTokens) {
   }
 }
 
+TEST(Contrastive, SearchesAmongTopKTokens) {
+  const std::vector<std::string> six{"-n", "6"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), six.begin(), six.end());
+    return ids_of(ask_json("ocr", more));
+  };
+  const auto greedy = with({});
+  EXPECT_EQ(with({"--penalty-alpha", "0"}), greedy);
+  EXPECT_EQ(with({"--penalty_alpha", "0.6", "--top-k", "1"}), greedy);
+  const auto found = with({"--penalty-alpha", "0.9", "--top-k", "4"});
+  EXPECT_NE(found, greedy);
+  EXPECT_EQ(with({"--penalty-alpha", "0.9", "--top-k", "4", "--reference"}), found);
+  EXPECT_NE(with({"--penalty-alpha", "0.9", "--top-k", "50"}), found);
+}
+
 // As if each had been asked for with the seeds that follow.
 TEST(SeveralAnswers, AreDrawnWithTheSeedsThatFollow) {
   const std::vector<std::string> how{"-n", "4", "--temperature", "2"};
@@ -213,6 +228,16 @@ TEST(GenerationConfig, HoldsWhereNoFlagSaysOtherwise) {
   EXPECT_EQ(ids(beams, {"-n", "8", "--temperature", "2", "--seed", "4"}),
             with_flags({"-n", "8", "--temperature", "2", "--seed", "4"}));
 
+  const json contrast{{"penalty_alpha", 0.9}, {"top_k", 4}};
+  EXPECT_EQ(ids(contrast, eight),
+            with_flags({"-n", "8", "--penalty-alpha", "0.9", "--top-k", "4"}));
+  EXPECT_EQ(ids(contrast, {"-n", "8", "--penalty-alpha", "0"}), greedy);
+  EXPECT_EQ(ids(contrast, {"-n", "8", "--temperature", "0"}), greedy);
+  EXPECT_EQ(ids(contrast, {"-n", "8", "--num-beams", "3"}),
+            with_flags({"-n", "8", "--num-beams", "3"}));
+  EXPECT_EQ(ids(beams, {"-n", "8", "--penalty-alpha", "0.9", "--top-k", "4"}),
+            ids(contrast, eight));
+
   const json draw{{"do_sample", true}, {"temperature", 2.0}, {"top_k", 7}};
   EXPECT_EQ(ids(draw, eight), with_flags({"-n", "8", "--temperature", "2", "--top-k", "7"}));
   EXPECT_EQ(ids(draw, {"-n", "8", "--do-sample=false"}), greedy);
@@ -228,6 +253,12 @@ TEST(Decoding, ThatMakesNoSenseIsRefused) {
       {{"--num-beams", "2", "--temperature", "1"}, "no draw among beams"},
       {{"--num-beams", "2", "--num-return-sequences", "3"}, "3 of 2 beams"},
       {{"--num-beams", "2", "--early-stopping=maybe"}, "must be one of"},
+      {{"--penalty-alpha", "1.5"}, "--penalty-alpha must be from 0 to 1"},
+      {{"--penalty-alpha", "0.6", "--temperature", "1"}, "no draw in a contrastive search"},
+      {{"--penalty-alpha", "0.6", "--top-k", "0"}, "--top-k must be from 1 to 1024"},
+      {{"--penalty-alpha", "0.6", "--num-return-sequences", "2"}, "has one answer"},
+      {{"--penalty-alpha", "0.6", "--prompt-lookup", "2"}, "not for --penalty-alpha"},
+      {{"--penalty-alpha", "0.6", "--num-beams", "2"}, "--penalty-alpha is not for --num-beams"},
       {{"--num-beams", "2", "--prompt-lookup", "3"}, "--prompt-lookup is not for --num-beams"},
       {{"--prompt-lookup", "2000"}, "--prompt-lookup must be from 0 to 1024"},
       {{"--length-penalty", "2"}, "--length-penalty is for --num-beams"},

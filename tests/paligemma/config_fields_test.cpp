@@ -71,7 +71,7 @@ std::string all_of(const Config& c) {
        << g.sampler.temperature << " " << g.sampler.top_k << " " << g.sampler.top_p << " "
        << g.rules.repetition_penalty << " " << g.rules.no_repeat_ngram << " " << g.rules.min_p
        << " " << g.beams.beams << " " << g.beams.length_penalty << " "
-       << int(g.beams.early_stopping) << " ";
+       << int(g.beams.early_stopping) << " " << g.contrast.alpha << " ";
   for (const TokenId id : g.rules.suppressed) text << id << " ";
   for (const std::string& stop : g.stop) text << stop << " ";
   return text.str();
@@ -239,7 +239,8 @@ const std::map<std::string, std::vector<Row>> kRows{
       {"suppress_tokens", "[3]", "honoured"},
       {"stop_strings", R"(["end"])", "honoured"},
       {"do_sample", "true", "honoured"},
-      {"encoder_repetition_penalty guidance_scale penalty_alpha", "1.5", "noted"},
+      {"penalty_alpha", "0.5", "honoured"},
+      {"encoder_repetition_penalty guidance_scale", "1.5", "noted"},
       {"encoder_no_repeat_ngram_size num_beam_groups min_length min_new_tokens max_length max_time "
        "num_return_sequences prefill_chunk_size forced_bos_token_id forced_eos_token_id",
        "3", "noted"},
@@ -250,6 +251,7 @@ const std::map<std::string, std::vector<Row>> kRows{
       {"remove_invalid_values token_healing use_mtp", "true", "noted"},
       {"dola_layers", R"("high")", "noted"},
       {"watermarking_config", R"({"bias": 2})", "noted"},
+      {"penalty_alpha", "0", "no effect"},
       {"repetition_penalty num_beams", "1", "no effect"}}}};
 
 bool names(const Row& row, const std::string& field) {
