@@ -41,7 +41,7 @@ if [ ! -x "$venv/bin/python" ]; then
   "$venv/bin/pip" install -q torch==2.13.0 transformers==5.23.0 sentencepiece==0.2.3 \
     pillow==13.0.0 numpy==2.4.6
 fi
-"$venv/bin/python" tools/compare_with_transformers.py -n 100
+"$venv/bin/python" tools/compare_with_transformers.py -n 100 -- --reference
 "$venv/bin/python" tools/compare_decoding.py -n 50 -- --reference
 
 scripts/check_schedulers.sh

@@ -58,8 +58,7 @@ TEST(Bench, TimesAnswersSideBySideWhereTheyAreAskedFor) {
     const json& batch = object["batch"];
     EXPECT_EQ(keys_of(batch), (std::set<std::string>{"answers", "ms", "floor_ms", "multiple"}));
     EXPECT_EQ(batch["answers"], 3);
-    EXPECT_GT(batch["floor_ms"], object["decode"]["floor_ms"]) << "keys and values of three";
-    is_positive(batch["ms"], "batch.ms");
+    for (const char* key : {"ms", "floor_ms", "multiple"}) is_positive(batch[key], key);
   }
   EXPECT_NE(bench({"--batch", "5"}).out.find("\nbatch 5 "), std::string::npos);
 }

@@ -7,6 +7,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/logits.h"
 #include "tests/support/rounded_pipeline.h"
+#include "tests/support/side_by_side.h"
 #include "tests/support/tiny_model.h"
 
 namespace paligemma {
@@ -101,6 +102,39 @@ TEST_P(CudaTinyModelWithBf16, OnlyCloseTokensDiffer) {
 }
 
 class CudaPipeline : public CudaTest {};
+
+TEST_F(CudaPipeline, AnswersSideBySideAreThoseOfEachAlone) {
+  for (const auto& [format, logit_error] :
+       {std::pair(WeightFormat::f32, 1e-3), std::pair(WeightFormat::bf16, kLogitError)}) {
+    if (cuda::is_checked() && format == WeightFormat::f32) continue;  // slow: one of the two
+    const Pipeline<cuda::Stream> pipeline(cuda::Stream(), {.model = kTinyModel, .dtype = format});
+    const Index most = cuda::is_checked() ? 2 : 3;
+    const int differing = only_close_answers_differ(pipeline, {0}, most, logit_error);
+    EXPECT_LE(differing, format == WeightFormat::bf16 ? 1 : 0);
+  }
+}
+
+// Greedy, drawn and contrastive answers of several rows a step.
+TEST_F(CudaPipeline, OtherWaysToChooseSayWhatTheReferenceSays) {
+  const Golden golden(1);
+  const PipelineOptions options{.model = golden.folder, .dtype = WeightFormat::f32};
+  const Pipeline<Reference> expected(reference, options);
+  const Pipeline<cuda::Stream> pipeline(cuda::Stream(), options);
+  const auto image = read_image(golden.folder / "picture.png");
+  const auto there = expected.encode(image.view());
+  const auto here = pipeline.encode(image.view());
+  for (const ReplyOptions& how :
+       {ReplyOptions{.max_tokens = 4, .contrast = {0.6f, 4}},
+        ReplyOptions{.max_tokens = 4, .sampler = {.temperature = 1.5f}, .answers = 3}}) {
+    const Reply want = expected.generate(there, golden.prompt, how);
+    const Reply got = pipeline.generate(here, golden.prompt, how);
+    EXPECT_EQ(ids_of(got), ids_of(want));
+    ASSERT_EQ(got.others.size(), want.others.size());
+    for (std::size_t i = 0; i < got.others.size(); ++i) {
+      EXPECT_EQ(ids_of(got.others[i]), ids_of(want.others[i]));
+    }
+  }
+}
 
 // What remains between kernels and plain loops with their roundings.
 TEST_F(CudaPipeline, RoundsWhatItSaysAndNothingElse) {

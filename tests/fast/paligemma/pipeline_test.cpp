@@ -8,6 +8,7 @@
 #include "tests/support/instruction_sets.h"
 #include "tests/support/logits.h"
 #include "tests/support/rounded_pipeline.h"
+#include "tests/support/side_by_side.h"
 #include "tests/support/tiny_model.h"
 
 namespace paligemma {
@@ -66,6 +67,17 @@ TEST_P(FastPipeline, OnlyCloseTokensDifferWithInt4Weights) {
                                      {.model = kTinyModel, .dtype = WeightFormat::int4_blocks});
   const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = WeightFormat::int4_blocks});
   for (int scene : {1, 33}) only_close_tokens_differ(expected, pipeline, scene, 0.5);
+}
+
+// Rows of a batch are summed in another order than a row alone. Few answers differ, if any.
+TEST_P(FastPipeline, AnswersSideBySideAreThoseOfEachAlone) {
+  const auto differing = [&](WeightFormat format, double logit_error) {
+    const Pipeline<Fast> pipeline(fast, {.model = kTinyModel, .dtype = format});
+    return only_close_answers_differ(pipeline, {0}, 8, logit_error);
+  };
+  EXPECT_EQ(differing(WeightFormat::f32, 1e-3), 0);
+  EXPECT_LE(differing(WeightFormat::bf16, kLogitErrorInBf16), 1);
+  EXPECT_LE(differing(WeightFormat::int8_blocks, 0.5), 1);
 }
 
 // What remains between Fast and plain loops with its roundings.
