@@ -19,7 +19,7 @@ namespace {
 inline constexpr Index kTile = 16;         // rows of A, columns of B
 inline constexpr Index kTileBytes = 1024;  // of each register
 
-#if defined(__AMX_TILE__)
+#if defined(PG_AMX)
 
 // While it lives, the calling thread has the registers, all of them whole.
 class TileRegisters {

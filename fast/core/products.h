@@ -31,8 +31,11 @@ inline constexpr bool kInt8Dot = false;
 #endif
 
 // Whether there are tile registers, which multiply many rows of bf16 and of bytes (fast/core/amx.h).
-#if defined(__AMX_TILE__) || defined(PG_EMULATE_AMX)
+#if defined(PG_AMX) || defined(PG_EMULATE_AMX)
 #define PG_TILES
+inline constexpr bool kHasTiles = true;
+#else
+inline constexpr bool kHasTiles = false;
 #endif
 
 struct FloatProduct {

@@ -1,3 +1,5 @@
+// Compilers have no common macro for it: g++ 12 defines __AMX_TILE__, clang 14 __AMXTILE__.
+#define PG_AMX
 #include "fast/kernels/all.h"
 #include "fast/kernels/sets.h"
 

@@ -1,7 +1,7 @@
 // Linear on the CPU, fast. The contract is tensor/linear.h's. Weights are read as they are stored, in
 // rows:
 //
-//   a few tokens    each token reads the rows of weights as four streams: as fast as memory is
+//   a few tokens    the rows of weights are read as four streams, as fast as memory is, and met by all tokens
 //   more tokens     the rows of one panel are turned into the cache, and met by all tokens
 //
 // Where the processor multiplies bf16 (vdpbf16ps) and the weights are bf16, x is rounded to bf16 for more

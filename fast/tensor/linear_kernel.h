@@ -16,12 +16,22 @@
 namespace paligemma {
 namespace {
 
-constexpr Index kFewTokens = 4;
+// So many are few: packing weights costs more than it gains. Tile registers have nothing to pack.
+template <class Weight>
+constexpr Index kFewTokens = 16;
+template <>
+constexpr Index kFewTokens<Int8Block> = 4;
+template <>
+constexpr Index kFewTokens<Int4Block> = 4;
+#if defined(PG_TILES)
+template <>
+constexpr Index kFewTokens<bf16> = kTogether;
+#endif
 
 // Few tokens, or nothing to pack.
 template <class Weight>
 inline bool is_small(const LinearWork<Weight>& work) {
-  return work.T <= kFewTokens || work.I == 0;
+  return work.T <= kFewTokens<Weight> || work.I == 0;
 }
 
 // ---- many tokens -----------------------------------------------------------------------------------
@@ -124,13 +134,15 @@ void by_bf16_panels(const Fast& on, const LinearWork<Weight>& w) {
 template <class Weight>
 void multiply(const Fast& on, const LinearWork<Weight>& work) {
   if (is_small(work)) {
-    if constexpr (sizeof(Weight) == 4) return by_rows(on, work, work.x, work.I);
+    const TokenGroups groups{work.T};
+    const Index length = padded(work.I);
     auto* const x = static_cast<float*>(
-        on.scratch(0, Scratch::rows, sizeof(float) * static_cast<std::size_t>(work.T * work.I)));
-    for (Index t = 0; t < work.T; ++t) {
-      part_evens_from_odds(work.x + t * work.I, work.I, x + t * work.I);
+        on.scratch(0, Scratch::rows, sizeof(float) * static_cast<std::size_t>(work.T * length)));
+    for (Index g = 0; g < groups.count(); ++g) {
+      const Index t = groups.begin(g);
+      arrange(work.x + t * work.I, groups.size(g), work.I, sizeof(Weight) == 2, x + t * length);
     }
-    return by_rows(on, work, static_cast<const float*>(x), work.I);
+    return by_rows(on, work, static_cast<const float*>(x), length, work.I);
   }
 #if defined(PG_TILES)
   if constexpr (std::is_same_v<Weight, bf16>) return by_tile_registers(on, work);

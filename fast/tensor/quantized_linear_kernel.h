@@ -14,7 +14,7 @@ template <class Rounded, class Weight>
 inline void round_rows(const Fast& on, const LinearWork<Weight>& w, Rounded* x) {
   const Index blocks = blocks_of(w.I);
   for_each(
-      on, w.T, w.T > kFewTokens,
+      on, w.T, w.T > kFewTokens<Weight>,
       [&](Index t, int) {
         for (Index b = 0; b < blocks; ++b) {
           const Index i = b * kBlock;
@@ -276,7 +276,7 @@ void by_byte_rows(const Fast& on, const LinearWork<Block>& w) {
   auto* const x = static_cast<RowBlock*>(
       on.scratch(0, Scratch::rows, static_cast<std::size_t>(w.T * blocks) * sizeof(RowBlock)));
   round_rows(on, w, x);
-  by_rows(on, w, x, blocks);
+  by_rows(on, w, x, blocks, blocks);
 }
 
 template <class Block>
