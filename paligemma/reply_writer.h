@@ -14,8 +14,12 @@
 
 namespace paligemma {
 
-inline bool has_one_of(std::string_view text, const std::vector<std::string>& stop) {
-  return std::ranges::any_of(stop, [&](const auto& s) { return text.find(s) != text.npos; });
+// Whether one of the stop strings stands in a text, whose first `known` bytes have none.
+inline bool has_one_of(std::string_view text, const std::vector<std::string>& stop,
+                       std::size_t known = 0) {
+  return std::ranges::any_of(stop, [&](const std::string& s) {
+    return text.find(s, known - std::min(known, s.size())) != text.npos;
+  });
 }
 
 // Its text appears as its tokens do, and ends where a stop string does.
@@ -32,8 +36,9 @@ class ReplyWriter {
     reply_.tokens.push_back(token);
     reply_.ended = end_tokens_.count(token.id) != 0;
     if (reply_.ended) return true;
+    const std::size_t before = reply_.text.size();
     say(stream_.step(token.id));
-    reply_.stopped = has_one_of(reply_.text, options_.stop);
+    reply_.stopped = has_one_of(reply_.text, options_.stop, before);
     return !reply_.stopped;
   }
 

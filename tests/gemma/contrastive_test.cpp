@@ -63,6 +63,8 @@ TEST(Contrastive, ZerosAreLikeNothing) {
   const std::vector<float> even{0.5f, 0.5f};
   const auto candidates = rows_of({{1, 1}, {0, 0}});
   EXPECT_EQ(after(1, rows_of({{1, 0}, {0, 0}})).best(even, candidates.view()), 1);
+  const auto away = rows_of({{-1, 1}, {0, 0}});
+  EXPECT_EQ(after(1, rows_of({{1, 0}})).best(even, away.view()), 0) << "not even unlike it";
 }
 
 // keras_hub 0.32.0's sampler by a table: tests/golden/README.md.
