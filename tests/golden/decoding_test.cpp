@@ -32,6 +32,18 @@ int check_pipeline(const On& on) {
 TEST(Decoding, IsAsTransformersHasIt) { EXPECT_EQ(check_pipeline(reference), 144); }
 TEST(Decoding, IsTheSameFast) { EXPECT_EQ(check_pipeline(Fast()), 144); }
 
+template <class On>
+void check_batches(const On& on) {
+  for (const int version : {1, 2}) {
+    const Golden golden(version);
+    batch_says_what_was_recorded(
+        Pipeline<On>(on, {.model = golden.folder, .dtype = WeightFormat::f32}), golden);
+  }
+}
+
+TEST(Decoding, OfABatchIsAsTransformersHasIt) { check_batches(reference); }
+TEST(Decoding, OfABatchIsTheSameFast) { check_batches(Fast()); }
+
 // The logits of each of n tokens may be off by as much as README.md says.
 double score_rounding(const Golden& golden, std::size_t n, float length_penalty) {
   const auto length = static_cast<double>(n);

@@ -72,6 +72,20 @@ def said(model, ids, pixels, steps, end, says=None, **how):
     return answers
 
 
+def said_together(model, rows, pixels, steps):
+    """The ids of greedy answers to several prompts about one picture, padded on the left as processors do."""
+    length = max(map(len, rows))
+    ids = torch.tensor([[0] * (length - len(row)) + row for row in rows])
+    found = model.generate(
+        input_ids=ids, pixel_values=pixels.expand(len(rows), -1, -1, -1), attention_mask=(ids != 0).long(),
+        token_type_ids=torch.zeros_like(ids), max_new_tokens=steps, do_sample=False, eos_token_id=[1],
+        pad_token_id=0)
+    answers = []
+    for row in found[:, length:].tolist():
+        answers.append(dict(ids=row[:row.index(1) + 1] if 1 in row else row))
+    return answers
+
+
 def cases(greedy):
     """Some of the tokens that greedy takes are suppressed, and some end an answer early."""
     suppressed = [greedy[1], greedy[4]]
@@ -129,6 +143,11 @@ def make(folder, resample):
         ids = reference.prompt_ids(model.config, pieces, prompt, 2)
         for how in [dict(), dict(num_beams=2)]:
             add(dict(prompt=prompt, pictures=2), ids, both, [1], how)
+    rows = [reference.prompt_ids(model.config, pieces, prompt) for prompt in PROMPTS]
+    together = said_together(model, rows, both[:1], 12)
+    with reference.double_precision():
+        assert together == said_together(double, rows, both[:1].double(), 12)
+    found.append(dict(prompts=PROMPTS, steps=12, answers=together))
     lines = ",\n".join(json.dumps(case) for case in found)
     (folder / "decoding.json").write_text(f"[{lines}]\n")
     print(f"{folder.name}: {len(found)} cases, {left_out} left out, which rounding decides")

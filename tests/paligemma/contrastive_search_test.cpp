@@ -99,7 +99,7 @@ TEST_P(ContrastiveSearch, WithoutAPenaltyOrAChoiceIsGreedy) {
 
 TEST_P(ContrastiveSearch, TellsHowLikelyItsTokensAre) {
   Ids all = m_.golden.prompt_ids;
-  for (const auto& token : search({.max_tokens = 3, .likeliest = 2}, {0.6f, 4})) {
+  for (const auto& token : search({.max_tokens = 5, .likeliest = 2}, {1, 4})) {
     const auto logits = pass(all).logits;
     const View<const float, 1> row(logits.data(), {static_cast<Index>(logits.size())});
     EXPECT_NEAR(token.log_probability, log_probability(reference, row, token.id), 1e-4);
@@ -121,7 +121,7 @@ TEST_P(ContrastiveSearch, RulesAndEndsHold) {
   std::set<TokenId> all_but_one;
   for (TokenId id = 0; id < m_.model.text.vocabulary; ++id) all_but_one.insert(id);
   all_but_one.erase(7);
-  EXPECT_EQ(ids(search({.max_tokens = 2, .rules = {.suppressed = all_but_one}}, contrast)),
+  EXPECT_EQ(ids(search({.max_tokens = 2, .rules = {.suppressed = all_but_one}}, {1, 4})),
             (Ids{7, 7}));
 }
 

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,8 +17,15 @@
 
 namespace paligemma::test {
 
+// The last one is of a batch, the others are of one prompt each.
 inline nlohmann::json decoding_cases(const Golden& golden) {
-  return nlohmann::json::parse(std::ifstream(golden.folder / "decoding.json"));
+  auto all = nlohmann::json::parse(std::ifstream(golden.folder / "decoding.json"));
+  all.erase(all.size() - 1);
+  return all;
+}
+
+inline nlohmann::json batch_case(const Golden& golden) {
+  return nlohmann::json::parse(std::ifstream(golden.folder / "decoding.json")).back();
 }
 
 inline TokenRules rules_of(const nlohmann::json& given) {
@@ -90,6 +99,31 @@ void says_what_was_recorded(const Pipeline<On>& pipeline, const GoldenPictures<O
   for (std::size_t i = 0; i < reply.others.size(); ++i) {
     EXPECT_EQ(ids_of(reply.others[i].tokens), answers[i + 1]["ids"]) << given;
   }
+}
+
+// A padded batch of greedy answers, by a pipeline that pads nothing.
+template <class On>
+void batch_says_what_was_recorded(const Pipeline<On>& pipeline, const Golden& golden) {
+  using Picture = typename Pipeline<On>::Picture;
+  using Request = typename Pipeline<On>::Request;
+  const nlohmann::json given = batch_case(golden);
+  const auto picture = std::make_shared<const Picture>(
+      pipeline.encode(read_image(golden.folder / "picture.png").view()));
+  const std::vector<std::string> prompts = given["prompts"];
+  ReplyOptions how;
+  how.max_tokens = given["steps"];
+  std::size_t asked = 0, answered = 0;
+  pipeline.generate_all(3, [&](bool) -> std::optional<Request> {
+    if (asked == prompts.size()) return std::nullopt;
+    const std::size_t i = asked++;
+    return Request{picture, prompts[i], how,
+                   [&, i](const Reply& reply) {
+                     ++answered;
+                     EXPECT_EQ(ids_of(reply.tokens), given["answers"][i]["ids"]) << i;
+                   },
+                   [](const PromptError& error) { ADD_FAILURE() << error.what(); }};
+  });
+  EXPECT_EQ(answered, 3u);
 }
 
 }  // namespace paligemma::test

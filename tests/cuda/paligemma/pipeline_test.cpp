@@ -67,6 +67,13 @@ TEST_P(CudaPipelineOf, ByRulesAndBeamsSaysWhatTransformersSays) {
   }
 }
 
+TEST_P(CudaPipelineOf, ABatchSaysWhatTransformersSays) {
+  const Golden golden(GetParam());
+  const Pipeline<cuda::Stream> pipeline(cuda::Stream(),
+                                        {.model = golden.folder, .dtype = WeightFormat::f32});
+  batch_says_what_was_recorded(pipeline, golden);
+}
+
 // Where every access is looked at, one scene is enough.
 int scenes([[maybe_unused]] int all) {
 #ifdef __SANITIZE_ADDRESS__
