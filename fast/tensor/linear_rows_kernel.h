@@ -109,7 +109,7 @@ inline void row_dots(const float* x, const Weight* weight, Index apart, Index I,
 constexpr Index kStreams = 4, kLongestStream = 255;
 
 // dots[t, o] = x[t] . weight[o] of a group of `Tokens`, and rows `begin` to `end` of each stream. Registers hold the
-// sums of four streams for one or two tokens, else of two; AVX-512's those of four.
+// sums of four streams for up to three tokens, else of two; AVX-512's those of four.
 template <int Tokens, class X, class Weight>
 inline void block_dots(const X* x, const Weight* weight, Index length, Index apart, Index begin,
                        Index end, float* dots, Index stride) {
