@@ -36,9 +36,10 @@ Index Contrastive::best(std::span<const float> probabilities, View<const float, 
   float best_score = -INFINITY;
   for (Index i = 0; i < k; ++i) {
     const float* const row = hidden.row(i).data();
+    const float by = length(row, width_);
     float likeness = -1;
     for (auto seen = seen_.begin(); seen != seen_.end(); seen += width_) {
-      likeness = std::max(likeness, dot(row, &*seen, width_) / length(row, width_));
+      likeness = std::max(likeness, dot(row, &*seen, width_) / by);
     }
     const float p = probabilities[static_cast<std::size_t>(i)];
     const float score = (1 - alpha_) * p - alpha_ * likeness;
