@@ -40,6 +40,8 @@ std::string flags_of(Command command) {
       return model + "--json ";
     case Command::tokenize:
       return model + "--tokenizer --prompt --file --json --jsonl ";
+    case Command::presets:
+      return all + "--json ";
     case Command::completion_bash:
       break;
   }

@@ -167,7 +167,7 @@ void Parser::add_commands(Options& o) {
   quantize->add_option("model", o.model, "Checkpoint");
   quantize->add_option("out", o.output, "Folder to write");
   CLI::App* init = command(Command::init, "init", "Write a model of random weights");
-  init->add_option("size", o.model, "PRESET, paligemma-3b-224 say, or a config.json");
+  init->add_option("size", o.model, "PRESET, paligemma-3b-mix-224 say, or a config.json");
   init->add_option("out", o.output, "Folder to write");
   init->add_flag("--sparse", o.sparse, "Headers alone; the weights are holes in the file");
   CLI::App* inspect = command(Command::inspect, "inspect", "Show what a checkpoint holds");
@@ -176,6 +176,7 @@ void Parser::add_commands(Options& o) {
   tokenize->add_option("text", o.prompt, "Text");
   tokenize->add_option("--padding", o.padding,
                        "left or right: the lines of a batch as others pad it");
+  command(Command::presets, "presets", "List the published models, and which are on this disk");
   command(Command::completion_bash, "completion-bash", "Print completions for bash");
   app_.require_subcommand(0, 1);
 }

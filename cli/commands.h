@@ -14,6 +14,7 @@ int run_quantize(const Options& options);
 int run_init(const Options& options);
 int run_inspect(const Options& options);
 int run_tokenize(const Options& options);
+int run_presets(const Options& options);
 int run_completion_bash();
 
 // Whether there are many pictures to look at.

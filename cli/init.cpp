@@ -15,12 +15,15 @@ namespace {
 
 // The text of a config.json: a preset's, or a file's.
 std::string config_text(const std::string& name) {
+  if (std::string preset = preset_json(name); !preset.empty()) return preset;
   std::string all;
-  for (const Preset& preset : presets()) {
-    if (name == preset.name) return preset_json(name);
-    all += (all.empty() ? "" : ", ") + std::string(preset.name);
+  for (const PresetSize& size : preset_sizes()) {
+    all += (all.empty() ? "" : ", ") + std::string(size.name);
   }
-  if (!is_file(name)) throw NotFoundError(name + ": no such file, and no preset: these are " + all);
+  if (!is_file(name)) {
+    throw NotFoundError(name + ": no such file, and none of `paligemma presets` or of the sizes " +
+                        all);
+  }
   return std::string(MappedFile(name).text());
 }
 

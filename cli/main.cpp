@@ -126,6 +126,8 @@ int run(int argc, char** argv) {
       return run_inspect(options);
     case Command::tokenize:
       return run_tokenize(options);
+    case Command::presets:
+      return run_presets(options);
     case Command::completion_bash:
       return run_completion_bash();
     default:

@@ -33,6 +33,7 @@ enum class Command {
   init,
   inspect,
   tokenize,
+  presets,
   completion_bash
 };
 

@@ -11,7 +11,7 @@ namespace paligemma::cli {
 namespace {
 
 bool asks_a_model(Command command) {
-  return command != Command::scene && command != Command::init &&
+  return command != Command::scene && command != Command::init && command != Command::presets &&
          command != Command::completion_bash;
 }
 

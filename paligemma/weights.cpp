@@ -3,6 +3,8 @@
 #include <functional>
 #include <numeric>
 
+#include "tensor/quantized_linear.h"
+
 namespace paligemma {
 namespace {
 
@@ -20,6 +22,10 @@ struct Recorder {
   }
 };
 
+Index product(const std::vector<Index>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+}
+
 }  // namespace
 
 std::vector<ExpectedTensor> expected_tensors(const Config& config) {
@@ -35,10 +41,20 @@ bool is_text_matrix(const ExpectedTensor& tensor) {
 
 Index parameter_count(const Config& config) {
   Index count = 0;
-  for (const auto& [name, shape] : expected_tensors(config)) {
-    count += std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
-  }
+  for (const auto& [name, shape] : expected_tensors(config)) count += product(shape);
   return count;
+}
+
+Index weight_bytes(const Config& config, WeightFormat format) {
+  const Index number = format == WeightFormat::f32 ? 4 : 2;
+  const Index block = format == WeightFormat::int8_blocks ? sizeof(Int8Block) : sizeof(Int4Block);
+  Index bytes = 0;
+  for (const ExpectedTensor& tensor : expected_tensors(config)) {
+    const bool blocks = is_quantized(format) && is_text_matrix(tensor);
+    bytes += blocks ? tensor.shape[0] * blocks_of(tensor.shape[1]) * block
+                    : product(tensor.shape) * number;
+  }
+  return bytes;
 }
 
 }  // namespace paligemma

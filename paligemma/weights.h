@@ -19,6 +19,7 @@
 #include "gemma/decoder.h"
 #include "paligemma/config.h"
 #include "siglip/encoder.h"
+#include "tensor/weight_format.h"
 #include "tensor/weights.h"
 
 namespace paligemma {
@@ -127,5 +128,9 @@ bool is_text_matrix(const ExpectedTensor& tensor);
 
 // The sum of their sizes; a tied head counts once.
 Index parameter_count(const Config& config);
+
+// Their bytes when they are kept so, be it in a file behind its header or in memory. Of blocks are the language
+// model's matrices alone; everything else is bf16 then.
+Index weight_bytes(const Config& config, WeightFormat format);
 
 }  // namespace paligemma

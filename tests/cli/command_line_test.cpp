@@ -31,7 +31,7 @@ const std::vector<Flag> kFlags{
     {{"--model", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
     {{"--hf-repo", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
     {{"--revision", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
-    {{"--json"}, kAsk + Commands{"scene", "eval", "bench", "inspect", "tokenize"}},
+    {{"--json"}, kAsk + Commands{"scene", "eval", "bench", "inspect", "tokenize", "presets"}},
     {{"--dtype", "int8"}, kAsk + Commands{"eval", "bench", "quantize"}},
     {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize", "init"}},
     {{"--device", "cpu"}, kAsk + Commands{"eval", "bench"}},
@@ -100,7 +100,7 @@ class EveryFlagOf : public ::testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Command, EveryFlagOf,
                          ::testing::Values("", "caption", "answer", "detect", "segment", "ocr",
                                            "scene", "eval", "bench", "quantize", "init", "inspect",
-                                           "tokenize", "completion-bash"),
+                                           "tokenize", "presets", "completion-bash"),
                          [](const auto& command) {
                            std::string name = command.param.empty() ? "none" : command.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -92,9 +92,9 @@ TEST_F(HubCache, WithoutTheModelPrintsTheCommandThatDownloadsIt) {
   EXPECT_TRUE(refuses(run_program(ask({"-m", "google/paligemma-3b-mix-224"}), around()), 3,
                       {"google/paligemma-3b-mix-224", folder_ / "hub",
                        "https://huggingface.co/google/paligemma-3b-mix-224",
-                       "hf auth login && hf download google/paligemma-3b-mix-224. "}));
+                       "/scripts/download.sh google/paligemma-3b-mix-224. "}));
   EXPECT_TRUE(refuses(run_program(ask({"-hf", "org/name", "--revision", "bfloat16"}), around()), 3,
-                      {"hf download org/name --revision bfloat16. "}));
+                      {"/scripts/download.sh org/name --revision bfloat16. "}));
   EXPECT_TRUE(
       refuses(run_program(ask({"-hf", "a/b"}), {.environment = {{"HF_HOME", "/none"}}}), 3));
 }
@@ -180,16 +180,16 @@ TEST_F(HubCache, HasNoModelsByOtherAddresses) {
   EXPECT_TRUE(refuses(run_program(ask({"-m", "hf://org/name@a", "--revision", "b"}), around()), 2,
                       {"--revision b", "a"}));
   EXPECT_TRUE(refuses(run_program(ask({"-m", "hf://org/none@a"}), around()), 3,
-                      {"hf download org/none --revision a."}));
+                      {"/scripts/download.sh org/none --revision a."}));
 }
 
 // A download that is not whole, in what it may lack.
 class UnfinishedDownload : public HubCache {
  protected:
   void is_refused_for(const std::string& lacking) const {
-    EXPECT_TRUE(refuses(
-        run_program(ask({"-m", "org/name"}), around()), 3,
-        {"only in part", (snapshot_ / lacking).string() + " is missing", "hf download org/name"}));
+    EXPECT_TRUE(refuses(run_program(ask({"-m", "org/name"}), around()), 3,
+                        {"only in part", (snapshot_ / lacking).string() + " is missing",
+                         "/scripts/download.sh org/name"}));
   }
   const fs::path snapshot_ = repository_ / "snapshots/1111";
 };

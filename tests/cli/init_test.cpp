@@ -29,11 +29,28 @@ TEST_F(Init, KnowsThePublishedSizes) {
   EXPECT_NE(ran.out.find("448 x 448"), std::string::npos) << ran;
 }
 
+TEST_F(Init, KnowsAPresetByAnyOfItsNames) {
+  std::string weights;
+  for (const char* name :
+       {"paligemma2-10b-ft-docci-448", "google/paligemma2-10b-ft-docci-448",
+        "hf://google/paligemma2-10b-ft-docci-448", "pali_gemma2_ft_docci_10b_448",
+        "kaggle://keras/paligemma2/keras/pali_gemma2_ft_docci_10b_448/3", "paligemma2-10b-448"}) {
+    std::filesystem::remove_all(out_);
+    const Ran ran = run_program({"init", name, out_, "--sparse"});
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    const std::string text = run_program({"inspect", out_}).out;
+    if (weights.empty()) weights = text;
+    EXPECT_EQ(text, weights) << name;
+    EXPECT_NE(text.find("9663523568 parameters in 903 tensors"), std::string::npos) << text;
+  }
+}
+
 TEST_F(Init, SaysWhatIsWrong) {
   EXPECT_TRUE(refuses(run_program({"init"}), 2, {"PRESET|CONFIG.json"}));
   EXPECT_TRUE(refuses(run_program({"init", "paligemma-3b-224"}), 2, {"where to"}));
-  EXPECT_TRUE(refuses(run_program({"init", "paligemma-4b", out_}), 3,
-                      {"paligemma-4b", "paligemma-3b-224", "paligemma2-28b-896"}));
+  EXPECT_TRUE(
+      refuses(run_program({"init", "paligemma-4b", out_}), 3,
+              {"paligemma-4b", "`paligemma presets`", "paligemma-3b-224", "paligemma2-28b-896"}));
   write_text(folder_ / "config.json", "{}");
   EXPECT_TRUE(refuses(run_program({"init", folder_ / "config.json", out_}), 4, {"config.json"}));
   EXPECT_TRUE(

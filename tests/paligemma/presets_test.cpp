@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "paligemma/checkpoint.h"
 #include "paligemma/weights.h"
@@ -57,13 +58,115 @@ Index parameters_below(const Config& config, std::string_view prefix) {
 }
 
 TEST(Presets, AreThePublishedSizes) {
-  ASSERT_EQ(presets().size(), kPublished.size());
-  for (const Preset& preset : presets()) EXPECT_EQ(kPublished.count(preset.name), 1u);
+  ASSERT_EQ(preset_sizes().size(), kPublished.size());
+  for (const PresetSize& size : preset_sizes()) EXPECT_EQ(kPublished.count(size.name), 1u);
 }
 
-TEST(Presets, RefuseAnUnknownName) {
-  EXPECT_THROW(preset_json("paligemma-3b-225"), ContractError);
-  EXPECT_THROW(preset_json(""), ContractError);
+// keras_hub 0.32.0's pali_gemma_presets.py: names, handles at Kaggle and parameters; but those of the 28B models
+// above 224 pixels, where it has the number of 224.
+struct InKeras {
+  std::string keras, handle, hub;
+  Index parameters;
+};
+const std::vector<InKeras> kInKeras{
+    {"pali_gemma_3b_mix_224", "keras/paligemma/keras/pali_gemma_3b_mix_224/4",
+     "google/paligemma-3b-mix-224", 2'923'335'408},
+    {"pali_gemma_3b_mix_448", "keras/paligemma/keras/pali_gemma_3b_mix_448/4",
+     "google/paligemma-3b-mix-448", 2'924'220'144},
+    {"pali_gemma_3b_224", "keras/paligemma/keras/pali_gemma_3b_224/4", "google/paligemma-3b-pt-224",
+     2'923'335'408},
+    {"pali_gemma_3b_448", "keras/paligemma/keras/pali_gemma_3b_448/4", "google/paligemma-3b-pt-448",
+     2'924'220'144},
+    {"pali_gemma_3b_896", "keras/paligemma/keras/pali_gemma_3b_896/4", "google/paligemma-3b-pt-896",
+     2'927'759'088},
+    {"pali_gemma_2_ft_docci_3b_448", "keras/paligemma2/keras/pali_gemma_2_ft_docci_3b_448/2",
+     "google/paligemma2-3b-ft-docci-448", 3'032'979'696},
+    {"pali_gemma2_ft_docci_10b_448", "keras/paligemma2/keras/pali_gemma2_ft_docci_10b_448/3",
+     "google/paligemma2-10b-ft-docci-448", 9'663'294'192},
+    {"pali_gemma2_mix_3b_224", "keras/paligemma2/keras/pali_gemma2_mix_3b_224/2",
+     "google/paligemma2-3b-mix-224", 3'032'094'960},
+    {"pali_gemma2_mix_3b_448", "keras/paligemma2/keras/pali_gemma2_mix_3b_448/2",
+     "google/paligemma2-3b-mix-448", 3'032'979'696},
+    {"pali_gemma2_mix_10b_224", "keras/paligemma2/keras/pali_gemma2_mix_10b_224/3",
+     "google/paligemma2-10b-mix-224", 9'662'409'456},
+    {"pali_gemma2_mix_10b_448", "keras/paligemma2/keras/pali_gemma2_mix_10b_448/3",
+     "google/paligemma2-10b-mix-448", 9'663'294'192},
+    {"pali_gemma2_mix_28b_224", "keras/paligemma2/keras/pali_gemma2_28b_mix_224/3",
+     "google/paligemma2-28b-mix-224", 27'650'192'112},
+    {"pali_gemma2_mix_28b_448", "keras/paligemma2/keras/pali_gemma2_28b_mix_448/3",
+     "google/paligemma2-28b-mix-448", 27'651'076'848},
+    {"pali_gemma2_pt_3b_224", "keras/paligemma2/keras/pali_gemma2_pt_3b_224/2",
+     "google/paligemma2-3b-pt-224", 3'032'094'960},
+    {"pali_gemma2_pt_3b_448", "keras/paligemma2/keras/pali_gemma2_pt_3b_448/2",
+     "google/paligemma2-3b-pt-448", 3'032'979'696},
+    {"pali_gemma2_pt_3b_896", "keras/paligemma2/keras/pali_gemma2_pt_3b_896/2",
+     "google/paligemma2-3b-pt-896", 3'036'518'640},
+    {"pali_gemma2_pt_10b_224", "keras/paligemma2/keras/pali_gemma2_pt_10b_224/3",
+     "google/paligemma2-10b-pt-224", 9'662'409'456},
+    {"pali_gemma2_pt_10b_448", "keras/paligemma2/keras/pali_gemma2_pt_10b_448/3",
+     "google/paligemma2-10b-pt-448", 9'663'294'192},
+    {"pali_gemma2_pt_10b_896", "keras/paligemma2/keras/pali_gemma2_pt_10b_896/3",
+     "google/paligemma2-10b-pt-896", 9'666'833'136},
+    {"pali_gemma2_pt_28b_224", "keras/paligemma2/keras/pali_gemma2_pt_28b_224/4",
+     "google/paligemma2-28b-pt-224", 27'650'192'112},
+    {"pali_gemma2_pt_28b_448", "keras/paligemma2/keras/pali_gemma2_pt_28b_448/3",
+     "google/paligemma2-28b-pt-448", 27'651'076'848},
+    {"pali_gemma2_pt_28b_896", "keras/paligemma2/keras/pali_gemma2_pt_28b_896/3",
+     "google/paligemma2-28b-pt-896", 27'654'615'792}};
+
+TEST(Presets, HaveTheNamesOfTheHubAndOfKeras) {
+  for (const auto& [keras, handle, hub, parameters] : kInKeras) {
+    const Preset* preset = find_preset(keras);
+    ASSERT_NE(preset, nullptr) << keras;
+    EXPECT_EQ(preset->hub(), hub);
+    EXPECT_EQ(preset->keras, keras);
+    EXPECT_EQ(preset->kaggle() + "/" + std::to_string(preset->version), handle);
+    EXPECT_EQ(parameter_count(config_of(keras, 257152)), parameters) << keras;
+  }
+  const auto in_keras = std::count_if(presets().begin(), presets().end(),
+                                      [](const Preset& preset) { return !preset.keras.empty(); });
+  EXPECT_EQ(static_cast<std::size_t>(in_keras), kInKeras.size());
+}
+
+TEST(Presets, AreFoundByEachOfTheirNamesAndByNoOther) {
+  std::set<std::string> names;
+  for (const Preset& preset : presets()) {
+    std::vector<std::string> all{std::string(preset.name), preset.hub(), "hf://" + preset.hub()};
+    if (!preset.keras.empty()) {
+      const std::string handle = "kaggle://" + preset.kaggle();
+      all.insert(all.end(), {std::string(preset.keras), handle, handle + "/1"});
+    } else {
+      EXPECT_EQ(preset.kaggle(), "");
+    }
+    for (const std::string& name : all) {
+      EXPECT_EQ(find_preset(name), &preset) << name;
+      EXPECT_TRUE(names.insert(name).second) << name << " is two presets'";
+      EXPECT_EQ(preset_json(name), preset_json(preset.size())) << name;
+    }
+    EXPECT_EQ(kPublished.count(preset.size()), 1u) << preset.name;
+  }
+  EXPECT_EQ(find_preset("pali_gemma2_3b_ft_docci_448"), find_preset("paligemma2-3b-ft-docci-448"));
+  EXPECT_EQ(find_preset("pali_gemma2_10b_ft_docci_448"),
+            find_preset("paligemma2-10b-ft-docci-448"));
+  for (const char* name :
+       {"", "kaggle://", "hf://", "google/", "/4", "paligemma-3b-224", "google/pali_gemma_3b_224",
+        "keras/paligemma/keras/pali_gemma_3b_224",
+        "kaggle://keras/paligemma2/keras/pali_gemma_3b_224",
+        "kaggle://keras/paligemma/keras/pali_gemma_3b_224/x", "paligemma-3b-pt-225"}) {
+    EXPECT_EQ(find_preset(name), nullptr) << name;
+  }
+}
+
+TEST(Presets, AreOfThreeKinds) {
+  EXPECT_EQ(find_preset("paligemma-3b-pt-224")->kind(), "pt");
+  EXPECT_EQ(find_preset("paligemma2-28b-mix-448")->kind(), "mix");
+  EXPECT_EQ(find_preset("paligemma-3b-ft-refcoco-seg-896")->kind(), "ft");
+  EXPECT_EQ(find_preset("paligemma-3b-ft-refcoco-seg-896")->size(), "paligemma-3b-896");
+}
+
+TEST(Presets, HaveNoConfigurationByAnUnknownName) {
+  EXPECT_EQ(preset_json("paligemma-3b-225"), "");
+  EXPECT_EQ(preset_json(""), "");
 }
 
 TEST(Presets, HaveAsManyParametersAsThePublishedFiles) {
@@ -86,15 +189,25 @@ TEST(Presets, AddUpFromTheirParts) {
                                                     {"gemma2-2b", 2'656'512},
                                                     {"gemma2-9b", 4'132'352},
                                                     {"gemma2-27b", 5'313'024}};
-  for (const Preset& preset : presets()) {
+  for (const PresetSize& preset : preset_sizes()) {
     const Config config = config_of(preset.name);
     EXPECT_EQ(parameters_below(config, "vision_tower."), tower.at(preset.image_size));
     EXPECT_EQ(parameters_below(config, "multi_modal_projector."), projector.at(preset.text));
   }
 }
 
+// docs/paligemma/presets.md has the sums. A block of 256 numbers is 260 bytes or 140.
+TEST(Presets, TakeTheseBytes) {
+  const Config config = config_of("paligemma-3b-224");
+  EXPECT_EQ(weight_bytes(config, WeightFormat::f32), 11'693'865'920);
+  EXPECT_EQ(weight_bytes(config, WeightFormat::bf16), 5'846'932'960);
+  EXPECT_EQ(weight_bytes(config, WeightFormat::f16), 5'846'932'960);
+  EXPECT_EQ(weight_bytes(config, WeightFormat::int8_blocks), 3'377'542'624);
+  EXPECT_EQ(weight_bytes(config, WeightFormat::int4_blocks), 2'201'642'464);
+}
+
 TEST(Presets, SayHowManyTokensAPictureIs) {
-  for (const Preset& preset : presets()) {
+  for (const PresetSize& preset : preset_sizes()) {
     const Config config = config_of(preset.name);
     const Index side = preset.image_size / 14;
     EXPECT_EQ(config.vision.patches(), side * side) << preset.name;
@@ -103,7 +216,7 @@ TEST(Presets, SayHowManyTokensAPictureIs) {
 }
 
 TEST(Presets, DifferWhereTheGenerationsDiffer) {
-  for (const Preset& preset : presets()) {
+  for (const PresetSize& preset : preset_sizes()) {
     const Config config = config_of(preset.name);
     const bool two = preset.name.starts_with("paligemma2");
     EXPECT_EQ(config.architecture, two ? "paligemma2" : "paligemma");
@@ -117,7 +230,7 @@ TEST(Presets, DifferWhereTheGenerationsDiffer) {
 
 // 4608 / 32 is 144, though its heads have 128 numbers.
 TEST(Presets, OnlyTheLargestScalesItsQueriesByAnotherRoot) {
-  for (const Preset& preset : presets()) {
+  for (const PresetSize& preset : preset_sizes()) {
     const auto text = config_of(preset.name).text;
     EXPECT_EQ(text.query_scale, preset.text == "gemma2-27b" ? 1.0f / 12 : 1.0f / 16);
     EXPECT_EQ(text.head_size, preset.text == "gemma2-27b" ? 128 : 256);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 
 #include "paligemma/pipeline.h"
@@ -57,6 +58,12 @@ TEST_P(QuantizeTo, EveryTensorIsThere) {
     }
     EXPECT_EQ(after.format(), GetParam());
     EXPECT_EQ(after.trained(), before.trained());
+
+    const std::string file = read_bytes(out_ / "model.safetensors");
+    std::uint64_t header = 0;
+    std::memcpy(&header, file.data(), sizeof header);
+    EXPECT_EQ(static_cast<Index>(file.size() - sizeof header - header),
+              weight_bytes(config, GetParam()));
   }
 }
 

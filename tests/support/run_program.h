@@ -57,7 +57,8 @@ inline std::vector<std::string> environment_with(std::map<std::string, std::stri
   for (char** variable = environ; *variable; ++variable) {
     const std::string text = *variable, name = text.substr(0, text.find('='));
     const bool hidden = name.starts_with("HF_") || name.starts_with("HUGGINGFACE_") ||
-                        name.starts_with("PALIGEMMA_") || name == "XDG_CACHE_HOME";
+                        name.starts_with("KAGGLEHUB_") || name.starts_with("PALIGEMMA_") ||
+                        name == "XDG_CACHE_HOME";
     if (!hidden) variables.try_emplace(name, text.substr(std::min(text.size(), name.size() + 1)));
   }
   std::vector<std::string> result;
