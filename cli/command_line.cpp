@@ -38,8 +38,8 @@ void Parser::add_flags(Options& o) {
   app.option_defaults()->group("Common");
   app.set_help_flag("-h,--help", "Show this help");
   app.add_option("-m,--model", o.model,
-                 "Checkpoint folder, .safetensors file or ORG/NAME in the "
-                 "local hub cache (default: the built-in tiny model)");
+                 "Checkpoint folder, .safetensors file, preset, ORG/NAME in the local hub cache or "
+                 "kaggle://HANDLE (default: the built-in tiny model)");
   app.add_option("--image", o.images, "Picture; - reads standard input")->allow_extra_args(false);
   app.add_option("--pixels", o.pixels, "A .npy file in its place, [3, R, R] or [R, R, 3]");
   app.add_option("-p,--prompt", o.prompt, "What to ask (none: ask line by line)");

@@ -4,6 +4,8 @@
 #include <fstream>
 
 #include "cli/environment.h"
+#include "cli/kaggle_cache.h"
+#include "paligemma/presets.h"
 #include "tensor/errors.h"
 #include "tensor/paths.h"
 
@@ -33,6 +35,13 @@ bool has_incomplete(const fs::path& blobs) {
     if (entry->path().extension() == ".incomplete") return true;
   }
   return false;
+}
+
+// Where else a preset was looked for.
+std::string nor_at_kaggle(const std::string& name) {
+  const Preset* preset = find_preset(name);
+  if (!preset || preset->keras.empty()) return "";
+  return ", nor " + preset->kaggle() + " in " + kaggle_cache().string();
 }
 
 }  // namespace
@@ -87,7 +96,7 @@ ModelFolder in_hub_cache(const HubName& model, const Options& options) {
                              ", is used");
   }
   throw NotFoundError("model '" + name + "' (revision " + revision + ") is not in " +
-                      hub_cache().string() +
+                      hub_cache().string() + nor_at_kaggle(name) +
                       ". If it is gated, accept the licence at https://huggingface.co/" + name +
                       ", then run: " + download_command(name, revision) +
                       ". Or drop -m to use the built-in tiny model.");

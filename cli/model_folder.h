@@ -1,5 +1,5 @@
-// Where a model is: a path, a name among the models that come with the program, or ORG/NAME in the
-// local cache of the Hugging Face hub. Nothing is ever downloaded.
+// Where a model is: a path, a name among the models that come with the program, ORG/NAME in the local cache of the
+// Hugging Face hub, a kaggle:// handle in kagglehub's, or a preset's name in either. Nothing is ever downloaded here.
 #pragma once
 
 #include <filesystem>
