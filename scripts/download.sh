@@ -95,11 +95,9 @@ look_up() {  # FILE
       401) fail 3 "$name: the hub answers 401: it wants a token (HF_TOKEN), or there is no such model" ;;
       403) fail 3 "$name: the hub answers 403: accept the licence at $endpoint/$name, with the account of your token" ;;
       404)
-        case ${said[x-error-code]-} in
-          RepoNotFound) fail 3 "$name: there is no such model at $endpoint" ;;
-          RevisionNotFound) fail 3 "$name: has no revision $revision" ;;
-        esac  # else it is the file that is not there
-        return
+        [ "${said[x-error-code]-}" != RepoNotFound ] || fail 3 "$name: there is no such model at $endpoint"
+        [ "${said[x-error-code]-}" != RevisionNotFound ] || fail 3 "$name: has no revision $revision"
+        return  # it is the file that is not there
         ;;
       *) fail 1 "$name: the hub answers $status; try again later" ;;
     esac
@@ -115,8 +113,8 @@ look_up() {  # FILE
     fail 1 "$name: $endpoint does not say which $1 it has, as a hub does: by commit, checksum and size"
 }
 
-bytes_in() { stat --dereference --format %s "$1" 2>/dev/null || echo 0; }
-is_whole() { [ -e "$1" ] && [ "$(bytes_in "$1")" = "$size" ]; }
+bytes_in() { stat --dereference --format %s "$1" 2>/dev/null; }
+is_whole() { [ "$(bytes_in "$1")" = "$size" ]; }
 
 # Fetches $url into the file PART until it has $size bytes, from where it is. A file that has changed since is sent
 # from its beginning (If-Range), which curl refuses to append (33), as it does where a server knows no ranges.
@@ -132,63 +130,66 @@ transfer() {  # FILE PART
     status=$(request "$url" "${progress[@]}" --fail "${how[@]}" --output "$part" --write-out '%{http_code}') ||
       status+=" curl $?"
     after=$(bytes_in "$part")
-    if [[ $after -gt $size || $status == 416* || $status == *' 33' ]]; then rm -f "$part" "$validator"; fi
+    if [[ $after -gt $size || $status == 416* || $status == *' 33' ]]; then : >"$part" && rm -f "$validator"; fi
     [[ $after -le $size ]] || fail 1 "$1: is longer than the hub says"
     if [ "$after" -gt $((before > most ? before : most)) ]; then most=$after tries=0; else tries=$((tries + 1)); fi
-    [ "$tries" -lt 5 ] ||
-      fail 1 "$1: $after of $size bytes have come, and no more come now ($status); try again later"
-    [ "$tries" -lt 2 ] || sleep $((tries * tries))
+    [ $tries -lt 5 ] || fail 1 "$1: $after of $size bytes have come, and now none ($status); try again later"
+    [ $tries -lt 2 ] || sleep $((tries * tries))
     if [ "$after" != "$size" ]; then look_up "$1"; fi  # addresses expire
   done
   rm -f "$validator"
 }
 
-# Git's of a small file, SHA-256 of a large one.
-checksum() {  # FILE DIGITS
-  if [ "$2" -eq 64 ]; then sha256sum <"$1"; else { printf 'blob %s\0' "$size" && cat "$1"; } | sha1sum; fi
-}
-
-# The files of these names, whichever there are: blobs/ETAG, and a link to it from the snapshot.
+# Of these files those that there are, $fetched: blobs/ETAG, and a link to it from the snapshot.
 fetch() {  # FILE...
-  local file blob part sum
+  local file blob part sum up
+  fetched=()
   for file in "$@"; do
     look_up "$file"
     [ -n "$etag" ] || continue
     at=$commit snapshot=$repository/snapshots/$commit fetched+=("$file")
     ! is_whole "$snapshot/$file" || continue
-    mkdir -p "$repository/blobs" "$snapshot" "$locks"
+    mkdir -p "$repository/blobs" "$(dirname "$snapshot/$file")" "$locks"
     exec 4>"$locks/$etag.lock"
     flock 4  # another run may fetch it just now
     blob=$repository/blobs/$etag part=$repository/blobs/$etag.00000000.incomplete
     if ! is_whole "$blob"; then
       printf '%s: %s bytes\n' "$file" "$size" >&2
-      touch "$part"
+      touch "$part"  # from now on it has a size
       transfer "$file" "$part"
-      sum=$(checksum "$part" ${#etag})
+      sum=$(sha256sum <"$part")
+      [ ${#etag} -eq 64 ] || sum=$({ printf 'blob %s\0' "$size" && cat "$part"; } | sha1sum)  # git's, of small files
       [ "${sum%% *}" = "${blob##*/}" ] || { rm "$part" && fail 1 "$file: has another checksum than the hub says"; }
       mv -f "$part" "$blob"
     fi
-    ln -sfT "../../blobs/${blob##*/}" "$snapshot/$file" 2>/dev/null || mv -f "$blob" "$snapshot/$file"
+    up=${file//[!\/]/} up=${up//\//../}../..
+    ln -sfT "$up/blobs/${blob##*/}" "$snapshot/$file" 2>/dev/null || mv -f "$blob" "$snapshot/$file"
     exec 4>&-
   done
 }
 
-at=$revision commit='' snapshot='' fetched=()
+at=$revision commit='' snapshot=''
 fetch config.json
-[ ${#fetched[@]} -gt 0 ] || fail 3 "$name: has no config.json at $revision: no model of transformers"
-fetch {generation,preprocessor,processor,tokenizer}_config.json tokenizer.{model,json}
-fetch special_tokens_map.json added_tokens.json
-fetched=()
-fetch model.safetensors
-[ ${#fetched[@]} -gt 0 ] || fetch model.safetensors.index.json
-if [ "${fetched[*]}" = model.safetensors.index.json ]; then
-  index=$snapshot/model.safetensors.index.json
-  mapfile -t shards < <(grep -oE "\"$word\.safetensors\"" "$index" | tr -d '"' | sort -u)
-  fetched=()
+[ -n "${fetched[*]}" ] || fetch adapter_config.json
+[ -n "${fetched[*]}" ] || fail 3 "$name: has no config.json at $revision: no model, of transformers or Keras"
+files=({generation,preprocessor,processor,tokenizer}_config.json tokenizer.{model,json})
+files+=(special_tokens_map.json added_tokens.json)
+weights=model.safetensors index=model.safetensors.index.json
+if [ "${fetched[*]}" = adapter_config.json ]; then  # of PEFT
+  files=() weights=adapter_model.safetensors
+elif grep -q '"class_name"' "$snapshot/config.json"; then  # a preset of Keras
+  files=({metadata,task,preprocessor,image_converter,tokenizer}.json assets/tokenizer/vocabulary.spm)
+  weights=model.weights.h5 index=model.weights.json
+fi
+fetch "${files[@]}"
+fetch "$weights"
+[ -n "${fetched[*]}" ] || fetch "$index"
+[ -n "${fetched[*]}" ] || fail 3 "$name: has no $weights at $revision, and nothing else is read"
+if [ "${fetched[*]}" = "$index" ]; then
+  mapfile -t shards < <(grep -oE "\"$word\.(safetensors|weights\.h5)\"" "$snapshot/$index" | tr -d '"' | sort -u)
   fetch "${shards[@]}"
   [ ${#fetched[@]} -eq ${#shards[@]} ] || fail 3 "$name: has only ${#fetched[@]} of ${#shards[@]} files of its index"
 fi
-[ ${#fetched[@]} -gt 0 ] || fail 3 "$name: has no safetensors at $revision, and only these are read"
 
 if [ "$revision" != "$commit" ]; then
   mkdir -p "$(dirname "$repository/refs/$revision")"

@@ -24,6 +24,8 @@ class FakeHub {
   std::map<std::string, std::string> checksums;       // that it says instead
   std::size_t breaks_off_behind = std::string::npos;  // bytes of a large file
   bool knows_ranges = true, refuses_ranges = false, sends_nothing = false;
+  int bytes_too_many = 0;  // in what it says of a large file
+  bool moves = false;      // sends small files' requests to another place of its own
   std::atomic<bool> token_was_seen = false;  // among the arguments of any process
 
   std::string address() const { return hub_.address(); }
@@ -51,16 +53,25 @@ class FakeHub {
   HttpAnswer of_hub(const HttpRequest& request) {
     look_for_the_token();
     if (refusal.status != 0) return refusal;
-    const std::string file = request.path.substr(request.path.rfind('/') + 1);
-    if (!files.contains(file))
+    const bool moved = request.path.starts_with("/moved/");
+    const auto revision = request.path.find("resolve/") + 8;
+    const std::string file = request.path.substr(moved ? 7 : request.path.find('/', revision) + 1);
+    if (!files.contains(file)) {
       return {.status = 404, .headers = {{"X-Error-Code", "EntryNotFound"}}};
-    HttpAnswer answer = is_large(file) ? HttpAnswer{.status = 302} : content(request, file);
-    answer.headers["X-Repo-Commit"] = commit;
+    }
+    HttpAnswer answer{.status = 302};
+    if (!moved) answer.headers["X-Repo-Commit"] = commit;
     if (is_large(file)) {
       answer.headers["Location"] = store_.address("localhost") + "/" + file;
       answer.headers["X-Linked-Etag"] = '"' + checksum(file) + '"';
-      answer.headers["X-Linked-Size"] = std::to_string(files[file].size());
+      answer.headers["X-Linked-Size"] = std::to_string(files[file].size() + bytes_too_many);
+    } else if (moves && !moved) {
+      answer.headers["Location"] = "/moved/" + file;
     } else {
+      const HttpAnswer whole = content(request, file);
+      answer.status = whole.status;
+      answer.body = whole.body;
+      answer.breaks_off_at = whole.breaks_off_at;
       answer.headers["ETag"] = "W/\"" + checksum(file) + '"';
     }
     return answer;
@@ -157,6 +168,7 @@ TEST_F(Download, LandsWhereTheProgramFindsIt) {
     hub_.files[name] = read_bytes(kGolden + "/" + name);
   }
   is_whole(download({"org/name", "--revision", "refs/pr/1"}));
+  EXPECT_EQ(hub_.hub().requests("HEAD")[0].path, "/org/name/resolve/refs%2Fpr%2F1/config.json");
   const Ran ran =
       run_program({"caption", kPicture, "-n", "1", "-q", "-m", "hf://org/name@refs/pr/1"},
                   {.environment = {{"HF_HUB_CACHE", folder_ / "hub"}}});
@@ -178,6 +190,15 @@ TEST_F(Download, HasTheHubsLayout) {
   EXPECT_EQ(hub_.store().requests("GET").size(), 1u);
 }
 
+// As on a file system that has no links.
+TEST_F(Download, LeavesFilesThatAreNoLinks) {
+  fs::create_directories(snapshot_);
+  for (const auto& [file, content] : hub_.files) write_text(snapshot_ / file, content);
+  EXPECT_EQ(download({"org/name"}).exit_code, 0);
+  for (const auto& [file, content] : hub_.files) EXPECT_FALSE(fs::is_symlink(snapshot_ / file));
+  EXPECT_TRUE(hub_.store().requests("GET").empty());
+}
+
 TEST_F(Download, TakesShardsByTheirIndex) {
   hub_.files.erase("model.safetensors");
   hub_.files["model.safetensors.index.json"] =
@@ -187,6 +208,32 @@ TEST_F(Download, TakesShardsByTheirIndex) {
   EXPECT_FALSE(fs::exists(repository_ / "refs")) << "not before it is whole";
   hub_.files["model-2.safetensors"] = "two";
   is_whole(download({"org/name"}));
+}
+
+// Whose files have other names, one of them in folders.
+TEST_F(Download, TakesAPresetOfKeras) {
+  hub_.files = {{"config.json", R"({"class_name": "PaliGemmaBackbone"})"},
+                {"tokenizer.json", "{}"},
+                {"assets/tokenizer/vocabulary.spm", "words"},
+                {"model.weights.json", R"({"weight_map": {"/a/vars": "m_0.weights.h5",
+                                                          "/b/vars": ["m_1.weights.h5"]}})"},
+                {"m_0.weights.h5", "one"},
+                {"m_1.weights.h5", "two"}};
+  is_whole(download({"org/name"}));
+  EXPECT_EQ(fs::read_symlink(snapshot_ / "assets/tokenizer/vocabulary.spm"),
+            "../../../../blobs/" + hub_.checksum("assets/tokenizer/vocabulary.spm"));
+}
+
+TEST_F(Download, TakesAnAdapterOfPeft) {
+  hub_.files = {{"adapter_config.json", "{}"}, {"adapter_model.safetensors", "a and b"}};
+  is_whole(download({"org/name"}));
+}
+
+TEST_F(Download, GoesWhereTheHubItselfSendsIt) {
+  hub_.moves = true;
+  is_whole(download({"org/name"}, {{"HF_TOKEN", kToken}}));
+  EXPECT_EQ(hub_.hub().requests("GET")[0].path, "/moved/config.json");
+  EXPECT_EQ(hub_.hub().requests("GET")[0].header("authorization"), "Bearer " + kToken);
 }
 
 TEST_F(Download, GoesOnWhereTheLineWasCut) {
@@ -237,6 +284,14 @@ TEST_F(Download, BelievesNoWrongChecksum) {
     EXPECT_FALSE(fs::exists(blob(file).string() + ".00000000.incomplete"));
     EXPECT_FALSE(fs::exists(repository_ / "refs/main"));
   }
+}
+
+TEST_F(Download, BelievesNoWrongSize) {
+  hub_.bytes_too_many = -10;
+  fails(download({"org/name"}), 1, {"model.safetensors", "longer"});
+  hub_.bytes_too_many = 10;
+  fails(download({"org/name"}), 1, {"100000 of 100010 bytes have come"});
+  EXPECT_FALSE(fs::exists(snapshot_ / "model.safetensors"));
 }
 
 // What a hub says becomes part of paths.
@@ -299,7 +354,7 @@ TEST_F(Download, SaysWhyItWasRefused) {
   fails(download({"org/name"}), 1, {"commit"});
   hub_.refusal = {.status = 0};
   hub_.files.erase("model.safetensors");
-  fails(download({"org/name"}), 3, {"no safetensors"});
+  fails(download({"org/name"}), 3, {"no model.safetensors"});
   hub_.files.erase("config.json");
   fails(download({"org/name"}), 3, {"config.json"});
   fails(download({"org/name"}, {{"HF_ENDPOINT", "http://127.0.0.1:1"}}), 1, {"cannot be reached"});

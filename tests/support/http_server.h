@@ -6,6 +6,8 @@
 #include <microhttpd.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,7 +19,7 @@
 namespace paligemma::test {
 
 struct HttpRequest {
-  std::string method, path;
+  std::string method, path;                    // as they came: %2F stays
   std::map<std::string, std::string> headers;  // their names in small letters
 
   std::string header(const std::string& name) const {
@@ -42,7 +44,8 @@ class HttpServer {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     daemon_ = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, nullptr, nullptr, &on_request,
-                               this, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_END);
+                               this, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_UNESCAPE_CALLBACK,
+                               &as_it_came, nullptr, MHD_OPTION_END);
     if (!daemon_) throw std::runtime_error("no web server");
     port_ = MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_BIND_PORT)->port;
   }
@@ -63,6 +66,8 @@ class HttpServer {
   }
 
  private:
+  static std::size_t as_it_came(void*, MHD_Connection*, char* text) { return std::strlen(text); }
+
   static MHD_Result on_header(void* headers, MHD_ValueKind, const char* name, const char* value) {
     std::string small = name;
     std::transform(small.begin(), small.end(), small.begin(),
