@@ -34,8 +34,9 @@ int run_bench(const Options& options) {
   const ProvenKernels kernels = kernels_for(executor);
   print_notes(options, {found.note, kernels.note});
   const Fast fast({.kernels = kernels.kernels, .threads = threads_for(executor.threads)});
-  const MeasureOptions how{options.pipeline().dtype, static_cast<int>(options.rounds),
-                           options.batch.value_or(0)};
+  MeasureOptions how{options.pipeline().dtype, static_cast<int>(options.rounds),
+                     options.batch.value_or(0)};
+  if (!options.adapter.empty()) how.adapter = find_adapter(options);
   const Measurement m = options.reference ? measure(reference, fast, found.path, how)
                                           : measure(fast, fast, found.path, how);
   // The peak that the weights' type is held to.

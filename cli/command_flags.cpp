@@ -6,7 +6,7 @@ std::string flags_of(Command command) {
   std::string all = " --help --help-all --version --list-devices --verbosity -v -q --report ";
   const std::string model = all + "--model --hf-repo --revision ";
   std::string pipeline = model +
-                         "--tokenizer --mask-decoder --dtype --softcap --sliding-window "
+                         "--adapter --tokenizer --mask-decoder --dtype --softcap --sliding-window "
                          "--resize --reference --device --kernels --threads --json ";
   std::string ask = pipeline +
                     "--image --pixels --orientation --max-tokens --temperature --top-p --top-k "
@@ -31,9 +31,11 @@ std::string flags_of(Command command) {
     case Command::eval:
       return pipeline;
     case Command::bench:
-      return model + "--dtype --reference --device --kernels --threads --json --batch ";
+      return model + "--adapter --dtype --reference --device --kernels --threads --json --batch ";
     case Command::quantize:
       return model + "--dtype --threads --output ";
+    case Command::merge:
+      return model + "--adapter --threads --output ";
     case Command::init:
       return all + "--tokenizer --seed --threads --output ";
     case Command::inspect:

@@ -56,6 +56,7 @@ void Parser::add_flags(Options& o) {
   app.option_defaults()->group("Model");
   app.add_option("--hf-repo", o.hf_repo, "ORG/NAME in the local hub cache");
   app.add_option("--revision", o.revision, "Its revision (default: main)");
+  app.add_option("--adapter", o.adapter, "Folder of a LoRA adapter, as PEFT writes it");
   app.add_option("--tokenizer", o.tokenizer, "tokenizer.model or .json, if not beside the model");
   app.add_option("--mask-decoder", o.mask_decoder, "vae-oid.npz, if not beside the model");
   app.add_option("--dtype", o.dtype, "Weights in memory: auto, f32, bf16, f16, int8 or int4");
@@ -166,6 +167,9 @@ void Parser::add_commands(Options& o) {
       command(Command::quantize, "quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
   quantize->add_option("model", o.model, "Checkpoint");
   quantize->add_option("out", o.output, "Folder to write");
+  CLI::App* merge =
+      command(Command::merge, "merge", "Write a model with an adapter's changes in its weights");
+  merge->add_option("out", o.output, "Folder to write");
   CLI::App* init = command(Command::init, "init", "Write a model of random weights");
   init->add_option("size", o.model, "PRESET, paligemma-3b-mix-224 say, or a config.json");
   init->add_option("out", o.output, "Folder to write");

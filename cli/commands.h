@@ -11,6 +11,7 @@ int run_scene(const Options& options);
 int run_eval(const Options& options);
 int run_bench(const Options& options);
 int run_quantize(const Options& options);
+int run_merge(const Options& options);
 int run_init(const Options& options);
 int run_inspect(const Options& options);
 int run_tokenize(const Options& options);

@@ -42,8 +42,7 @@ constexpr std::array<Foreign, 16> kForeign{{
     {" -mu --model-url -hff --hf-file --cache-dir --local-files-only --token --hf-token ",
      "nothing is downloaded: -m ORG/NAME is looked for in the hub's cache"},
     {" --trust-remote-code --use-fast ", "there is no code in a checkpoint, and nothing to choose"},
-    {" --lora --lora-scaled --adapter --adapter-path ",
-     "adapters are not there yet; merge it into its model first"},
+    {" --lora-scaled ", "--adapter FOLDER; its scale is in adapter_config.json"},
 }};
 
 }  // namespace

@@ -120,6 +120,8 @@ int run(int argc, char** argv) {
       return run_bench(options);
     case Command::quantize:
       return run_quantize(options);
+    case Command::merge:
+      return run_merge(options);
     case Command::init:
       return run_init(options);
     case Command::inspect:

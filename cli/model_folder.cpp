@@ -94,4 +94,12 @@ ModelFolder find_model(const Options& options) {
                       ": no such model folder" + advice(name));
 }
 
+fs::path find_adapter(const Options& options) {
+  if (is_there(options.adapter)) return options.adapter;
+  Options of_main = options;
+  of_main.revision = "main";
+  if (const auto hub = hub_name(options.adapter)) return in_hub_cache(*hub, of_main).path;
+  throw NotFoundError(options.adapter + ": no such adapter's folder");
+}
+
 }  // namespace paligemma::cli

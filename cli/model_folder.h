@@ -18,6 +18,9 @@ struct ModelFolder {
 // Throws NotFoundError; for ORG/NAME with the command that downloads it.
 ModelFolder find_model(const Options& options);
 
+// Of --adapter: a folder, or ORG/NAME in the hub's cache. Throws NotFoundError.
+std::filesystem::path find_adapter(const Options& options);
+
 // What comes with the program: share/paligemma under its prefix, or the source tree.
 std::filesystem::path shared_files();
 

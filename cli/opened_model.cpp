@@ -5,11 +5,13 @@
 namespace paligemma::cli {
 namespace {
 
-PipelineOptions with_model(PipelineOptions options, std::filesystem::path model,
+PipelineOptions with_model(const Options& options, std::filesystem::path model,
                            Progress& progress) {
-  options.model = std::move(model);
-  options.on_load = [&](std::size_t done, std::size_t all) { progress.loaded(done, all); };
-  return options;
+  PipelineOptions how = options.pipeline();
+  how.model = std::move(model);
+  if (!options.adapter.empty()) how.adapter = find_adapter(options);
+  how.on_load = [&](std::size_t done, std::size_t all) { progress.loaded(done, all); };
+  return how;
 }
 
 }  // namespace
@@ -17,7 +19,7 @@ PipelineOptions with_model(PipelineOptions options, std::filesystem::path model,
 OpenedModel::OpenedModel(const Options& options, Progress& progress)
     : found(find_model(options)),
       device(choose_device(options.executor(found.path))),
-      pipeline(open_pipeline(device, with_model(options.pipeline(), found.path, progress))) {
+      pipeline(open_pipeline(device, with_model(options, found.path, progress))) {
   progress.clear();
   notes = {device.note, found.note, pipeline->config().generation.note,
            pipeline->tokenizer().note()};

@@ -30,6 +30,7 @@ enum class Command {
   eval,
   bench,
   quantize,
+  merge,
   init,
   inspect,
   tokenize,
@@ -47,7 +48,7 @@ struct Options {
   // Instead of an answer.
   bool help = false, help_all = false, version = false, list_devices = false;
   // Which model.
-  std::string model, hf_repo, revision = "main", tokenizer, mask_decoder, dtype = "auto";
+  std::string model, hf_repo, revision = "main", adapter, tokenizer, mask_decoder, dtype = "auto";
   std::string softcap = "config", sliding_window = "config";
   // What to ask.
   std::vector<std::string> images;
@@ -90,7 +91,7 @@ struct Options {
   std::string report;
 
   ExecutorOptions executor(std::filesystem::path model_path) const;
-  PipelineOptions pipeline() const;                 // all but the model's folder
+  PipelineOptions pipeline() const;                 // all but the folders of model and adapter
   ReadOptions reading(const Config& config) const;  // of pictures
   SamplerOptions sampler() const;                   // of a model that says nothing itself
   // What is not said is the model's to say. Throws UsageError for what does not go together.

@@ -17,7 +17,7 @@ struct Alias {
   std::string_view ours;  // empty: the flag is accepted and means nothing here
 };
 
-constexpr std::array<Alias, 47> kAliases{{
+constexpr std::array<Alias, 50> kAliases{{
     {"--model_path", "--model"},
     {"--model-id", "--model"},
     {"--weights", "--model"},
@@ -65,6 +65,9 @@ constexpr std::array<Alias, 47> kAliases{{
     {"--early_stopping", "--early-stopping"},
     {"--num_return_sequences", "--num-return-sequences"},
     {"--penalty_alpha", "--penalty-alpha"},
+    {"--lora", "--adapter"},
+    {"--adapter-path", "--adapter"},
+    {"--adapter_path", "--adapter"},
 }};
 
 const Alias* alias_of(std::string_view flag) {

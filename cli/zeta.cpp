@@ -245,6 +245,9 @@ void ask(const Options& options, const ZetaModel& model) {
 int run_zeta(const Options& options) {
   const ZetaModel model = find_zeta(options);
   const std::string& id = model.found.id;
+  if (!options.adapter.empty()) {
+    throw UsageError("--adapter: " + id + " is a " + model.architecture());
+  }
   switch (options.command) {
     case Command::none:
       ask(options, model);

@@ -138,7 +138,7 @@ function(pg_objects target)
   add_library(${target} OBJECT ${ARGN})
   pg_compile(${target})
   target_link_libraries(${target} PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
-    PRIVATE PkgConfig::sentencepiece PkgConfig::stb PkgConfig::libzip
+    PRIVATE PkgConfig::sentencepiece PkgConfig::stb PkgConfig::libzip PkgConfig::pcre2
       ${picture_libraries})
   set_property(GLOBAL APPEND PROPERTY PG_OBJECTS ${target})
 endfunction()
@@ -182,7 +182,7 @@ function(pg_library)
   endforeach()
   target_include_directories(paligemma_library PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(paligemma_library PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json
-    PRIVATE PkgConfig::sentencepiece PkgConfig::libzip ${picture_libraries})
+    PRIVATE PkgConfig::sentencepiece PkgConfig::libzip PkgConfig::pcre2 ${picture_libraries})
 endfunction()
 
 # The cases of a gtest program, named `prefix`:case. Each has `seconds` of processor time, and ten times

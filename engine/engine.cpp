@@ -96,7 +96,9 @@ Engine Engine::open(const std::filesystem::path& model, const EngineOptions& opt
   const int threads = threads_for(options.threads);
   const OpenMpThreads use(threads);
   Device device = choose_device({.device = options.device, .threads = threads, .model = model});
-  auto pipeline = open_pipeline(device, {.model = model, .dtype = format_of(options.dtype)});
+  PipelineOptions how{.model = model, .dtype = format_of(options.dtype)};
+  if (!options.adapter.empty()) how.adapter = options.adapter;
+  auto pipeline = open_pipeline(device, how);
   for (const std::string& note :
        {pipeline->config().generation.note, pipeline->tokenizer().note()}) {
     if (!note.empty()) device.note += (device.note.empty() ? "" : "; ") + note;

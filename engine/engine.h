@@ -35,6 +35,7 @@ struct EngineOptions {
   int threads = 0;              // of the processor; 0: all
   std::string dtype =
       "auto";  // weights in memory: as stored, or "f32", "bf16", "f16", "int8", "int4"
+  std::filesystem::path adapter = {};  // a LoRA adapter's folder, as PEFT writes it; or none
 };
 
 // A picture in the caller's memory: rows from top to bottom, 3 * width bytes each: red, green, blue, ...

@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "paligemma/adapter.h"
 #include "paligemma/other_models.h"
 #include "paligemma/weight_files.h"
 #include "tensor/errors.h"
@@ -26,12 +27,6 @@ bool drop_prefix(std::string& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
   text.erase(0, prefix.size());
   return true;
-}
-
-// Tensors that some files hold and that nothing here needs.
-bool is_ignorable(const std::string& name) {
-  return name.starts_with("vision_tower.head.") || name.ends_with(".position_ids") ||
-         name.ends_with(".rotary_emb.inv_freq");
 }
 
 // How a tensor's weights lie in a file: as numbers in its shape, or, if it is a matrix of the language model,
@@ -75,6 +70,11 @@ std::map<std::string, WeightEntry> entries_of(const std::vector<ExpectedTensor>&
 
 }  // namespace
 
+bool is_ignored(const std::string& name) {
+  return name.starts_with("vision_tower.head.") || name.ends_with(".position_ids") ||
+         name.ends_with(".rotary_emb.inv_freq");
+}
+
 std::string current_tensor_name(std::string name) {
   drop_prefix(name, "base_model.model.");
   drop_prefix(name, "paligemma.");
@@ -88,10 +88,6 @@ std::string current_tensor_name(std::string name) {
   return name;
 }
 
-Index WeightEntry::count() const {
-  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
-}
-
 Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   for (const fs::path& file : weight_files(path)) files_.emplace_back(file);
 
@@ -101,7 +97,7 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
     const std::string where = file.path().string();
     for (const auto& [old_name, entry] : file.tensors()) {
       const std::string name = current_tensor_name(old_name);
-      if (is_ignorable(name)) continue;
+      if (is_ignored(name)) continue;
       if (const std::string other = other_model_of(old_name); !other.empty()) {
         throw ModelFileError(where + ": tensor " + old_name + " is " + other);
       }
@@ -130,6 +126,17 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   for (const auto& [format, count] : parameters) {
     if (count > parameters[format_]) format_ = format;
   }
+}
+
+void Checkpoint::adapt(std::shared_ptr<const Adapter> adapter) {
+  for (const auto& [name, entry] : adapter->tensors()) tensors_[name] = entry;
+  adapter_ = std::move(adapter);
+}
+
+const Lora<HostWeights<float>>* Checkpoint::adapter(const std::string& layer) const {
+  if (!adapter_) return nullptr;
+  const auto found = adapter_->layers().find(layer);
+  return found != adapter_->layers().end() ? &found->second : nullptr;
 }
 
 std::vector<std::byte>& Checkpoint::make_copy(const std::string& name, std::size_t bytes) {
@@ -231,6 +238,7 @@ struct HostSource {
   auto vector(const std::string& name, Index length) const {
     return checkpoint.vector<Real>(name, length);
   }
+  auto adapter(const std::string& layer) const { return checkpoint.adapter(layer); }
 };
 
 }  // namespace

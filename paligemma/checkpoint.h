@@ -17,7 +17,7 @@
 // Extra tensors that change nothing are ignored: a pooling head that PaliGemma does not use,
 // position ids and RoPE frequencies. Where head and embedding are tied, one of them is enough.
 //
-// Read next: tensor/safetensors.h.
+// Read next: paligemma/adapter.h.
 #pragma once
 
 #include <filesystem>
@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "paligemma/config.h"
+#include "paligemma/weight_entry.h"
 #include "paligemma/weights.h"
 #include "tensor/numbers.h"
 #include "tensor/safetensors.h"
@@ -40,15 +41,7 @@ namespace paligemma {
 // Hears how many of the weights' bytes are where the executor wants them.
 using LoadListener = std::function<void(std::size_t done, std::size_t all)>;
 
-// One tensor of the model, and how its weights lie in a file. Blocks, which a file calls u8 of another shape,
-// are known as what they are.
-struct WeightEntry {
-  WeightFormat format;
-  std::vector<Index> shape;          // the model's
-  std::span<const std::byte> bytes;  // into the mapped file
-
-  Index count() const;  // of weights
-};
+class Adapter;  // paligemma/adapter.h
 
 class Checkpoint {
  public:
@@ -69,6 +62,11 @@ class Checkpoint {
 
   // Reads every page of the files once, so that nobody waits for one later. All threads do.
   void touch(const LoadListener& listener) const;
+
+  // Puts an adapter beside the weights, and what it replaces in their place.
+  void adapt(std::shared_ptr<const Adapter> adapter);
+  // What it makes of a layer; null where there is none.
+  const Lora<HostWeights<float>>* adapter(const std::string& layer) const;
 
   // Where the weights lie: the copies and blocks made so far, and the mapped tensors that have none.
   std::vector<std::span<const std::byte>> memory() const;
@@ -101,6 +99,7 @@ class Checkpoint {
   WeightFormat format_ = WeightFormat::f32;
   bool trained_ = true;
   std::multimap<std::string, std::vector<std::byte>> converted_;  // by the tensor's name
+  std::shared_ptr<const Adapter> adapter_;
 
   template <class Real>
   const Real* numbers(const std::string& name);
@@ -127,7 +126,8 @@ PlacedWeights<WeightsOn<On, Real>> place_weights(const On&, Checkpoint& checkpoi
   }
 }
 
-// What a tensor is called today.
+// What a tensor is called today, and whether it is one that some files hold and that nothing here needs.
 std::string current_tensor_name(std::string name);
+bool is_ignored(const std::string& current_name);
 
 }  // namespace paligemma

@@ -11,16 +11,6 @@ namespace paligemma {
 
 namespace {
 
-// Weight i of a tensor that is not quantised.
-float weight(const WeightEntry& entry, Index i) {
-  const auto read = [&]<class Real>(Real number) {
-    std::memcpy(&number, entry.bytes.data() + i * Index{sizeof number}, sizeof number);
-    return widen(number);
-  };
-  if (entry.format == WeightFormat::bf16) return read(bf16{});
-  return entry.format == WeightFormat::f16 ? read(f16{}) : read(0.0f);
-}
-
 // Rounded to 8 bits, a NaN would be a number among others: no product of fast kernels shows it.
 template <Quantized Block>
 View<const Block, 2> with_finite_scales(View<const Block, 2> blocks, const std::string& name) {
@@ -61,12 +51,9 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
   }
 #pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
-    for (Index b = 0; b < count; ++b) {
-      float weights[kBlock];
-      const Index begin = b * kBlock, features = std::min(kBlock, I - begin);
-      for (Index i = 0; i < features; ++i) weights[i] = weight(entry, o * I + begin + i);
-      out[o * count + b] = quantize<Block>(weights, features);
-    }
+    std::vector<float> row(static_cast<std::size_t>(I));
+    read_row(entry, o, row);
+    write_row(row, kFormatOf<Block>, &copy[static_cast<std::size_t>(o * count) * sizeof(Block)]);
   }
   return with_finite_scales<Block>({out, {O, count}}, name);
 }
@@ -107,6 +94,7 @@ struct VisionSource {
   auto vector(const std::string& name, Index length) const {
     return checkpoint.vector_beside_blocks(name, length);
   }
+  auto adapter(const std::string& layer) const { return checkpoint.adapter(layer); }
 };
 
 template <Quantized Block>
@@ -124,6 +112,7 @@ struct BlockSource {
   auto vector(const std::string& name, Index length) const {
     return checkpoint.vector_beside_blocks(name, length);
   }
+  auto adapter(const std::string& layer) const { return checkpoint.adapter(layer); }
 };
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "paligemma/config.h"
 #include "paligemma/projector.h"
 #include "paligemma/weights.h"
+#include "tensor/lora.h"
 
 namespace paligemma {
 
@@ -69,14 +70,24 @@ struct Session {
         sequence(cache.open(capacity)) {}
 };
 
+// Words as rows of the language model: of the table, as an adapter has it.
+template <class On, class W, class Rows>
+void embed_words(const Model<On, W>& model, View<const TokenId, 1> ids, const Rows& x) {
+  token_embedding(model.on, ids, model.weights.text.embedding, model.text.embedding_scale, x);
+  const auto* adapter = model.weights.text.embedding_adapter;
+  if (adapter == nullptr) return;
+  ScratchOn<On, float, 2> low(model.on, {ids.size(0), adapter->a.size(1)});
+  token_embedding(model.on, ids, adapter->a, 1.0f, low.view());
+  add_low_rank(model.on, low.view(), *adapter, x);
+}
+
 // Further tokens of some sequences, in one step. Leaves the logits of every row in session.scratch.logits, which
 // has room for them.
 template <class On, class W>
 void forward_step(const Model<On, W>& model, std::span<const TokenId> ids, gemma::Step step,
                   Session<On>& session) {
   const auto T = static_cast<Index>(ids.size());
-  token_embedding(model.on, View<const TokenId, 1>(ids.data(), {T}), model.weights.text.embedding,
-                  model.text.embedding_scale, session.scratch.x.view().rows(0, T));
+  embed_words(model, {ids.data(), {T}}, session.scratch.x.view().rows(0, T));
   gemma::decoder(model.on, model.weights.text, model.text, step, session.scratch, session.cache,
                  NoTap());
   std::vector<Index> rows(ids.size());
@@ -104,8 +115,7 @@ void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows
       copy(model.on, image_rows.rows(row, row + end - begin), x.rows(begin, end));
       row += end - begin;
     } else {
-      token_embedding(model.on, View<const TokenId, 1>(ids.data() + begin, {end - begin}),
-                      model.weights.text.embedding, model.text.embedding_scale, x.rows(begin, end));
+      embed_words(model, {ids.data() + begin, {end - begin}}, x.rows(begin, end));
     }
   }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -18,6 +19,13 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string kWeights = "model.safetensors";
+
+// Beside the weights: what is read here, and what transformers' processor reads.
+constexpr const char* kOtherFiles[] = {
+    "config.json",       "generation_config.json", "preprocessor_config.json",
+    "tokenizer.model",   "processor_config.json",  "vae-oid.npz",
+    "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
+    "added_tokens.json", "chat_template.json",     "chat_template.jinja"};
 
 void need(bool works, const fs::path& path, const std::string& problem) {
   if (!works) throw std::runtime_error(path.string() + ": " + problem);
@@ -72,6 +80,18 @@ void NewModel::copy(const fs::path& from, const std::string& name) {
   made_.push_back(part_of(name));
   fs::copy_file(from, part_of(name), error);
   need(!error, folder_ / name, error.message());
+}
+
+void NewModel::copy_beside_weights(const fs::path& other) {
+  std::error_code error;
+  need(!fs::equivalent(other, folder_, error), folder_, "there is a model already");
+  for (const char* name : kOtherFiles) {
+    if (std::ranges::find(made_, part_of(name)) != made_.end()) continue;
+    const bool is_there_too = is_there(other / name);
+    need(is_there_too || !is_there(folder_ / name), folder_ / name,
+         "would change what the model says");
+    if (is_there_too) copy(other / name, name);
+  }
 }
 
 void NewModel::write(std::string_view bytes, const std::string& name) {

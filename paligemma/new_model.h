@@ -27,6 +27,10 @@ class NewModel {
 
   std::filesystem::path weights() const;
   void copy(const std::filesystem::path& from, const std::string& name);
+  // Of another model's folder all that is read beside its weights, here or by transformers, and has not been
+  // written yet. Throws std::runtime_error if that is this folder, or this one has a file that would change what
+  // the model says.
+  void copy_beside_weights(const std::filesystem::path& other);
   void write(std::string_view bytes, const std::string& name);
   void finish();
 

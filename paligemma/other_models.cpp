@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view kSave =
     "; only safetensors are read: load it with transformers and write it with save_pretrained";
+constexpr std::string_view kAdapter =
+    "; give it with --adapter, and with -m the model that it changes";
 constexpr std::string_view kMerge =
     "; merge it into the model that it changes, merge_and_unload() in peft, and write that with "
     "save_pretrained";
@@ -25,7 +27,7 @@ struct Sign {
 
 // Ends of file names, the surest first.
 constexpr std::array<Sign, 16> kFiles{
-    {{"adapter_config.json", "a PEFT adapter", kMerge},
+    {{"adapter_config.json", "a PEFT adapter", kAdapter},
      {".lora.h5", "a LoRA of Keras", kMerge},
      {"task.json", "a preset of Keras", "; take the model for transformers"},
      {".weights.h5", "a preset of Keras", "; take the model for transformers"},
@@ -45,9 +47,9 @@ constexpr std::array<Sign, 16> kFiles{
 
 // Parts of tensors' names.
 constexpr std::array<Sign, 12> kTensors{
-    {{".lora_A", "part of a PEFT adapter", kMerge},
-     {".lora_B", "part of a PEFT adapter", kMerge},
-     {".lora_embedding_", "part of a PEFT adapter", kMerge},
+    {{".lora_A", "part of a PEFT adapter", kAdapter},
+     {".lora_B", "part of a PEFT adapter", kAdapter},
+     {".lora_embedding_", "part of a PEFT adapter", kAdapter},
      {".base_layer.", "part of a model with a PEFT adapter", kMerge},
      {".quant_state.", "quantised by bitsandbytes", kOriginal},
      {".absmax", "quantised by bitsandbytes", kOriginal},

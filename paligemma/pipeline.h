@@ -44,6 +44,7 @@ namespace paligemma {
 struct PipelineOptions {
   std::filesystem::path model;  // a checkpoint's folder, or a safetensors file in it
   std::optional<std::filesystem::path> tokenizer = {};  // default: the one beside it
+  std::optional<std::filesystem::path> adapter = {};    // PEFT's folder (paligemma/adapter.h)
   std::optional<WeightFormat> dtype = {};               // of weights in memory; default: as stored
   std::optional<ResampleFilter> resample = {};          // default: the checkpoint's
   std::optional<std::filesystem::path> mask_decoder = {};  // default: vae-oid.npz, if beside it

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "paligemma/adapter.h"
 #include "paligemma/answer_memory.h"
 #include "paligemma/pipeline.h"
 #include "paligemma/pipeline_replies.h"
@@ -31,6 +32,9 @@ Pipeline<On>::Files::Files(const PipelineOptions& options)
       checkpoint(options.model, config),
       mask_decoder(pipeline_parts::found_mask_decoder(options)) {
   if (config.end_tokens.empty()) config.end_tokens.insert(tokenizer.eos());
+  if (options.adapter) {
+    checkpoint.adapt(std::make_shared<const Adapter>(*options.adapter, checkpoint, config));
+  }
 }
 
 template <class On>

@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <functional>
 #include <numeric>
-#include <stdexcept>
+#include <span>
 
 #include "paligemma/new_model.h"
-#include "tensor/json.h"
 #include "tensor/numbers.h"
 #include "tensor/philox.h"
+#include "tensor/safetensors_writer.h"
 
 namespace paligemma {
 
@@ -61,44 +60,24 @@ std::vector<bf16> random_numbers(std::uint64_t seed, std::uint32_t place, Spread
   return numbers;
 }
 
-std::string header_of(const std::vector<ExpectedTensor>& tensors, std::size_t& end) {
-  std::vector<Field> fields{{"__metadata__", object({{"format", "pt"}, {"trained", "false"}})}};
-  end = 0;
-  for (const ExpectedTensor& tensor : tensors) {
-    const std::size_t begin = end;
-    end += static_cast<std::size_t>(count_of(tensor)) * sizeof(bf16);
-    fields.push_back({tensor.name, object({{"dtype", "BF16"},
-                                           {"shape", array_of(tensor.shape)},
-                                           {"data_offsets", array({begin, end})}})});
-  }
-  std::string text = object(fields).text();
-  text.append((64 - (text.size() + 8) % 64) % 64, ' ');  // so that numbers begin at a cache line
-  return text;
-}
-
 void write_weights(const fs::path& path, const std::vector<ExpectedTensor>& tensors,
                    const RandomWeightsOptions& options) {
-  std::size_t bytes = 0;
-  const std::string header = header_of(tensors, bytes);
-  const std::uint64_t length = header.size();
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(&length), sizeof length);
-  file << header;
+  std::vector<TensorToWrite> all;
+  for (const ExpectedTensor& tensor : tensors) all.push_back({tensor, WeightFormat::bf16});
+  SafetensorsWriter file(path, all, false);
   std::uint32_t place = 0;
   for (const ExpectedTensor& tensor : tensors) {
     constexpr Index kAtOnce = Index{1} << 24;
-    for (Index begin = 0; begin < count_of(tensor) && !options.sparse && file; begin += kAtOnce) {
+    const Index count = options.sparse ? 0 : count_of(tensor);
+    for (Index begin = 0; begin < count && file.works(); begin += kAtOnce) {
       const auto numbers = random_numbers(options.seed, place, spread_of(tensor), begin,
-                                          std::min(count_of(tensor), begin + kAtOnce));
-      file.write(reinterpret_cast<const char*>(numbers.data()),
-                 static_cast<std::streamsize>(numbers.size() * sizeof(bf16)));
+                                          std::min(count, begin + kAtOnce));
+      file.write(std::as_bytes(std::span(numbers)));
     }
     ++place;
   }
-  file.close();
-  std::error_code error;
-  if (options.sparse) fs::resize_file(path, sizeof length + length + bytes, error);
-  if (file.fail() || error) throw std::runtime_error(path.string() + ": cannot be written");
+  if (options.sparse) file.leave_hole();
+  file.finish();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 //
 //   source.matrix(name, shape)   W::Matrix of shape[0] rows
 //   source.vector(name, length)  W::Vector
+//   source.adapter(layer)        what an adapter makes of that layer, or null; a source need not have any
 //
 // The names are those that Hugging Face transformers 5.23.0 writes; checkpoint.h maps the older ones
 // to them.
@@ -32,11 +33,27 @@ struct ModelWeights {
 };
 
 template <class W, class Source>
+const Lora<typename W::Floats>* adapter_from(Source& source, const std::string& layer) {
+  if constexpr (requires { source.adapter(layer); }) return source.adapter(layer);
+  return nullptr;
+}
+
+// With an adapter the layer's bias is in that.
+template <class W, class Source>
+Linear<W> load_linear(Source& source, const std::string& name, Index O, Index I, bool has_bias) {
+  Linear<W> layer{source.matrix(name + ".weight", {O, I})};
+  if (has_bias) layer.bias = source.vector(name + ".bias", O);
+  layer.adapter = adapter_from<W>(source, name);
+  if (layer.adapter != nullptr) layer.bias = {};
+  return layer;
+}
+
+template <class W, class Source>
 siglip::EncoderWeights<W> load_encoder(const siglip::EncoderShape& shape, Source& source) {
   const Index D = shape.width, F = shape.mlp_width, P = shape.patch_size;
   const std::string tower = "vision_tower.";
   const auto linear = [&](const std::string& name, Index O, Index I) {
-    return Linear<W>{source.matrix(name + ".weight", {O, I}), source.vector(name + ".bias", O)};
+    return load_linear<W>(source, name, O, I, true);
   };
   const auto layer_norm = [&](const std::string& name) {
     return siglip::LayerNormWeights<W>{source.vector(name + ".weight", D),
@@ -71,11 +88,12 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
   const Index NH = shape.heads * shape.head_size, KH = shape.kv_heads * shape.head_size;
   const std::string model = "language_model.model.";
   const auto linear = [&](const std::string& name, Index O, Index I) {
-    return Linear<W>{source.matrix(name + ".weight", {O, I})};
+    return load_linear<W>(source, name, O, I, false);
   };
 
   gemma::DecoderWeights<W> w;
   w.embedding = source.matrix(model + "embed_tokens.weight", {V, D});
+  w.embedding_adapter = adapter_from<W>(source, model + "embed_tokens");
   for (Index i = 0; i < shape.layers; ++i) {
     const std::string layer = model + "layers." + std::to_string(i) + ".";
     const auto norm = [&](const char* name) { return source.vector(layer + name + ".weight", D); };
@@ -99,7 +117,8 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
     }
   }
   w.final_norm = source.vector(model + "norm.weight", D);
-  w.head = tied_head ? Linear<W>{w.embedding} : linear("lm_head", V, D);
+  w.head = tied_head ? Linear<W>{w.embedding, {}, adapter_from<W>(source, "lm_head")}
+                     : linear("lm_head", V, D);
   return w;
 }
 
@@ -109,9 +128,8 @@ ModelWeights<W> load_weights(const Config& config, Vision& vision, Text& text) {
   const Index D = config.text.width;
   ModelWeights<W> w;
   w.vision = load_encoder<typename W::Vision>(config.vision, vision);
-  w.projector.weight =
-      vision.matrix("multi_modal_projector.linear.weight", {D, config.vision.width});
-  w.projector.bias = vision.vector("multi_modal_projector.linear.bias", D);
+  w.projector = load_linear<typename W::Vision>(vision, "multi_modal_projector.linear", D,
+                                                config.vision.width, true);
   w.text = load_decoder<W>(config.text, config.tied_head, text);
   return w;
 }

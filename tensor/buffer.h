@@ -51,16 +51,33 @@ class Buffer {
   std::unique_ptr<T, Free> data_;
 };
 
+// Memory of the host for one operation, until the end of the scope.
+template <class T, int Rank>
+class HostScratch {
+ public:
+  HostScratch(const auto& /*on*/, typename View<T, Rank>::Shape shape)
+      : buffer_(shape, unwritten) {}
+  View<T, Rank> view() { return buffer_.view(); }
+
+ private:
+  Buffer<T, Rank> buffer_;
+};
+
 // Where an executor keeps its activations: BufferOn<Reference, float, 2> is host memory. An
 // executor with a memory of its own specialises MemoryOf.
 template <class On>
 struct MemoryOf {
   template <class T, int Rank>
   using BufferType = Buffer<T, Rank>;
+  template <class T, int Rank>
+  using ScratchType = HostScratch<T, Rank>;
 };
 
 template <class On, class T, int Rank>
 using BufferOn = typename MemoryOf<On>::template BufferType<T, Rank>;
+// ScratchOn<On, float, 2> rows(on, {T, D});
+template <class On, class T, int Rank>
+using ScratchOn = typename MemoryOf<On>::template ScratchType<T, Rank>;
 
 // An executor that works in the host's memory.
 template <class On>

@@ -31,7 +31,7 @@ template <class Weight>
 void linear(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
             View<float, 2> y, const Epilogue<HostWeights<Weight>>& epilogue) {
   check_linear(x, w, x.size(1), y, epilogue);
-  with_epilogue(w, epilogue, y,
+  with_epilogue(x, w, epilogue, y,
                 [&](const auto& layer, View<float, 2> sums) { products<Weight>(x, layer, sums); });
 }
 

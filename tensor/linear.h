@@ -8,12 +8,13 @@
 //   bias    [O]      absent in every layer of Gemma, present in every layer of SigLIP
 //   y       [T, O]   must not overlap x
 //
-// x and weight must be row-major; y may be a window of something wider.
+// x and weight must be row-major; y may be a window of something wider. A layer with an adapter
+// (tensor/lora.h) sums what that adds too, before the epilogue, and has its bias there.
 //
 // Paper: none needed; Vaswani et al. 2017, "Attention is all you need", section 3.2.2 and eq. 2 is
 // where these layers stand. The weights are widened to float and the sum is float.
 //
-// Read next: siglip/mlp.h.
+// Read next: tensor/lora.h.
 #pragma once
 
 #include <optional>

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "tensor/buffer.h"
-#include "tensor/linear.h"
+#include "tensor/lora.h"
 
 namespace paligemma {
 
@@ -22,6 +22,7 @@ void check_linear(View<const float, 2> x, const Linear<W>& w, Index columns, Vie
            "rows must be contiguous");
   PG_CHECK(w.bias.data() == nullptr || w.bias.size(0) == w.weight.size(0),
            "weight " + shape_text(w.weight) + ", bias " + shape_text(w.bias));
+  PG_CHECK(w.adapter == nullptr || w.bias.data() == nullptr, "an adapter has the bias");
   if (epilogue.gate == nullptr) return;
   PG_CHECK(epilogue.activation.has_value(), "a gate has an activation");
   check_linear(x, *epilogue.gate, columns, y, {});
@@ -46,8 +47,12 @@ void end_sums(View<const float, 2> sums, View<const float, 2> gates, const Epilo
 
 // Calls products(layer, sums) for one layer or two, and ends their sums.
 template <class W, class Products>
-void with_epilogue(const Linear<W>& w, const Epilogue<W>& epilogue, View<float, 2> y,
-                   const Products& products) {
+void with_epilogue(View<const float, 2> x, const Linear<W>& w, const Epilogue<W>& epilogue,
+                   View<float, 2> y, const Products& multiply) {
+  const auto products = [&](const Linear<W>& layer, View<float, 2> sums) {
+    multiply(layer, sums);
+    if (layer.adapter != nullptr) lora(reference, x, *layer.adapter, sums);
+  };
   if (!epilogue.add && epilogue.gate == nullptr) {
     products(w, y);
     if (epilogue.activation) end_sums<W>(y, {}, epilogue, y);

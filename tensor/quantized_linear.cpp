@@ -137,7 +137,7 @@ template <Quantized Block>
 void linear(Reference, View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
             View<float, 2> y, const Epilogue<QuantizedWeights<Block>>& epilogue) {
   check_linear(x, w, blocks_of(x.size(1)), y, epilogue);
-  with_epilogue(w, epilogue, y,
+  with_epilogue(x, w, epilogue, y,
                 [&](const auto& layer, View<float, 2> sums) { products<Block>(x, layer, sums); });
 }
 

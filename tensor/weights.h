@@ -22,7 +22,8 @@ template <class Real>
 struct HostWeights {
   using Matrix = View<const Real, 2>;
   using Vector = View<const Real, 1>;
-  using Vision = HostWeights;  // how the vision tower's weights are kept
+  using Vision = HostWeights;         // how the vision tower's weights are kept
+  using Floats = HostWeights<float>;  // what an adapter's are
 };
 
 // The language model's matrices as blocks of 8 or 4 bits; everything else as bf16.
@@ -31,6 +32,7 @@ struct QuantizedWeights {
   using Matrix = View<const Block, 2>;
   using Vector = View<const bf16, 1>;
   using Vision = HostWeights<bf16>;
+  using Floats = HostWeights<float>;
 };
 
 // What an executor reads weights as. One with a memory of its own specialises this.
@@ -49,11 +51,21 @@ struct WeightsOf<On, Int4Block> {
 template <class On, class Real>
 using WeightsOn = typename WeightsOf<On, Real>::Type;
 
-// One linear layer, tensor/linear.h.
+// What an adapter makes of a linear layer, tensor/lora.h.
+template <class W>
+struct Lora {
+  typename W::Matrix a;               // [r, I]; of an embedding [V, r]
+  typename W::Matrix b;               // [r, O]
+  typename W::Vector magnitude = {};  // [O], or nothing
+  typename W::Vector bias = {};       // [O], or nothing
+};
+
+// One linear layer, tensor/linear.h. With an adapter the bias is the adapter's.
 template <class W>
 struct Linear {
   typename W::Matrix weight;     // [O, I]
   typename W::Vector bias = {};  // [O], or nothing
+  const Lora<typename W::Floats>* adapter = nullptr;
 };
 
 // One tensor that a checkpoint must hold.

@@ -24,6 +24,7 @@ struct NoNumbers {
 struct NoWeights {
   using Matrix = NoNumbers;
   using Vector = NoNumbers;
+  using Floats = HostWeights<float>;
 };
 struct Recorder {
   std::vector<ExpectedTensor> asked;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cuda/core/device.h"
+#include "cuda/core/scratch.h"
 #include "tensor/buffer.h"
 
 namespace paligemma {
@@ -84,6 +85,8 @@ template <>
 struct MemoryOf<cuda::Stream> {
   template <class T, int Rank>
   using BufferType = cuda::DeviceBuffer<T, Rank>;
+  template <class T, int Rank>
+  using ScratchType = cuda::Scratch<T, Rank>;
 };
 
 }  // namespace paligemma

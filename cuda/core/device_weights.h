@@ -12,6 +12,7 @@ struct DeviceWeights {
   using Matrix = DeviceView<const Real, 2>;
   using Vector = DeviceView<const Real, 1>;
   using Vision = DeviceWeights;
+  using Floats = DeviceWeights<float>;
 };
 
 }  // namespace cuda

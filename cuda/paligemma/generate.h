@@ -9,9 +9,11 @@
 // another prefix or other sampler options than the one before begins this anew.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "cuda/core/device_buffer.h"
 #include "cuda/core/device_weights.h"
@@ -91,10 +93,24 @@ void queue_decode(const Model<Stream, DeviceWeights<Real>>& model, Index prefix,
           state.step.view());
 }
 
+// Kernels of a decoded token multiply matrices, and know of nothing beside them.
+template <class W>
+bool is_adapted(const gemma::DecoderWeights<W>& w) {
+  const auto any = [](const auto&... layers) { return (layers.adapter || ...); };
+  return w.embedding_adapter || std::ranges::any_of(w.blocks, [&](const auto& block) {
+           const auto& [a, m] = std::tie(block.self_attention, block.mlp);
+           return any(a.q, a.k, a.v, a.out, m.gate, m.up, m.down);
+         });
+}
+
 // As paligemma/generate.h's.
 template <class Real>
 Choice decode(const Model<Stream, DeviceWeights<Real>>& model, TokenId id, Index prefix,
               Session<Stream>& session, const SamplerOptions& options, Index step) {
+  if (is_adapted(model.weights.text)) {
+    forward(model, {&id, 1}, session.scratch.x.view().rows(0, 0), prefix, session, NoTap());
+    return choose(model, session, options, step);
+  }
   const Stream& on = model.on;
   auto& state = session.decode;
   const Index position = session.cache.length(session.sequence);

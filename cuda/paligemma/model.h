@@ -17,6 +17,7 @@
 #include "cuda/siglip/position_embedding.h"
 #include "cuda/tensor/layer_norm.h"
 #include "cuda/tensor/linear.h"
+#include "cuda/tensor/lora.h"
 #include "cuda/tensor/residual_add.h"
 #include "cuda/tensor/scaled_dot_product_attention.h"
 #include "paligemma/model.h"

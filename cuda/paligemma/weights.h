@@ -24,10 +24,31 @@ class UploadedWeights {
   DeviceView<const Real, 1> vector(const std::string& name, Index length) {
     return {upload(checkpoint_.vector<Real>(name, length).data(), length), {length}};
   }
+  const Lora<DeviceWeights<float>>* adapter(const std::string& layer) {
+    const auto* host = checkpoint_.adapter(layer);
+    if (host == nullptr) return nullptr;
+    return &owned_.adapters.emplace_back(Lora<DeviceWeights<float>>{
+        there(host->a), there(host->b), there(host->magnitude), there(host->bias)});
+  }
 
  private:
+  // All that is handed out; a list's elements stay where they are.
+  struct Owned {
+    std::list<DeviceBuffer<Real, 1>> weights;
+    std::list<DeviceBuffer<float, 1>> floats;  // of adapters
+    std::list<Lora<DeviceWeights<float>>> adapters;
+  };
+
+  template <int Rank>
+  DeviceView<const float, Rank> there(View<const float, Rank> host) {
+    if (host.data() == nullptr) return {};
+    const View<const float, 1> numbers(host.data(), {host.count()});
+    return {owned_.floats.emplace_back(to_device(stream_, numbers)).view().data(), host.shape()};
+  }
+
   const Real* upload(const Real* numbers, Index count) {
-    auto& there = buffers_.emplace_back(to_device(stream_, View<const Real, 1>(numbers, {count})));
+    auto& there =
+        owned_.weights.emplace_back(to_device(stream_, View<const Real, 1>(numbers, {count})));
     checkpoint_.forget_copies();
     done_ += there.bytes();
     if (listener_) listener_(done_, all_);
@@ -38,7 +59,7 @@ class UploadedWeights {
   Checkpoint& checkpoint_;
   std::size_t done_ = 0, all_;
   const LoadListener& listener_;
-  std::list<DeviceBuffer<Real, 1>> buffers_;
+  Owned owned_;
 
   template <class R>
   friend PlacedWeights<DeviceWeights<R>> place_weights(Stream&, Checkpoint&, const Config&,
@@ -56,8 +77,8 @@ PlacedWeights<DeviceWeights<Real>> place_weights(Stream& stream, Checkpoint& che
   const auto bytes = static_cast<std::size_t>(parameter_count(stored)) * sizeof(Real);
   UploadedWeights<Real> uploaded(stream, checkpoint, bytes, listener);
   auto weights = load_weights<DeviceWeights<Real>>(stored, uploaded);
-  using Buffers = std::list<DeviceBuffer<Real, 1>>;
-  return {std::move(weights), std::make_shared<const Buffers>(std::move(uploaded.buffers_))};
+  using Owned = typename UploadedWeights<Real>::Owned;
+  return {std::move(weights), std::make_shared<const Owned>(std::move(uploaded.owned_))};
 }
 
 }  // namespace paligemma::cuda

@@ -2,8 +2,10 @@
 #include "cuda/core/scratch.h"
 #include "cuda/gemma/geglu.h"
 #include "cuda/gemma/geglu_mlp.h"
+#include "cuda/tensor/gelu.h"
 #include "cuda/tensor/linear.h"
 #include "cuda/tensor/linear/choice.h"
+#include "cuda/tensor/lora.h"
 #include "cuda/tensor/residual_add.h"
 
 namespace paligemma::cuda {
@@ -28,7 +30,8 @@ template <class Weight>
 void multiply(const Stream& stream, DeviceView<const float, 2> x,
               const Linear<DeviceWeights<Weight>>& w, Ending ending, DeviceView<float, 2> y,
               LinearKernel kernel) {
-  const auto& [weight, bias] = w;
+  const auto& weight = w.weight;
+  const auto& bias = w.bias;
   const auto sizes = [&] {
     return "x " + shape_text(x) + ", weight " + shape_text(w.weight) + ", y " + shape_text(y);
   };
@@ -64,17 +67,27 @@ void multiply(const Stream& stream, DeviceView<const float, 2> x,
   }
 }
 
-// A gate, where a kernel of its own has to make y of two products.
+// Where a gate is not in the kernel that multiplies, or an adapter comes before the epilogue: kernels of their
+// own make y of the sums.
 template <class Weight>
-void gate_of_two_products(const Stream& stream, DeviceView<const float, 2> x,
-                          const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
-                          const Epilogue<DeviceWeights<Weight>>& epilogue, LinearKernel kernel) {
-  const Scratch<float, 2> gates(stream, y.shape()), sums(stream, y.shape());
-  multiply(stream, x, *epilogue.gate, Ending::store, gates.view(), kernel);
-  multiply(stream, x, w, Ending::store, sums.view(), kernel);
-  const DeviceView<const float, 2> factor = sums.view();
-  geglu(stream, *epilogue.activation, gates.view(), factor, sums.view());
-  epilogue.add ? residual_add(stream, factor, y) : copy(stream, factor, y);
+void end_apart(const Stream& stream, DeviceView<const float, 2> x,
+               const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
+               const Epilogue<DeviceWeights<Weight>>& epilogue, LinearKernel kernel) {
+  const auto sums_of = [&](const Linear<DeviceWeights<Weight>>& layer, DeviceView<float, 2> sums) {
+    multiply(stream, x, layer, Ending::store, sums, kernel);
+    if (layer.adapter != nullptr) lora(stream, x, *layer.adapter, sums);
+  };
+  const Scratch<float, 2> sums(stream, y.shape());
+  const DeviceView<const float, 2> ended = sums.view();
+  sums_of(w, sums.view());
+  if (epilogue.gate != nullptr) {
+    const Scratch<float, 2> gates(stream, y.shape());
+    sums_of(*epilogue.gate, gates.view());
+    geglu(stream, *epilogue.activation, gates.view(), ended, sums.view());
+  } else if (epilogue.activation) {
+    gelu(stream, *epilogue.activation, ended, sums.view());
+  }
+  epilogue.add ? residual_add(stream, ended, y) : copy(stream, ended, y);
 }
 
 }  // namespace
@@ -83,14 +96,17 @@ template <class Weight>
 void linear(const Stream& stream, DeviceView<const float, 2> x,
             const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
             const Epilogue<DeviceWeights<Weight>>& epilogue, LinearKernel kernel) {
+  PG_CHECK(w.adapter == nullptr || w.bias.data() == nullptr, "an adapter has the bias");
   if (epilogue.gate != nullptr) {
     const auto& gate = *epilogue.gate;
     PG_CHECK(epilogue.activation.has_value(), "a gate has an activation");
-    if (w.bias.data() || gate.bias.data() || epilogue.add || !y.is_row_major()) {
-      return gate_of_two_products(stream, x, w, y, epilogue, kernel);
+    if (w.bias.data() || gate.bias.data() || w.adapter || gate.adapter || epilogue.add ||
+        !y.is_row_major()) {
+      return end_apart(stream, x, w, y, epilogue, kernel);
     }
     return linear_geglu(stream, x, gate.weight, w.weight, *epilogue.activation, y, kernel);
   }
+  if (w.adapter != nullptr) return end_apart(stream, x, w, y, epilogue, kernel);
   if (epilogue.activation && epilogue.add) {
     const Scratch<float, 2> bent(stream, y.shape());
     linear(stream, x, w, bent.view(), {.activation = epilogue.activation}, kernel);

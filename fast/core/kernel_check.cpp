@@ -117,6 +117,34 @@ void add_products(std::vector<Check>& checks, const std::string& type,
   }
 }
 
+// ---- adapters --------------------------------------------------------------------------------------
+
+// Whole registers of outputs, and single ones behind them.
+Numbers adapted(const Fast& on, bool gated) {
+  constexpr Index kTokens = 3, kOutputs = 150, kRank = 5, kStride = kOutputs + 3;
+  const auto sums = weights<float>(kTokens * kOutputs, 1),
+             gates = weights<float>(kTokens * kOutputs, 2),
+             low = weights<float>(kTokens * kRank, 3), b = weights<float>(kRank * kOutputs, 4),
+             magnitude = weights<float>(kOutputs, 5), bias = weights<float>(kOutputs, 6);
+  const AdaptedSums gate{gates.data(), kOutputs, low.data(), b.data(), kRank};
+  Numbers y(static_cast<std::size_t>(kTokens * kStride), 7.0f);
+  on.kernels().linear.adapted(
+      on, {{sums.data(), kOutputs, low.data(), b.data(), kRank, magnitude.data(), bias.data()},
+           gated ? &gate : nullptr,
+           gated,
+           y.data(),
+           kTokens,
+           kOutputs,
+           kStride});
+  return y;
+}
+
+void add_adapters(std::vector<Check>& checks) {
+  checks.push_back({"an adapter", [](const Fast& on) { return adapted(on, false); }, kNoRounding});
+  checks.push_back({"an adapter, a gate and GELU", [](const Fast& on) { return adapted(on, true); },
+                    kGeluRounding});
+}
+
 // ---- attention -------------------------------------------------------------------------------------
 
 constexpr Index kKeys = 37;
@@ -208,6 +236,7 @@ std::vector<Check> all_checks() {
   add_products(checks, "f16", &LinearKernels::f16);
   add_products(checks, "int8", &LinearKernels::int8);
   add_products(checks, "int4", &LinearKernels::int4);
+  add_adapters(checks);
   add_attention(checks);
   checks.push_back({"the largest logit", maxima, kNoRounding});
   checks.push_back({"the sum of exponentials", sum_of_exponentials, kLogitRounding});

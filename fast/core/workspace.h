@@ -10,7 +10,7 @@
 
 namespace paligemma {
 
-enum class Scratch { rows, panel, strip, patches };
+enum class Scratch { rows, panel, strip, patches, gates };
 
 class Workspace {
  public:

@@ -5,6 +5,7 @@
 #include "fast/core/probe_kernel.h"
 #include "fast/gemma/sampler_kernel.h"
 #include "fast/tensor/linear_kernel.h"
+#include "fast/tensor/lora_kernel.h"
 #include "fast/tensor/quantized_linear_kernel.h"
 #include "fast/tensor/scaled_dot_product_attention_kernel.h"
 
@@ -17,7 +18,7 @@ constexpr Kernels kernels_named(std::string_view name, std::string_view features
           features,
           products,
           {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
-           multiply_quantized<Int4Block>},
+           multiply_quantized<Int4Block>, adapt_sums},
           attend,
           {max_logit, sum_exp, cap_logits},
           kProbeKernels};

@@ -9,6 +9,7 @@
 
 #include "fast/core/kernels.h"
 #include "fast/paligemma/model.h"
+#include "paligemma/adapter.h"
 #include "paligemma/checkpoint.h"
 #include "paligemma/generate.h"
 
@@ -139,6 +140,9 @@ Measurement measure_as(const On& on, const Fast& machine, const std::filesystem:
 
   const auto start = Clock::now();
   Checkpoint checkpoint(path, config);
+  if (options.adapter) {
+    checkpoint.adapt(std::make_shared<const Adapter>(*options.adapter, checkpoint, config));
+  }
   auto placed = place_weights<Real>(on, checkpoint, config, {});
   const auto [kernels, products] = names_of(on);
   Measurement result{std::string(name_of(kFormat)),

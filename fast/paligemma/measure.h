@@ -40,6 +40,7 @@ struct MeasureOptions {
   std::optional<WeightFormat> dtype = {};  // default: as stored
   int rounds = 5;
   Index batch = 0;  // so many answers
+  std::optional<std::filesystem::path> adapter = {};
 };
 
 // `path` is a checkpoint's folder or file; it needs no tokenizer. Throws as Pipeline does.

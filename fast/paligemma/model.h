@@ -10,6 +10,7 @@
 #include "fast/siglip/patch_embedding.h"
 #include "fast/tensor/layer_norm.h"
 #include "fast/tensor/linear.h"
+#include "fast/tensor/lora.h"
 #include "fast/tensor/quantized_linear.h"
 #include "fast/tensor/residual_add.h"
 #include "fast/tensor/scaled_dot_product_attention.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fast/core/fast.h"
+#include "fast/tensor/lora_work.h"
 #include "tensor/numbers.h"
 #include "tensor/quantized_linear.h"
 #include "tensor/view.h"
@@ -31,6 +32,7 @@ struct LinearKernels {
   void (*f16)(const Fast&, const LinearWork<f16>&);
   void (*int8)(const Fast&, const LinearWork<Int8Block>&);
   void (*int4)(const Fast&, const LinearWork<Int4Block>&);
+  AdaptedKernel adapted;
 };
 
 }  // namespace paligemma

@@ -27,13 +27,15 @@ struct Flag {
   Words words;
   Commands commands;
 };
+const Commands kOfAModel{"eval", "bench", "quantize", "merge", "inspect", "tokenize"};
 const std::vector<Flag> kFlags{
-    {{"--model", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
-    {{"--hf-repo", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
-    {{"--revision", "x"}, kAsk + Commands{"eval", "bench", "quantize", "inspect", "tokenize"}},
+    {{"--model", "x"}, kAsk + kOfAModel},
+    {{"--hf-repo", "x"}, kAsk + kOfAModel},
+    {{"--revision", "x"}, kAsk + kOfAModel},
+    {{"--adapter", "x"}, kAsk + Commands{"eval", "bench", "merge"}},
     {{"--json"}, kAsk + Commands{"scene", "eval", "bench", "inspect", "tokenize", "presets"}},
     {{"--dtype", "int8"}, kAsk + Commands{"eval", "bench", "quantize"}},
-    {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize", "init"}},
+    {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize", "merge", "init"}},
     {{"--device", "cpu"}, kAsk + Commands{"eval", "bench"}},
     {{"--kernels", "portable"}, kAsk + Commands{"eval", "bench"}},
     {{"--reference"}, kAsk + Commands{"eval", "bench"}},
@@ -43,7 +45,7 @@ const std::vector<Flag> kFlags{
     {{"--sliding-window", "off"}, kAsk + Commands{"eval"}},
     {{"--orientation", "ignore"}, kAsk},
     {{"--resize", "bilinear"}, kAsk + Commands{"eval"}},
-    {{"--output", "x"}, kAsk + Commands{"scene", "quantize", "init"}},
+    {{"--output", "x"}, kAsk + Commands{"scene", "quantize", "merge", "init"}},
     {{"--seed", "1"}, kAsk + Commands{"scene", "init"}},
     {{"--image", "x"}, kAsk},
     {{"--pixels", "x"}, kAsk},
@@ -99,8 +101,8 @@ class EveryFlagOf : public ::testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Command, EveryFlagOf,
                          ::testing::Values("", "caption", "answer", "detect", "segment", "ocr",
-                                           "scene", "eval", "bench", "quantize", "init", "inspect",
-                                           "tokenize", "presets", "completion-bash"),
+                                           "scene", "eval", "bench", "quantize", "merge", "init",
+                                           "inspect", "tokenize", "presets", "completion-bash"),
                          [](const auto& command) {
                            std::string name = command.param.empty() ? "none" : command.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -20,7 +20,7 @@ class OtherModel : public ::testing::Test {
 // A folder of nothing else, and one that has config.json too.
 TEST_F(OtherModel, IsNamedByItsFiles) {
   for (const auto& [file, word] :
-       {std::pair("adapter_model.safetensors", "merge_and_unload"), std::pair("task.json", "Keras"),
+       {std::pair("adapter_model.safetensors", "--adapter"), std::pair("task.json", "Keras"),
         std::pair("model.weights.h5", "Keras"), std::pair("paligemma.gguf", "llama.cpp"),
         std::pair("pytorch_model.bin", "save_pretrained"),
         std::pair("pytorch_model-00001-of-00002.bin", "save_pretrained"),

@@ -58,6 +58,7 @@ struct Flag {
   friend std::ostream& operator<<(std::ostream& out, const Flag& flag) { return out << flag.ours; }
 };
 const std::vector<Flag> kFlags{{"(no effect)"},
+                               {"--adapter", kGolden + "/adapters/language"},
                                {"--device=cpu"},
                                {"--do-sample"},
                                {"--dtype", "bfloat16"},
@@ -164,7 +165,7 @@ TEST(ForeignFlags, HaveALineOfTheirOwn) {
       {"no chat model", {"-sys", "--chat-template", "--jinja", "-cnv"}},
       {"nothing is downloaded", {"-mu", "--hf-file", "--cache_dir", "--token"}},
       {"no code", {"--trust_remote_code"}},
-      {"adapters", {"--lora"}}};
+      {"--adapter FOLDER", {"--lora-scaled"}}};
   std::vector<std::string> words{"-m", kGolden, "--image", kPicture, "-p", "ocr", "", "99"};
   for (const auto& [instead, flags] : said) {
     for (const std::string& flag : flags) {

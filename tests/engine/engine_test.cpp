@@ -294,6 +294,25 @@ TEST(Engine, HasAsManyThreadsAsAreAskedFor) {
   }
 }
 
+// Two of one model, each with what it was given.
+TEST(Engine, EachHasItsAdapter) {
+  const std::filesystem::path golden = source_dir() + "/tests/golden/paligemma1";
+  const auto recorded = json::parse(std::ifstream(golden / "adapters/adapters.json"));
+  const auto said = [&](Engine& engine) {
+    return ids_of(engine.answer(golden / "picture.png", std::string(recorded["prompt"]),
+                                {.max_tokens = 12}));
+  };
+  const auto with = [&](const char* name) {
+    return Engine::open(golden, {.device = "cpu", .adapter = golden / "adapters" / name});
+  };
+  Engine one = with("all_linear"), other = with("dora"),
+         none = Engine::open(golden, {.device = "cpu"});
+  EXPECT_EQ(said(one), recorded["answers"]["all_linear"].get<std::vector<int>>());
+  EXPECT_EQ(said(other), recorded["answers"]["dora"].get<std::vector<int>>());
+  EXPECT_EQ(said(none), recorded["without"].get<std::vector<int>>());
+  EXPECT_THROW(with("nowhere"), NotFoundError);
+}
+
 TEST(Engine, SeveralRunSideBySide) {
   std::vector<std::vector<std::string>> texts(3);
   std::vector<std::thread> threads;

@@ -377,7 +377,7 @@ TEST_F(CheckpointFiles, OfOtherKindsAreNamed) {
        {std::pair("weight.quant_state.bitsandbytes__nf4", "bitsandbytes"),
         std::pair("weight.absmax", "bitsandbytes"), std::pair("SCB", "bitsandbytes"),
         std::pair("qweight", "GPTQ or AWQ"), std::pair("qzeros", "GPTQ or AWQ"),
-        std::pair("lora_A.weight", "merge_and_unload")}) {
+        std::pair("lora_A.weight", "--adapter")}) {
     Tensors tensors = tensors_of(tiny());
     tensors[q + name] = random_tensor({3}, 5);
     write(tensors);

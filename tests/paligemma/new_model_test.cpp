@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <set>
 
 #include "tests/support/error_text.h"
 #include "tests/support/run_program.h"
@@ -88,6 +89,43 @@ TEST_F(NewModelIn, AFolderTakesWhatAKilledRunLeft) {
   model.finish();
   EXPECT_EQ(read_bytes(out_ / "model.safetensors"), "weights");
   EXPECT_EQ(read_bytes(out_ / "tokenizer.model"), "other's");
+}
+
+TEST_F(NewModelIn, AFolderTakesWhatStandsBesideAnothersWeights) {
+  const fs::path model = folder_ / "model";
+  fs::create_directories(model);
+  const std::set<std::string> read{
+      "config.json",       "generation_config.json", "preprocessor_config.json",
+      "tokenizer.model",   "processor_config.json",  "vae-oid.npz",
+      "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
+      "added_tokens.json", "chat_template.json",     "chat_template.jinja"};
+  for (const std::string& name : read) write_text(model / name, name);
+  write_text(model / "model.safetensors", "weights");
+  write_text(model / "README.md", "of another model");
+  NewModel written(out_);
+  written.write("mine", "config.json");
+  written.copy_beside_weights(model);
+  written.finish();
+  std::set<std::string> found;
+  for (const auto& entry : fs::directory_iterator(out_)) {
+    const std::string name = entry.path().filename();
+    if (name == "model.safetensors") continue;
+    found.insert(name);
+    EXPECT_EQ(read_bytes(entry.path()), name == "config.json" ? "mine" : name);
+  }
+  EXPECT_EQ(found, read);
+}
+
+TEST_F(NewModelIn, AFolderWithWhatTheOtherHasNotIsRefused) {
+  const fs::path model = folder_ / "model";
+  fs::create_directories(model);
+  fs::create_directories(out_);
+  write_text(out_ / "added_tokens.json", "{}");
+  NewModel written(out_);
+  EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { written.copy_beside_weights(model); }),
+                    "added_tokens.json", "would change what the model says"));
+  EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { written.copy_beside_weights(out_); }),
+                    "there is a model already"));
 }
 
 TEST_F(NewModelIn, AFileIsRefused) {

@@ -2,6 +2,7 @@
 // float weights, where nothing is rounded, then with bf16.
 #include "cuda/paligemma/pipeline.h"
 
+#include "tests/support/adapter_golden.h"
 #include "tests/support/cuda_test.h"
 #include "tests/support/decoding_golden.h"
 #include "tests/support/golden.h"
@@ -141,6 +142,11 @@ TEST_F(CudaPipeline, OtherWaysToChooseSayWhatTheReferenceSays) {
       EXPECT_EQ(ids_of(got.others[i]), ids_of(want.others[i]));
     }
   }
+}
+
+// Prefill by kernels for many tokens, decoding by the composites that fused kernels stand for.
+TEST_F(CudaPipeline, SaysWhatTransformersSaysWithAdapters) {
+  expect_adapters_speak<cuda::Stream>([] { return cuda::Stream(); });
 }
 
 // What remains between kernels and plain loops with their roundings.

@@ -71,6 +71,20 @@ TEST(KernelCheckOf, ProductsNoticesAWrongOne) {
   expect_each_failure<Int4Block, &LinearKernels::int4>("int4");
 }
 
+// The right sums, but for the last one.
+template <bool Gate>
+void almost_adapted(const Fast& on, const AdaptedWork& w) {
+  portable().linear.adapted(on, w);
+  if ((w.gate != nullptr) == Gate) w.y[(w.T - 1) * w.y_stride + w.O - 1] += 1;
+}
+TEST(KernelCheckOf, AdaptersNoticesAWrongOne) {
+  const auto with = [](AdaptedKernel kernel) {
+    return portable_but([=](Kernels& kernels) { kernels.linear.adapted = kernel; });
+  };
+  EXPECT_EQ(failed_check(with(almost_adapted<false>)), "an adapter");
+  EXPECT_EQ(failed_check(with(almost_adapted<true>)), "an adapter, a gate and GELU");
+}
+
 // What would be seen beyond a panel's features or the first cache alone.
 template <Index T>
 void forgets_the_last_feature(const Fast& on, const LinearWork<bf16>& w) {

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "tests/support/adapter_golden.h"
 #include "tests/support/golden.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/logits.h"
@@ -90,6 +91,10 @@ TEST_P(FastPipeline, RoundsWhatItSaysAndNothingElse) {
     each_step_is_alike(expected, Pipeline<Fast>(fast, options), {0, 2, 5, 33},
                        is_quantized(format) ? StepByStep::kIn8Bits : StepByStep::kInBf16);
   }
+}
+
+TEST_P(FastPipeline, SaysWhatTransformersSaysWithAdapters) {
+  expect_adapters_speak<Fast>([&] { return fast; });
 }
 
 // Everything that transformers was asked, by the kernels that users get.

@@ -4,6 +4,7 @@
 
 #include "tests/support/epilogues.h"
 #include "tests/support/instruction_sets.h"
+#include "tests/support/lora.h"
 
 namespace paligemma {
 namespace {
@@ -49,10 +50,12 @@ class FastLinear : public OnEveryInstructionSet {
         const auto x = random<float, 2>({T, I}, 1), before = random<float, 2>({T, O}, 4);
         const auto weight = random<Weight, 2>({O, I}, 2), gate = random<Weight, 2>({O, I}, 3);
         const auto bias = random<Weight, 1>({O}, 5), gate_bias = random<Weight, 1>({O}, 6);
-        const Linear<HostWeights<Weight>> layers[] = {{weight.view()},
-                                                      {weight.view(), bias.view()}};
-        const Linear<HostWeights<Weight>> gates[] = {{gate.view()},
-                                                     {gate.view(), gate_bias.view()}};
+        const RandomLora one(O, I, 2, 7), other(O, I, 3, 17);
+        const auto lora = one.whole(), gate_lora = other.plain();
+        const Linear<HostWeights<Weight>> layers[] = {
+            {weight.view()}, {weight.view(), bias.view()}, {weight.view(), {}, &lora}};
+        const Linear<HostWeights<Weight>> gates[] = {
+            {gate.view()}, {gate.view(), gate_bias.view()}, {gate.view(), {}, &gate_lora}};
         for (const auto& epilogue : every_epilogue(gates)) {
           for (const auto& layer : layers) {
             Buffer<float, 2> expected({T, O}), y({T, O});
