@@ -70,7 +70,7 @@ class Adapter::Reader {
   void read() {
     std::map<std::string, Parts> modules;
     for (const auto& [name, entry] : adapter_.file_.tensors()) {
-      if (is_ignored(current_tensor_name(name))) continue;
+      if (is_ignored(current_tensor_name(name), config_)) continue;
       if (!is_part(name, entry, modules)) take(name, entry);
     }
     const bool is_tied = !base_.tensors().contains("lm_head.weight");

@@ -22,6 +22,7 @@ namespace {
 
 constexpr const char* kEmbedding = "language_model.model.embed_tokens.weight";
 constexpr const char* kHead = "lm_head.weight";
+constexpr std::string_view kPoolingHead = "vision_tower.head.";
 
 bool drop_prefix(std::string& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
@@ -70,16 +71,26 @@ std::map<std::string, WeightEntry> entries_of(const std::vector<ExpectedTensor>&
 
 }  // namespace
 
-bool is_ignored(const std::string& name) {
-  return name.starts_with("vision_tower.head.") || name.ends_with(".position_ids") ||
-         name.ends_with(".rotary_emb.inv_freq");
+bool is_ignored(const std::string& name, const Config& config) {
+  if (name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq")) return true;
+  if (name.starts_with(kPoolingHead)) return !config.pooling_head;
+  if (config.text.layers > 0) return false;
+  for (const char* text : {"language_model.", "lm_head.", "text_model.", "logit_"}) {
+    if (name.starts_with(text)) return true;
+  }
+  return false;
 }
 
 std::string current_tensor_name(std::string name) {
   drop_prefix(name, "base_model.model.");
   drop_prefix(name, "paligemma.");
   drop_prefix(name, "model.");
-  if (drop_prefix(name, "vision_tower.vision_model.")) return "vision_tower." + name;
+  for (const char* tower : {"vision_tower.vision_model.", "vision_model."}) {
+    if (drop_prefix(name, tower)) return "vision_tower." + name;
+  }
+  for (const char* part : {"embeddings.", "encoder.", "post_layernorm.", "head."}) {
+    if (name.starts_with(part)) return "vision_tower." + name;
+  }
   if (drop_prefix(name, "language_model.lm_head.")) return "lm_head." + name;
   if (drop_prefix(name, "language_model.")) {
     drop_prefix(name, "model.");
@@ -97,10 +108,11 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
     const std::string where = file.path().string();
     for (const auto& [old_name, entry] : file.tensors()) {
       const std::string name = current_tensor_name(old_name);
-      if (is_ignored(name)) continue;
+      if (is_ignored(name, config)) continue;
       if (const std::string other = other_model_of(old_name); !other.empty()) {
         throw ModelFileError(where + ": tensor " + old_name + " is " + other);
       }
+      has_pooling_head_ |= name.starts_with(kPoolingHead);
       if (!found.emplace(name, entry).second) {
         throw ModelFileError(where + ": tensor " + old_name + " is there twice");
       }
@@ -110,7 +122,7 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   }
 
   // Where head and embedding are one, either name will do. If both are there, both are used.
-  std::vector<ExpectedTensor> expected = expected_tensors(config);
+  std::vector<ExpectedTensor> expected = expected_tensors(as_stored(config));
   const auto head = found.find(kHead);
   if (config.tied_head && head != found.end()) {
     if (found.emplace(kEmbedding, head->second).second) {
@@ -207,10 +219,10 @@ std::vector<std::span<const std::byte>> Checkpoint::memory() const {
 }
 
 void Checkpoint::touch(const LoadListener& listener) const {
+  const auto mapped = memory();
   std::size_t all = 0, done = 0;
-  for (const SafetensorsFile& file : files_) all += file.bytes().size();
-  for (const SafetensorsFile& file : files_) {
-    const auto bytes = file.bytes();
+  for (const auto bytes : mapped) all += bytes.size();
+  for (const auto bytes : mapped) {
     constexpr std::size_t kPiece = std::size_t{256} << 20;
     for (std::size_t begin = 0; begin < bytes.size(); begin += kPiece) {
       const std::size_t count = std::min(kPiece, bytes.size() - begin);
@@ -223,6 +235,7 @@ void Checkpoint::touch(const LoadListener& listener) const {
 
 Config Checkpoint::as_stored(Config config) const {
   if (tensors_.count(kHead) != 0) config.tied_head = false;
+  config.pooling_head &= has_pooling_head_;
   return config;
 }
 

@@ -12,10 +12,12 @@
 //   model.vision_tower.vision_model...      model.language_model.layers...           4.52 in memory
 //   vision_tower.encoder...                 language_model.model.layers...           5.x
 //
-// In front of any of them may stand "base_model.model.", as peft writes, or "paligemma.".
+// In front of any of them may stand "base_model.model.", as peft writes, or "paligemma.". In a SigLIP's
+// own file they begin with vision_model.encoder..., or encoder... where it holds no text tower.
 //
-// Extra tensors that change nothing are ignored: a pooling head that PaliGemma does not use,
-// position ids and RoPE frequencies. Where head and embedding are tied, one of them is enough.
+// Extra tensors that change nothing are ignored: a pooling head, unless the vision tower alone is wanted,
+// position ids and RoPE frequencies; then, too, all that is the language model's or a SigLIP's text tower's.
+// Where head and embedding are tied, one of them is enough.
 //
 // Read next: paligemma/adapter.h.
 #pragma once
@@ -60,7 +62,7 @@ class Checkpoint {
   ModelWeights<QuantizedWeights<Block>> quantized_weights(const Config& config,
                                                           const LoadListener& listener);
 
-  // Reads every page of the files once, so that nobody waits for one later. All threads do.
+  // Reads every page of the weights once, so that nobody waits for one later. All threads do.
   void touch(const LoadListener& listener) const;
 
   // Puts an adapter beside the weights, and what it replaces in their place.
@@ -85,7 +87,8 @@ class Checkpoint {
   View<const bf16, 1> vector_beside_blocks(const std::string& name, Index length);
   void forget_copies() { converted_.clear(); }
 
-  // The configuration, with a head of its own where one is stored although it should be the embedding.
+  // The configuration, with a head of its own where one is stored although it should be the embedding, and with a
+  // pooling head if it is wanted and there.
   Config as_stored(Config config) const;
 
   WeightFormat format() const { return format_; }  // of most parameters
@@ -97,7 +100,7 @@ class Checkpoint {
   std::vector<SafetensorsFile> files_;
   std::map<std::string, WeightEntry> tensors_;  // by the newest name
   WeightFormat format_ = WeightFormat::f32;
-  bool trained_ = true;
+  bool trained_ = true, has_pooling_head_ = false;
   std::multimap<std::string, std::vector<std::byte>> converted_;  // by the tensor's name
   std::shared_ptr<const Adapter> adapter_;
 
@@ -126,8 +129,8 @@ PlacedWeights<WeightsOn<On, Real>> place_weights(const On&, Checkpoint& checkpoi
   }
 }
 
-// What a tensor is called today, and whether it is one that some files hold and that nothing here needs.
+// What a tensor is called today, and whether it is one that some files hold and that this model does not need.
 std::string current_tensor_name(std::string name);
-bool is_ignored(const std::string& current_name);
+bool is_ignored(const std::string& current_name, const Config& config);
 
 }  // namespace paligemma

@@ -53,11 +53,11 @@ siglip::EncoderShape vision_shape(const Fields& fields) {
   shape.image_size = fields.size("image_size", 224, kMaxImageSize);
   shape.patch_size = fields.size("patch_size", 16, kMaxImageSize);
   shape.width = fields.size("hidden_size", 768, kMaxWidth);
-  shape.mlp_width = fields.size("intermediate_size", 3072, kMaxWidth);
+  shape.mlp_width = shape.head_mlp_width = fields.size("intermediate_size", 3072, kMaxWidth);
   shape.heads = fields.size("num_attention_heads", 12, kMaxWidth);
   shape.layers = fields.size("num_hidden_layers", 12, kMaxLayers);
   shape.norm_eps = fields.number("layer_norm_eps", 1e-6f, 0, 1);
-  shape.gelu = gelu_form(fields, "hidden_act");
+  shape.gelu = shape.head_gelu = gelu_form(fields, "hidden_act");
   if (fields.size("num_channels", 3, kMaxWidth) != 3) fields.fail("num_channels", "must be 3");
   if (shape.patch_size > shape.image_size) fields.fail("patch_size", "larger than the picture");
   if (shape.width % shape.heads != 0) {
@@ -181,7 +181,7 @@ Fields fields_in(const std::filesystem::path& path) {
 
 }  // namespace
 
-Config parse_config(std::string_view text, const std::string& where) {
+Config parse_config(std::string_view text, const std::string& where, Towers towers) {
   Config config;
   const Fields top(text, where);
   config.json = top.all();
@@ -190,8 +190,18 @@ Config parse_config(std::string_view text, const std::string& where) {
                                "\" is a preset of Keras; take the model for transformers");
   }
   if (!top.has("model_type")) top.fail("model_type", "is missing; it must be \"paligemma\"");
-  if (top.text("model_type") != "paligemma") {
-    top.fail("model_type", "\"" + top.text("model_type") + "\" is not paligemma");
+  const std::string type = top.text("model_type");
+  const bool is_siglip = type == "siglip" || type == "siglip_vision_model";
+  config.pooling_head = towers == Towers::vision;
+  if (is_siglip && towers == Towers::vision) {
+    refuse_other_weights(top);
+    config.architecture = "siglip";
+    config.vision = vision_shape(type == "siglip" ? top.object("vision_config") : top);
+    return config;
+  }
+  if (type != "paligemma") {
+    top.fail("model_type", "\"" + type + "\" is not paligemma" +
+                               (is_siglip ? "; `paligemma embed` takes its vision tower" : ""));
   }
   refuse_other_weights(top);
   config.vision = vision_shape(top.object("vision_config"));
@@ -206,16 +216,17 @@ Config parse_config(std::string_view text, const std::string& where) {
   config.image_token = static_cast<TokenId>(top.whole(image, config.text.vocabulary));
   config.end_tokens = end_tokens_of(top);
   if (config.end_tokens.empty()) config.end_tokens = end_tokens_of(top.object("text_config"));
+  if (towers == Towers::vision) config.text.layers = 0;
   return config;
 }
 
-Config read_config(const std::filesystem::path& folder) {
+Config read_config(const std::filesystem::path& folder, Towers towers) {
   const auto main_file = folder / "config.json", generation = folder / "generation_config.json";
   const std::string other = other_model_in(folder);
   if (!other.empty() && (!is_there(main_file) || is_there(folder / "adapter_config.json"))) {
     throw ModelFileError(folder.string() + ": " + other);
   }
-  Config config = parse_config(opened(main_file).text(), main_file.string());
+  Config config = parse_config(opened(main_file).text(), main_file.string(), towers);
   if (is_there(generation)) {
     const Fields fields = fields_in(generation);
     const auto end_tokens = end_tokens_of(fields);

@@ -23,17 +23,22 @@
 #include "gemma/shape.h"
 #include "gemma/token_embedding.h"  // TokenId
 #include "paligemma/generation_config.h"
+#include "paligemma/projector.h"
 #include "processing/normalize_pixels.h"
 #include "processing/resize.h"
 #include "siglip/shape.h"
 
 namespace paligemma {
 
+enum class Towers { both, vision };
+
 struct Config {
-  std::string architecture;  // "paligemma" or "paligemma2"
+  std::string architecture;  // "paligemma", "paligemma2" or "siglip"
   siglip::EncoderShape vision;
+  bool pooling_head = false;  // the vision tower's, if the files hold one (siglip/attention_pool.h)
   gemma::DecoderShape text;
-  bool tied_head = true;    // the embedding table is also the output head
+  bool tied_head = true;  // the embedding table is also the output head
+  ProjectorActivation projector_activation = ProjectorActivation::none;
   TokenId image_token = 0;  // 257152 in the published checkpoints
   // Any of these ends an answer: those of generation_config.json, else of config.json, else of its
   // text_config; if there are none, the tokenizer's <eos>.
@@ -46,10 +51,11 @@ struct Config {
   GenerationConfig generation;
 };
 
-// From config.json's text alone. `where` begins the message of the ModelFileError.
-Config parse_config(std::string_view text, const std::string& where);
+// From config.json's text alone. `where` begins the message of the ModelFileError. Where the vision tower alone is
+// wanted, it may be a SigLIP's, which has no projector either; the language model has no layers then.
+Config parse_config(std::string_view text, const std::string& where, Towers towers = Towers::both);
 
 // From a checkpoint's folder. Throws NotFoundError if it has no config.json.
-Config read_config(const std::filesystem::path& folder);
+Config read_config(const std::filesystem::path& folder, Towers towers = Towers::both);
 
 }  // namespace paligemma

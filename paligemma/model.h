@@ -24,6 +24,7 @@
 #include "paligemma/config.h"
 #include "paligemma/projector.h"
 #include "paligemma/weights.h"
+#include "siglip/pooling.h"
 #include "tensor/lora.h"
 
 namespace paligemma {
@@ -36,6 +37,7 @@ struct Model {
   TokenId image_token;
   ModelWeights<W> weights;
   std::shared_ptr<const void> memory = nullptr;  // of the weights, if nobody else keeps it
+  ProjectorActivation projector_activation = ProjectorActivation::none;
 };
 
 // The picture as rows of the language model. Other pictures may use the same scratch.
@@ -46,8 +48,30 @@ BufferOn<On, float, 2> encode_image(const Model<On, W>& model, const Pixels& pix
 
   BufferOn<On, float, 2> image_rows({model.vision.patches(), model.text.width}, unwritten);
   projector(model.on, scratch.normed.view(), model.weights.projector, image_rows.view());
+  activate(model.on, model.projector_activation, image_rows.view());
   tap.in("img")("head", image_rows.view());
   return image_rows;
+}
+
+// The picture as one row, or as all of them: of the vision tower, or projected as above.
+template <class On, class W, class Pixels, class Tap>
+BufferOn<On, float, 2> embed_image(const Model<On, W>& model, const Pixels& pixels,
+                                   siglip::Pool pool, bool is_projected,
+                                   siglip::EncoderScratch<On>& scratch, const Tap& tap) {
+  siglip::encoder(model.on, model.weights.vision, model.vision, pixels, scratch, tap.in("img"));
+  const auto rows =
+      siglip::pooled(model.on, pool, model.weights.head, model.vision, scratch, tap.in("img"));
+
+  const Index width = is_projected ? model.text.width : model.vision.width;
+  BufferOn<On, float, 2> embedding({rows.size(0), width}, unwritten);
+  if (is_projected) {
+    projector(model.on, rows, model.weights.projector, embedding.view());
+    activate(model.on, model.projector_activation, embedding.view());
+    tap.in("img")("head", embedding.view());
+  } else {
+    copy(model.on, rows, embedding.view());
+  }
+  return embedding;
 }
 
 // What an executor keeps of an answer from token to token besides. It may specialise this.

@@ -6,7 +6,7 @@ namespace paligemma {
 namespace pipeline_parts {
 
 Config configured(const PipelineOptions& options) {
-  Config config = read_config(checkpoint_folder(options.model));
+  Config config = read_config(checkpoint_folder(options.model), options.towers);
   if (options.resample) config.resample = *options.resample;
   if (!options.soft_cap) {
     config.text.attention_soft_cap = config.text.final_soft_cap = kNoSoftCap;
@@ -17,7 +17,14 @@ Config configured(const PipelineOptions& options) {
   return config;
 }
 
+std::optional<Tokenizer> found_tokenizer(const PipelineOptions& options, const Config& config) {
+  if (options.towers == Towers::vision) return std::nullopt;
+  return Tokenizer(options.tokenizer.value_or(checkpoint_folder(options.model)), config.image_token,
+                   static_cast<TokenId>(config.text.vocabulary));
+}
+
 std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options) {
+  if (options.towers == Towers::vision) return std::nullopt;
   if (options.mask_decoder) return MaskDecoder(*options.mask_decoder);
   const auto beside = checkpoint_folder(options.model) / "vae-oid.npz";
   if (!is_there(beside)) return std::nullopt;

@@ -48,9 +48,10 @@ struct PipelineOptions {
   std::optional<WeightFormat> dtype = {};               // of weights in memory; default: as stored
   std::optional<ResampleFilter> resample = {};          // default: the checkpoint's
   std::optional<std::filesystem::path> mask_decoder = {};  // default: vae-oid.npz, if beside it
-  bool soft_cap = true;        // false: no caps, whatever the configuration says
-  bool sliding_window = true;  // false: no windows
-  LoadListener on_load = {};   // hears how far the weights have come
+  Towers towers = Towers::both;  // vision: for embeddings alone; it may be a SigLIP's
+  bool soft_cap = true;          // false: no caps, whatever the configuration says
+  bool sliding_window = true;    // false: no windows
+  LoadListener on_load = {};     // hears how far the weights have come
 };
 
 struct Reply {
@@ -75,6 +76,13 @@ struct ReplyOptions {
   Index lookup = 0;   // tokens that are guessed at once (paligemma/prompt_lookup.h)
   Index answers = 1;  // of a search, or drawn with the seeds that follow
   std::function<void(std::string_view)> on_text = {};  // each new stretch of the answer
+};
+
+// Of what is left of a picture (siglip/pooling.h).
+struct EmbeddingRule {
+  std::optional<siglip::Pool> pool = {};  // default: attention if there is such a head, else mean
+  bool projected = false;                 // into the language model's width
+  bool unit_length = false;               // each row
 };
 
 // One of many. Its picture may go once the next is asked for. Of the two calls one is made.
@@ -113,6 +121,14 @@ class Pipeline {
   // Of vision_pixels().
   Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener = {}) const;
 
+  // A picture as numbers of the host, [1, D], or [L, D] if it is not pooled. Throws ModelFileError for what the
+  // model does not have: a pooling head, a projector.
+  Buffer<float, 2> embed(View<const std::uint8_t, 3> image, const EmbeddingRule& rule,
+                         const TapListener& listener = {}) const;
+  Buffer<float, 2> embed_pixels(View<const float, 3> pixels, const EmbeddingRule& rule,
+                                const TapListener& listener = {}) const;
+  siglip::Pool default_pool() const;
+
   // Several as one, for prompts about all of them.
   Picture together(std::span<const Picture* const> pictures) const;
 
@@ -131,7 +147,7 @@ class Pipeline {
   void generate_all(Index at_once, const NextRequest& next) const;
 
   const Config& config() const { return files_->config; }
-  const Tokenizer& tokenizer() const { return files_->tokenizer; }
+  const Tokenizer& tokenizer() const { return files_->tokenizer.value(); }
   WeightFormat dtype() const;  // of the weights in memory
   bool trained() const { return files_->checkpoint.trained(); }
   const std::optional<MaskDecoder>& mask_decoder() const { return files_->mask_decoder; }
@@ -151,8 +167,9 @@ class Pipeline {
   using ModelOf = Model<On, WeightsOn<On, Real>>;
 
   struct Files {
+    std::filesystem::path model;  // as it was called
     Config config;
-    Tokenizer tokenizer;
+    std::optional<Tokenizer> tokenizer;  // none of a vision tower alone
     Checkpoint checkpoint;
     std::optional<MaskDecoder> mask_decoder;
 

@@ -10,6 +10,7 @@
 #include "paligemma/answer_memory.h"
 #include "paligemma/pipeline.h"
 #include "paligemma/pipeline_replies.h"
+#include "tensor/unit_rows.h"
 
 namespace paligemma {
 
@@ -19,19 +20,32 @@ namespace pipeline_parts {
 using Clock = std::chrono::steady_clock;
 double milliseconds_since(Clock::time_point start);
 
+// The host's pixels where the executor reads them.
+template <class On>
+BufferOn<On, float, 3> pixels_on(const On& on, const siglip::EncoderShape& shape,
+                                 View<const float, 3> pixels) {
+  const Index R = shape.image_size;
+  PG_CHECK((pixels.shape() == std::array<Index, 3>{R, R, 3} && pixels.is_row_major()),
+           "pixels " + shape_text(pixels) + ", pictures have a side of " + std::to_string(R));
+  BufferOn<On, float, 3> there({R, R, 3}, unwritten);
+  copy_from_host(on, pixels, there.view());
+  return there;
+}
+
 Config configured(const PipelineOptions& options);
+std::optional<Tokenizer> found_tokenizer(const PipelineOptions& options, const Config& config);
 std::optional<MaskDecoder> found_mask_decoder(const PipelineOptions& options);
 
 }  // namespace pipeline_parts
 
 template <class On>
 Pipeline<On>::Files::Files(const PipelineOptions& options)
-    : config(pipeline_parts::configured(options)),
-      tokenizer(options.tokenizer.value_or(checkpoint_folder(options.model)), config.image_token,
-                static_cast<TokenId>(config.text.vocabulary)),
+    : model(options.model),
+      config(pipeline_parts::configured(options)),
+      tokenizer(pipeline_parts::found_tokenizer(options, config)),
       checkpoint(options.model, config),
       mask_decoder(pipeline_parts::found_mask_decoder(options)) {
-  if (config.end_tokens.empty()) config.end_tokens.insert(tokenizer.eos());
+  if (tokenizer && config.end_tokens.empty()) config.end_tokens.insert(tokenizer->eos());
   if (options.adapter) {
     checkpoint.adapt(std::make_shared<const Adapter>(*options.adapter, checkpoint, config));
   }
@@ -54,7 +68,8 @@ Pipeline<On>::Pipeline(On on, const PipelineOptions& options)
                              config.text,
                              config.image_token,
                              std::move(placed.weights),
-                             std::move(placed.memory)};
+                             std::move(placed.memory),
+                             config.projector_activation};
     }
   });
 }
@@ -88,14 +103,10 @@ template <class On>
 auto Pipeline<On>::encode_pixels(View<const float, 3> pixels, const TapListener& listener) const
     -> Picture {
   using namespace pipeline_parts;
-  const Index R = config().vision.image_size;
-  PG_CHECK((pixels.shape() == std::array<Index, 3>{R, R, 3} && pixels.is_row_major()),
-           "pixels " + shape_text(pixels) + ", pictures have a side of " + std::to_string(R));
   const auto start = Clock::now();
   return std::visit(
       [&](const auto& model) {
-        BufferOn<On, float, 3> there({R, R, 3}, unwritten);
-        copy_from_host(model.on, pixels, there.view());
+        const BufferOn<On, float, 3> there = pixels_on(model.on, config().vision, pixels);
         auto rows = with_tap(model.on, listener, [&](const auto& tap) {
           return encode_image(model, there.view(), memory_->encoder_scratch(model.vision), tap);
         });
@@ -103,6 +114,50 @@ auto Pipeline<On>::encode_pixels(View<const float, 3> pixels, const TapListener&
         return Picture{std::move(rows), 0, milliseconds_since(start)};
       },
       model_);
+}
+
+template <class On>
+siglip::Pool Pipeline<On>::default_pool() const {
+  const bool has_head = files_->checkpoint.as_stored(config()).pooling_head;
+  return has_head ? siglip::Pool::attention : siglip::Pool::mean;
+}
+
+template <class On>
+Buffer<float, 2> Pipeline<On>::embed(View<const std::uint8_t, 3> image, const EmbeddingRule& rule,
+                                     const TapListener& listener) const {
+  return embed_pixels(vision_pixels(config(), image).view(), rule, listener);
+}
+
+template <class On>
+Buffer<float, 2> Pipeline<On>::embed_pixels(View<const float, 3> pixels, const EmbeddingRule& rule,
+                                            const TapListener& listener) const {
+  const siglip::Pool pool = rule.pool.value_or(default_pool());
+  if (pool == siglip::Pool::attention && default_pool() != pool) {
+    throw ModelFileError(files_->model.string() + ": no pooling head (tensors " +
+                         "vision_tower.head.*), which pool attention takes");
+  }
+  if (rule.projected && config().text.width == 0) {
+    throw ModelFileError(files_->model.string() + ": no projector (tensors " +
+                         "multi_modal_projector.*) to be projected by");
+  }
+  Buffer<float, 2> embedding = std::visit(
+      [&](const auto& model) {
+        const BufferOn<On, float, 3> there =
+            pipeline_parts::pixels_on(model.on, config().vision, pixels);
+        return with_tap(model.on, listener, [&](const auto& tap) {
+          auto rows = embed_image(model, there.view(), pool, rule.projected,
+                                  memory_->encoder_scratch(model.vision), tap);
+          if constexpr (OnHost<On>) {
+            return rows;
+          } else {
+            return to_host(model.on, rows.view());
+          }
+        });
+      },
+      model_);
+  const auto rows = embedding.view();
+  if (rule.unit_length) unit_rows(reference, rows, UnitRule{}, View<const float, 1>(), rows);
+  return embedding;
 }
 
 template <class On>

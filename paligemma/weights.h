@@ -19,6 +19,7 @@
 
 #include "gemma/decoder.h"
 #include "paligemma/config.h"
+#include "siglip/attention_pool.h"
 #include "siglip/encoder.h"
 #include "tensor/weight_format.h"
 #include "tensor/weights.h"
@@ -28,7 +29,8 @@ namespace paligemma {
 template <class W>
 struct ModelWeights {
   siglip::EncoderWeights<typename W::Vision> vision;
-  Linear<typename W::Vision> projector;  // [D of the text, D of the pictures]
+  siglip::AttentionPoolWeights<typename W::Vision> head;  // nothing where there is none
+  Linear<typename W::Vision> projector;                   // [D of the text, D of the pictures]
   gemma::DecoderWeights<W> text;
 };
 
@@ -82,6 +84,25 @@ siglip::EncoderWeights<W> load_encoder(const siglip::EncoderShape& shape, Source
 }
 
 template <class W, class Source>
+siglip::AttentionPoolWeights<W> load_head(const siglip::EncoderShape& shape, Source& source) {
+  const Index D = shape.width, F = shape.head_mlp_width;
+  const std::string head = "vision_tower.head.";
+  const auto linear = [&](const std::string& name, Index O, Index I) {
+    return load_linear<W>(source, head + name, O, I, true);
+  };
+
+  siglip::AttentionPoolWeights<W> w;
+  w.probe = source.matrix(head + "probe", {1, 1, D});
+  w.in = {source.matrix(head + "attention.in_proj_weight", {3 * D, D}),
+          source.vector(head + "attention.in_proj_bias", 3 * D)};
+  w.out = linear("attention.out_proj", D, D);
+  w.norm = {source.vector(head + "layernorm.weight", D), source.vector(head + "layernorm.bias", D)};
+  w.mlp.fc1 = linear("mlp.fc1", F, D);
+  w.mlp.fc2 = linear("mlp.fc2", D, F);
+  return w;
+}
+
+template <class W, class Source>
 gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tied_head,
                                       Source& source) {
   const Index D = shape.width, F = shape.mlp_width, V = shape.vocabulary;
@@ -122,15 +143,19 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
   return w;
 }
 
-// The language model's weights may come from a source of their own, if they are of another type.
+// The language model's weights may come from a source of their own, if they are of another type. What the
+// configuration does not have is not asked for: a pooling head, a projector, a language model.
 template <class W, class Vision, class Text>
 ModelWeights<W> load_weights(const Config& config, Vision& vision, Text& text) {
   const Index D = config.text.width;
   ModelWeights<W> w;
   w.vision = load_encoder<typename W::Vision>(config.vision, vision);
-  w.projector = load_linear<typename W::Vision>(vision, "multi_modal_projector.linear", D,
-                                                config.vision.width, true);
-  w.text = load_decoder<W>(config.text, config.tied_head, text);
+  if (config.pooling_head) w.head = load_head<typename W::Vision>(config.vision, vision);
+  if (D > 0) {
+    w.projector = load_linear<typename W::Vision>(vision, "multi_modal_projector.linear", D,
+                                                  config.vision.width, true);
+  }
+  if (config.text.layers > 0) w.text = load_decoder<W>(config.text, config.tied_head, text);
   return w;
 }
 template <class W, class Source>

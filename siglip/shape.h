@@ -15,6 +15,9 @@ struct EncoderShape {
   Index layers = 12;
   float norm_eps = 1e-6f;
   GeluForm gelu = GeluForm::tanh;
+  // Of the pooling head (siglip/attention_pool.h).
+  Index head_mlp_width = 3072;
+  GeluForm head_gelu = GeluForm::tanh;
 
   Index patches() const { return (image_size / patch_size) * (image_size / patch_size); }  // L
 };

@@ -100,4 +100,11 @@ void copy(const On&, View<const float, 2> from, View<float, 2> to) {
   }
 }
 
+// Rows of zeros, wherever the executor has them.
+template <class On, Space S>
+void zero(const On& on, View<float, 2, S> rows) {
+  const Buffer<float, 2> zeros(rows.shape());
+  copy_from_host(on, zeros.view(), rows);
+}
+
 }  // namespace paligemma

@@ -7,7 +7,7 @@
 //
 // Paper: He et al. 2015, "Deep residual learning for image recognition", eq. 1.
 //
-// Read next: gemma/decoder.h.
+// Read next: siglip/pooling.h.
 #pragma once
 
 #include "tensor/execution.h"

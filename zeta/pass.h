@@ -32,13 +32,6 @@ struct Pass {
   std::vector<KeyRange> blind;  // rows of x to which self-attention has nothing to say
 };
 
-// Rows of zeros.
-template <class On>
-void zero(const On& on, RowsOn<On> rows) {
-  const Buffer<float, 2> zeros(rows.shape());
-  copy_from_host(on, zeros.view(), rows);
-}
-
 // xPos measures from the middle of all S rows. Where values are not turned the centre cancels, and 0 lets
 // keys be kept.
 inline RotaryRule rotary_rule(const LayersShape& shape, Index S) {

@@ -13,6 +13,13 @@ template auto Pipeline<cuda::Stream>::encode(View<const std::uint8_t, 3>, const 
     -> Picture;
 template auto Pipeline<cuda::Stream>::encode_pixels(View<const float, 3>, const TapListener&) const
     -> Picture;
+template siglip::Pool Pipeline<cuda::Stream>::default_pool() const;
+template Buffer<float, 2> Pipeline<cuda::Stream>::embed(View<const std::uint8_t, 3>,
+                                                        const EmbeddingRule&,
+                                                        const TapListener&) const;
+template Buffer<float, 2> Pipeline<cuda::Stream>::embed_pixels(View<const float, 3>,
+                                                               const EmbeddingRule&,
+                                                               const TapListener&) const;
 template auto Pipeline<cuda::Stream>::together(std::span<const Picture* const>) const -> Picture;
 template std::pair<Reply, GenerateOptions> Pipeline<cuda::Stream>::begun(const Picture&,
                                                                          std::string_view,

@@ -146,6 +146,10 @@ TEST(TensorName, IsTheNewestOne) {
       {"lm_head.weight", "lm_head.weight"},
       // 5.x
       {"vision_tower.post_layernorm.weight", "vision_tower.post_layernorm.weight"},
+      // SigLIP, of both towers and of one
+      {"vision_model.head.probe", "vision_tower.head.probe"},
+      {"encoder.layers.3.mlp.fc1.bias", "vision_tower.encoder.layers.3.mlp.fc1.bias"},
+      {"head.attention.in_proj_bias", "vision_tower.head.attention.in_proj_bias"},
       // peft
       {"base_model.model.model.vision_tower.vision_model.post_layernorm.weight",
        "vision_tower.post_layernorm.weight"},
@@ -270,6 +274,36 @@ TEST_F(CheckpointFiles, IgnoreOnlyWhatChangesNothing) {
   }
   write(tensors);
   EXPECT_EQ(open().tensor_count(), count);
+}
+
+// Of a SigLIP, and of a PaliGemma whose language model nobody looks at.
+TEST_F(CheckpointFiles, OfAVisionTowerMayHaveAHead) {
+  Config tower = tiny();
+  tower.text.layers = 0;
+  tower.pooling_head = true;
+  const Tensors with_head = tensors_of(tower);
+  write(with_head);
+  Checkpoint checkpoint = open(tower);
+  EXPECT_TRUE(checkpoint.as_stored(tower).pooling_head);
+  const auto head = checkpoint.weights<float>(tower).head;
+  EXPECT_EQ(numbers_of(head.probe), with_head.at("vision_tower.head.probe").numbers);
+  EXPECT_EQ(numbers_of(head.in.bias),
+            with_head.at("vision_tower.head.attention.in_proj_bias").numbers);
+  EXPECT_FALSE(checkpoint.as_stored(tiny()).pooling_head);
+
+  Tensors broken = with_head;
+  broken.erase("vision_tower.head.layernorm.bias");
+  write(broken);
+  EXPECT_TRUE(holds(refusal(tower), "head.layernorm.bias", "missing"));
+
+  Tensors whole = tensors_of(tiny());
+  for (const char* name : {"text_model.head.weight", "logit_scale", "language_model.anything"})
+    whole[name] = random_tensor({3}, 5);
+  write(whole);
+  Checkpoint headless = open(tower);
+  EXPECT_FALSE(headless.as_stored(tower).pooling_head);
+  EXPECT_EQ(headless.weights<float>(tower).head.probe.data(), nullptr);
+  EXPECT_EQ(headless.weights<float>(tower).text.embedding.data(), nullptr);
 }
 
 TEST_F(CheckpointFiles, MustHoldEveryTensor) {

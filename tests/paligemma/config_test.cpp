@@ -39,6 +39,19 @@ json published_paligemma1() {
       "vision_use_head": false}})");
 }
 
+// google/siglip-so400m-patch14-224.
+json published_siglip() {
+  return json::parse(R"({
+    "architectures": ["SiglipModel"], "initializer_factor": 1.0, "model_type": "siglip",
+    "text_config": {
+      "hidden_size": 1152, "intermediate_size": 4304, "model_type": "siglip_text_model",
+      "num_attention_heads": 16, "num_hidden_layers": 27, "max_position_embeddings": 16},
+    "torch_dtype": "float32",
+    "vision_config": {
+      "hidden_size": 1152, "intermediate_size": 4304, "model_type": "siglip_vision_model",
+      "num_attention_heads": 16, "num_hidden_layers": 27, "patch_size": 14}})");
+}
+
 // google/paligemma2-3b-pt-224: no heads, no head size, and the top level is another model's.
 json published_paligemma2_3b() {
   return json::parse(R"({
@@ -97,6 +110,28 @@ json smallest(const std::string& model_type) {
 }
 
 // docs/paligemma/config.md, "One file, read".
+TEST(Config, OfAVisionTowerMayBeASiglips) {
+  const auto tower = [](const json& object) {
+    return parse_config(object.dump(), "config.json", Towers::vision);
+  };
+  const Config siglip = tower(published_siglip());
+  EXPECT_EQ(siglip.architecture, "siglip");
+  EXPECT_EQ(siglip.vision.patches(), 256);
+  EXPECT_EQ(siglip.vision.width, 1152);
+  EXPECT_EQ(siglip.vision.head_mlp_width, 4304);
+  EXPECT_TRUE(siglip.pooling_head);
+  EXPECT_EQ(siglip.text.width, 0);
+  EXPECT_EQ(siglip.text.layers, 0);
+  EXPECT_EQ(tower(published_siglip()["vision_config"]).vision.layers, 27);
+  EXPECT_TRUE(holds(refusal(published_siglip()), "siglip", "paligemma embed"));
+
+  const Config paligemma = tower(published_paligemma1());
+  EXPECT_EQ(paligemma.text.width, 2048);  // the projector's
+  EXPECT_EQ(paligemma.text.layers, 0);
+  EXPECT_TRUE(paligemma.pooling_head);
+  EXPECT_FALSE(parsed(published_paligemma1()).pooling_head);
+}
+
 TEST(Config, WorkedExample) {
   const Config config = parsed(published_paligemma1());
   EXPECT_EQ(config.architecture, "paligemma");

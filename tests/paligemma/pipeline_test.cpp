@@ -4,6 +4,7 @@
 
 #include "tensor/errors.h"
 #include "tests/support/checkpoint_files.h"
+#include "tests/support/compare.h"
 #include "tests/support/error_text.h"
 #include "tests/support/golden.h"
 
@@ -65,6 +66,29 @@ TEST_F(PipelineFolder, CapsTheLogitsOfTheFirstGemmaToo) {
     EXPECT_EQ(answer.tokens[i].id, 5);
     EXPECT_NEAR(answer.tokens[i].log_probability, expected[i], 5e-6);
   }
+}
+
+TEST_F(PipelineFolder, EmbedsAPicture) {
+  const auto pipeline = open({.model = kGolden});
+  const auto image = read_image(kPicture);
+  const auto rows = pipeline.embed(image.view(), {.pool = siglip::Pool::none, .projected = true});
+  EXPECT_TRUE(close(rows.view(), pipeline.encode(image.view()).rows.view(), kExact));
+  EXPECT_EQ(pipeline.default_pool(), siglip::Pool::mean);
+  EXPECT_EQ(pipeline.embed(image.view(), {}).view().shape(), (std::array<Index, 2>{1, 36}));
+  const EmbeddingRule attention{.pool = siglip::Pool::attention};
+  EXPECT_TRUE(holds(error_text<ModelFileError>([&] { pipeline.embed(image.view(), attention); }),
+                    "no pooling head"));
+}
+
+// The same numbers, and nothing else is read.
+TEST_F(PipelineFolder, OfAVisionTowerEmbeds) {
+  copy_golden(path_);
+  std::filesystem::remove(path_ / "tokenizer.model");
+  const auto tower = open({.model = path_, .towers = Towers::vision});
+  const auto image = read_image(kPicture);
+  const auto expected = open({.model = kGolden}).embed(image.view(), {.projected = true});
+  EXPECT_TRUE(
+      close(tower.embed(image.view(), {.projected = true}).view(), expected.view(), kExact));
 }
 
 TEST_F(PipelineFolder, AnAnswerThatIsCutOffHasNotEnded) {

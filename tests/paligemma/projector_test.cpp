@@ -58,6 +58,24 @@ TEST(Projector, StartsAsZeros) {
   EXPECT_TRUE(close(y.view(), zeros.view(), kExact));
 }
 
+TEST(Projector, MayHaveAnActivationBehindIt) {
+  const auto after = [](ProjectorActivation activation) {
+    auto y = rows_of({{1, -1}, {2, 2}});
+    activate(reference, activation, y.view());
+    return y;
+  };
+  using enum ProjectorActivation;
+  EXPECT_TRUE(close(after(none).view(), rows_of({{1, -1}, {2, 2}}).view(), kExact));
+  EXPECT_TRUE(close(after(gelu).view(),
+                    rows_of({{0.8413447, -0.1586553}, {1.9544997, 1.9544997}}).view(),
+                    float_operations(8)));
+  EXPECT_TRUE(close(after(tanh).view(),
+                    rows_of({{0.7615942, -0.7615942}, {0.9640276, 0.9640276}}).view(),
+                    float_operations(8)));
+  EXPECT_TRUE(close(after(softmax).view(), rows_of({{0.8807971, 0.1192029}, {0.5, 0.5}}).view(),
+                    float_operations(8)));
+}
+
 TEST(Projector, RejectsWrongShapes) {
   const auto x = random<float, 2>({3, 7}, 1);
   const auto weight = random<float, 2>({5, 7}, 2), short_weight = random<float, 2>({5, 6}, 2);

@@ -128,6 +128,20 @@ TEST(Weights, Gemma2HasTwoMoreNormsInEveryLayer) {
   EXPECT_EQ(parameter_count(tiny(true)), parameter_count(tiny(false)) + 4 * 5);
 }
 
+TEST(Weights, OfAVisionTowerAreItsOwnAlone) {
+  Config config = tiny(false);
+  config.text = {};
+  const auto plain = shapes_of(config);
+  for (const auto& [name, shape] : plain) EXPECT_TRUE(name.starts_with("vision_tower.")) << name;
+  config.pooling_head = true;
+  const auto with_head = shapes_of(config);
+  EXPECT_EQ(with_head.size(), plain.size() + 11);
+  using Shape = std::vector<Index>;
+  EXPECT_EQ(with_head.at("vision_tower.head.probe"), (Shape{1, 1, 8}));
+  EXPECT_EQ(with_head.at("vision_tower.head.attention.in_proj_weight"), (Shape{24, 8}));
+  EXPECT_EQ(with_head.at("vision_tower.head.mlp.fc1.weight"), (Shape{13, 8}));
+}
+
 TEST(Weights, AHeadOfItsOwnIsOneMoreTensor) {
   const auto tied = shapes_of(tiny(false)), separate = shapes_of(tiny(false, false));
   EXPECT_EQ(tied.count("lm_head.weight"), 0u);
