@@ -86,7 +86,8 @@ std::string missing_file(const fs::path& folder, const fs::path& list, const Opt
       needed.insert(hub_has(list, index.filename()) ? index.filename() : "model.safetensors");
     }
   }
-  if (wants_text && options.tokenizer.empty() && !is_there(folder / "tokenizer.json")) {
+  const bool wants_words = wants_text && options.command != Command::embed;
+  if (wants_words && options.tokenizer.empty() && !is_there(folder / "tokenizer.json")) {
     needed.insert("tokenizer.model");
   }
   for (const char* name : {"generation_config.json", "preprocessor_config.json",

@@ -26,6 +26,10 @@ std::string flags_of(Command command) {
     case Command::segment:
     case Command::ocr:
       return ask;
+    case Command::embed:
+      return model +
+             "--adapter --dtype --resize --reference --device --kernels --threads --json "
+             "--image --pixels --orientation --output ";
     case Command::scene:
       return all + "--seed --output --json ";
     case Command::eval:

@@ -150,6 +150,12 @@ void Parser::add_commands(Options& o) {
   segment->add_option("arguments", o.things, "IMAGE THING...");
   CLI::App* ocr = command(Command::ocr, "ocr", "Read text: \"ocr\"");
   ocr->add_option("arguments", o.things, "IMAGE");
+  CLI::App* embed = command(Command::embed, "embed", "Print pictures as numbers, to compare them");
+  embed->add_option("arguments", o.things, "IMAGE...");
+  embed->add_option("--pool", o.pool, "auto, none, mean, first or attention");
+  embed->add_flag("--projected", o.projected, "In the language model's width");
+  embed->add_flag("--normalize", o.normalize, "Of length 1");
+  embed->add_flag("--cosine", o.cosine, "A table of how alike they are, instead");
   CLI::App* scene = command(Command::scene, "scene", "Draw a scene (-o), print what is on it");
   scene->add_option("description", o.description, "\"red circle @ 60,80\"; of a board xo..x...o");
   scene->add_option("--split", o.split,

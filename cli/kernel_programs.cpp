@@ -46,6 +46,7 @@ bool may_run_on_gpu(Command command) {
     case Command::detect:
     case Command::segment:
     case Command::ocr:
+    case Command::embed:
     case Command::eval:
       return true;
     default:

@@ -3,34 +3,19 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdio>
 
-#include "tensor/write_file.h"
+#include "cli/npy_file.h"
 
 namespace paligemma::cli {
 namespace {
 
-// NumPy's format, version 1.0: magic, the length of the header, a Python dict padded to a multiple
-// of 64 bytes, the numbers.
-void write_npy(const std::filesystem::path& path, std::span<const float> numbers,
-               std::span<const Index> shape) {
-  std::string sizes;
-  for (Index size : shape) sizes += std::to_string(size) + ",";
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + sizes + "), }";
-  constexpr std::size_t kBefore = 10;  // magic, version, length
-  header.append(63 - (kBefore + header.size()) % 64, ' ');
-  header += '\n';
-
+void write_below(const std::filesystem::path& folder, const std::string& name,
+                 std::span<const float> numbers, std::span<const Index> shape) {
+  const std::filesystem::path file = folder / (name + ".npy");
   std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);  // if it fails, so does the rest
-  const auto length = static_cast<std::uint16_t>(header.size());
-  std::string file("\x93NUMPY\x01\x00", 8);
-  file += static_cast<char>(length & 0xff);
-  file += static_cast<char>(length >> 8);
-  file += header;
-  file.append(reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes());
-  write_file(path, file);
+  std::filesystem::create_directories(file.parent_path(), error);  // if it fails, so does the rest
+  write_npy(file, numbers, shape);
 }
 
 // 3 from "llm/block03/+mlp"; -1 from any other tap.
@@ -43,7 +28,7 @@ Index finished_block(const std::string& tap, const std::string& tower) {
 
 void Dump::operator()(const std::string& name, std::span<const float> numbers,
                       std::span<const Index> shape) {
-  if (name != "logits") return write_npy(folder_ / (name + ".npy"), numbers, shape);
+  if (name != "logits") return write_below(folder_, name, numbers, shape);
   logits_.insert(logits_.end(), numbers.begin(), numbers.end());
   ++logit_rows_;
 }
@@ -51,7 +36,7 @@ void Dump::operator()(const std::string& name, std::span<const float> numbers,
 void Dump::finish() {
   if (logit_rows_ == 0) return;
   const Index shape[] = {logit_rows_, static_cast<Index>(logits_.size()) / logit_rows_};
-  write_npy(folder_ / "logits.npy", logits_, shape);
+  write_below(folder_, "logits", logits_, shape);
   logits_.clear();
   logit_rows_ = 0;
 }

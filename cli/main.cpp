@@ -80,6 +80,9 @@ void fill_in_prompt(Options& o) {
     case Command::segment:
       o.prompt = "segment " + take_words(o, " ; ");
       break;
+    case Command::embed:  // all of them, and no prompt
+      o.images.insert(o.images.begin(), o.things.begin(), o.things.end());
+      break;
     default:
       if (!o.prompt_file.empty()) o.prompt = read_prompt_file(o.prompt_file);
   }
@@ -112,6 +115,8 @@ int run(int argc, char** argv) {
   fill_in_prompt(options);
   if (asks_zeta(options)) return run_zeta(options);
   switch (options.command) {
+    case Command::embed:
+      return run_embed(options);
     case Command::scene:
       return run_scene(options);
     case Command::eval:

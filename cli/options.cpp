@@ -129,6 +129,7 @@ void check(const Options& o) {
   };
   one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
   one_of("--padding", o.padding, {"", "left", "right"});
+  one_of("--pool", o.pool, {"auto", "none", "mean", "first", "attention"});
   one_of("--do-sample", o.do_sample, {"", "true", "false"});
   one_of("--early-stopping", o.early_stopping, {"", "true", "false", "never"});
   if (!weight_format_named(o.dtype)) {
@@ -153,6 +154,7 @@ ExecutorOptions Options::executor(std::filesystem::path model_path) const {
 
 PipelineOptions Options::pipeline() const {
   PipelineOptions p;
+  if (command == Command::embed) p.towers = Towers::vision;
   if (!tokenizer.empty()) p.tokenizer = tokenizer;
   if (!mask_decoder.empty()) p.mask_decoder = mask_decoder;
   p.dtype = weight_format_named(dtype);  // nothing for "auto"

@@ -26,6 +26,7 @@ enum class Command {
   detect,
   segment,
   ocr,
+  embed,
   scene,
   eval,
   bench,
@@ -83,6 +84,9 @@ struct Options {
   bool masks = false, board = false;
   std::int64_t rounds = 5;  // of `bench`
   bool sparse = false;      // of `init`
+  // How to embed.
+  std::string pool = "auto";
+  bool projected = false, normalize = false, cosine = false;
   // What to show.
   std::string output, dump, trace;
   bool json = false, perf = false, skip_special_tokens = false;

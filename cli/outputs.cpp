@@ -40,7 +40,10 @@ void write(std::ostream& stream, const char* name, std::string_view bytes) {
 
 void check_outputs(const Options& o) {
   const bool is_stdout = o.output == "-";
-  if (!o.output.empty() && !is_stdout && !image_format_of(o.output)) {
+  if (o.command == Command::embed) {
+    if (!o.output.empty() && !o.output.ends_with(".npy"))
+      throw UsageError("--output " + o.output + ": must end in .npy");
+  } else if (!o.output.empty() && !is_stdout && !image_format_of(o.output)) {
     throw UsageError("--output " + o.output + ": must end in .png, .jpg, .jpeg, .bmp or .tga, " +
                      "or be -, a PNG on standard output");
   }

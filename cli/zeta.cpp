@@ -256,6 +256,9 @@ int run_zeta(const Options& options) {
       return inspect_zeta(options, model);
     case Command::bench:
       return bench_zeta(options, model);
+    case Command::embed:
+      throw UsageError(id + " is a " + model.architecture() +
+                       "; only the vision towers of PaliGemma and SigLIP embed pictures");
     default:
       throw UsageError(id + " is a " + model.architecture() +
                        (model.looks_at_pictures()

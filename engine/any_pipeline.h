@@ -29,6 +29,12 @@ class AnyPipeline {
   virtual Picture encode(View<const std::uint8_t, 3> image, const TapListener& listener) const = 0;
   virtual Picture encode_pixels(View<const float, 3> pixels, const TapListener& listener) const = 0;
 
+  virtual Buffer<float, 2> embed(View<const std::uint8_t, 3> image,
+                                 const EmbeddingRule& rule) const = 0;
+  virtual Buffer<float, 2> embed_pixels(View<const float, 3> pixels,
+                                        const EmbeddingRule& rule) const = 0;
+  virtual siglip::Pool default_pool() const = 0;
+
   virtual Picture together(std::span<const Picture* const> pictures) const = 0;
 
   // The picture is one that this pipeline, or one for a single thread, has encoded. Throws PromptError.

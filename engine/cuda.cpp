@@ -21,6 +21,16 @@ class CudaPipeline final : public PipelineOn<cuda::Stream> {
     cuda::use_device(device_);
     return PipelineOn::encode_pixels(pixels, listener);
   }
+  Buffer<float, 2> embed(View<const std::uint8_t, 3> image,
+                         const EmbeddingRule& rule) const override {
+    cuda::use_device(device_);
+    return PipelineOn::embed(image, rule);
+  }
+  Buffer<float, 2> embed_pixels(View<const float, 3> pixels,
+                                const EmbeddingRule& rule) const override {
+    cuda::use_device(device_);
+    return PipelineOn::embed_pixels(pixels, rule);
+  }
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener) const override {
     cuda::use_device(device_);

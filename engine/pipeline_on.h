@@ -24,6 +24,16 @@ class PipelineOn : public AnyPipeline {
     return kept(pipeline_.encode_pixels(pixels, listener));
   }
 
+  Buffer<float, 2> embed(View<const std::uint8_t, 3> image,
+                         const EmbeddingRule& rule) const override {
+    return pipeline_.embed(image, rule);
+  }
+  Buffer<float, 2> embed_pixels(View<const float, 3> pixels,
+                                const EmbeddingRule& rule) const override {
+    return pipeline_.embed_pixels(pixels, rule);
+  }
+  siglip::Pool default_pool() const override { return pipeline_.default_pool(); }
+
   Picture together(std::span<const Picture* const> pictures) const override {
     std::vector<const Encoded*> all;
     all.reserve(pictures.size());

@@ -27,28 +27,29 @@ struct Flag {
   Words words;
   Commands commands;
 };
-const Commands kOfAModel{"eval", "bench", "quantize", "merge", "inspect", "tokenize"};
+const Commands kOfAModel{"embed", "eval", "bench", "quantize", "merge", "inspect", "tokenize"};
 const std::vector<Flag> kFlags{
     {{"--model", "x"}, kAsk + kOfAModel},
     {{"--hf-repo", "x"}, kAsk + kOfAModel},
     {{"--revision", "x"}, kAsk + kOfAModel},
-    {{"--adapter", "x"}, kAsk + Commands{"eval", "bench", "merge"}},
-    {{"--json"}, kAsk + Commands{"scene", "eval", "bench", "inspect", "tokenize", "presets"}},
-    {{"--dtype", "int8"}, kAsk + Commands{"eval", "bench", "quantize"}},
-    {{"--threads", "1"}, kAsk + Commands{"eval", "bench", "quantize", "merge", "init"}},
-    {{"--device", "cpu"}, kAsk + Commands{"eval", "bench"}},
-    {{"--kernels", "portable"}, kAsk + Commands{"eval", "bench"}},
-    {{"--reference"}, kAsk + Commands{"eval", "bench"}},
+    {{"--adapter", "x"}, kAsk + Commands{"embed", "eval", "bench", "merge"}},
+    {{"--json"},
+     kAsk + Commands{"embed", "scene", "eval", "bench", "inspect", "tokenize", "presets"}},
+    {{"--dtype", "bf16"}, kAsk + Commands{"embed", "eval", "bench", "quantize"}},
+    {{"--threads", "1"}, kAsk + Commands{"embed", "eval", "bench", "quantize", "merge", "init"}},
+    {{"--device", "cpu"}, kAsk + Commands{"embed", "eval", "bench"}},
+    {{"--kernels", "portable"}, kAsk + Commands{"embed", "eval", "bench"}},
+    {{"--reference"}, kAsk + Commands{"embed", "eval", "bench"}},
     {{"--tokenizer", "x"}, kAsk + Commands{"eval", "tokenize", "init"}},
     {{"--mask-decoder", "x"}, kAsk + Commands{"eval"}},
     {{"--softcap", "off"}, kAsk + Commands{"eval"}},
     {{"--sliding-window", "off"}, kAsk + Commands{"eval"}},
-    {{"--orientation", "ignore"}, kAsk},
-    {{"--resize", "bilinear"}, kAsk + Commands{"eval"}},
-    {{"--output", "x"}, kAsk + Commands{"scene", "quantize", "merge", "init"}},
+    {{"--orientation", "ignore"}, kAsk + Commands{"embed"}},
+    {{"--resize", "bilinear"}, kAsk + Commands{"embed", "eval"}},
+    {{"--output", "x"}, kAsk + Commands{"embed", "scene", "quantize", "merge", "init"}},
     {{"--seed", "1"}, kAsk + Commands{"scene", "init"}},
-    {{"--image", "x"}, kAsk},
-    {{"--pixels", "x"}, kAsk},
+    {{"--image", "x"}, kAsk + Commands{"embed"}},
+    {{"--pixels", "x"}, kAsk + Commands{"embed"}},
     {{"--max-tokens", "1"}, kAsk},
     {{"--temperature", "1"}, kAsk},
     {{"--top-p", "1"}, kAsk},
@@ -89,7 +90,11 @@ const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
                                   {{"--scenes", "1"}, {"eval"}},
                                   {{"--rounds", "1"}, {"bench"}},
                                   {{"--sparse"}, {"init"}},
-                                  {{"--padding", "left"}, {"tokenize"}}};
+                                  {{"--padding", "left"}, {"tokenize"}},
+                                  {{"--pool", "mean"}, {"embed"}},
+                                  {{"--projected"}, {"embed"}},
+                                  {{"--normalize"}, {"embed"}},
+                                  {{"--cosine"}, {"embed"}}};
 
 class EveryFlagOf : public ::testing::TestWithParam<std::string> {
  protected:
@@ -101,8 +106,9 @@ class EveryFlagOf : public ::testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Command, EveryFlagOf,
                          ::testing::Values("", "caption", "answer", "detect", "segment", "ocr",
-                                           "scene", "eval", "bench", "quantize", "merge", "init",
-                                           "inspect", "tokenize", "presets", "completion-bash"),
+                                           "embed", "scene", "eval", "bench", "quantize", "merge",
+                                           "init", "inspect", "tokenize", "presets",
+                                           "completion-bash"),
                          [](const auto& command) {
                            std::string name = command.param.empty() ? "none" : command.param;
                            std::replace(name.begin(), name.end(), '-', '_');
