@@ -98,9 +98,11 @@ Engine Engine::open(const std::filesystem::path& model, const EngineOptions& opt
   Device device = choose_device({.device = options.device, .threads = threads, .model = model});
   PipelineOptions how{.model = model, .dtype = format_of(options.dtype)};
   if (!options.adapter.empty()) how.adapter = options.adapter;
+  if (options.pictures_only) how.towers = Towers::vision;
   auto pipeline = open_pipeline(device, how);
-  for (const std::string& note :
-       {pipeline->config().generation.note, pipeline->tokenizer().note()}) {
+  std::vector<std::string> notes{pipeline->config().generation.note};
+  if (!options.pictures_only) notes.push_back(pipeline->tokenizer().note());
+  for (const std::string& note : notes) {
     if (!note.empty()) device.note += (device.note.empty() ? "" : "; ") + note;
   }
   return Engine(std::make_unique<State>(State{std::move(device), threads, std::move(pipeline)}));
@@ -109,16 +111,21 @@ Engine Engine::open(const std::filesystem::path& model, const EngineOptions& opt
 const std::string& Engine::device() const { return state_->device.id; }
 const std::string& Engine::note() const { return state_->device.note; }
 
-Picture Engine::look_at(const std::filesystem::path& file) {
-  const bool blends = state_->pipeline->config().blends_alpha;
-  const RgbImage image = read_image(file, {.blends_alpha = blends});
-  const auto pixels = image.view();  // [H, W, 3]
-  return look_at(Image{static_cast<int>(pixels.size(1)),
-                       static_cast<int>(pixels.size(0)),
-                       {pixels.data(), static_cast<std::size_t>(pixels.count())}});
+namespace {
+
+// As the model's folder says that transparent pictures are read.
+RgbImage read_for(const AnyPipeline& pipeline, const std::filesystem::path& file) {
+  return read_image(file, {.blends_alpha = pipeline.config().blends_alpha});
 }
 
-Picture Engine::look_at(const Image& image) {
+Image image_of(const RgbImage& image) {
+  const auto pixels = image.view();  // [H, W, 3]
+  return {static_cast<int>(pixels.size(1)),
+          static_cast<int>(pixels.size(0)),
+          {pixels.data(), static_cast<std::size_t>(pixels.count())}};
+}
+
+View<const std::uint8_t, 3> pixels_of(const Image& image) {
   const std::size_t bytes = image.pixels.size();
   const auto row = static_cast<std::size_t>(image.width) * 3;
   if (image.width < 1 || image.height < 1 || bytes % row != 0 ||
@@ -127,8 +134,19 @@ Picture Engine::look_at(const Image& image) {
                      std::to_string(image.height) + " pixels has not " + std::to_string(bytes) +
                      " bytes");
   }
+  return {image.pixels.data(), {image.height, image.width, 3}};
+}
+
+}  // namespace
+
+Picture Engine::look_at(const std::filesystem::path& file) {
+  return look_at(image_of(read_for(*state_->pipeline, file)));
+}
+
+Picture Engine::look_at(const Image& image) {
+  require(state_->pipeline->config().text.layers > 0, "the engine is for pictures only");
+  const auto pixels = pixels_of(image);
   const OpenMpThreads use(state_->threads);
-  const View<const std::uint8_t, 3> pixels(image.pixels.data(), {image.height, image.width, 3});
   return Picture(std::make_shared<Picture::State>(Picture::State{
       state_->pipeline, state_->pipeline->encode(pixels, {}), image.width, image.height}));
 }
@@ -164,6 +182,24 @@ Answer Engine::answer(const std::filesystem::path& picture, std::string_view pro
 
 Answer Engine::answer(const Image& picture, std::string_view prompt, const AnswerOptions& options) {
   return answer(look_at(picture), prompt, options);
+}
+
+Embedding Engine::embed(const std::filesystem::path& picture, const EmbeddingOptions& options) {
+  return embed(image_of(read_for(*state_->pipeline, picture)), options);
+}
+
+Embedding Engine::embed(const Image& picture, const EmbeddingOptions& options) {
+  const auto pool = siglip::pool_named(options.pool);
+  require(pool || options.pool == "auto",
+          "pool " + options.pool + ": must be auto, none, mean, first or attention");
+  const auto pixels = pixels_of(picture);
+  const OpenMpThreads use(state_->threads);
+  const Buffer<float, 2> rows =
+      state_->pipeline->embed(pixels, {pool, options.projected, options.unit_length});
+  const auto numbers = rows.view();
+  return {static_cast<int>(numbers.size(0)),
+          static_cast<int>(numbers.size(1)),
+          {numbers.data(), numbers.data() + numbers.count()}};
 }
 
 }  // namespace paligemma

@@ -36,6 +36,7 @@ struct EngineOptions {
   std::string dtype =
       "auto";  // weights in memory: as stored, or "f32", "bf16", "f16", "int8", "int4"
   std::filesystem::path adapter = {};  // a LoRA adapter's folder, as PEFT writes it; or none
+  bool pictures_only = false;  // the vision tower alone, for embed(); `model` may be a SigLIP then
 };
 
 // A picture in the caller's memory: rows from top to bottom, 3 * width bytes each: red, green, blue, ...
@@ -64,6 +65,19 @@ struct AnswerOptions {
   std::uint64_t seed = 0;              // of the draws
   // Hears the text as it comes, in stretches of whole characters. What it throws ends the answer.
   std::function<void(std::string_view)> on_text = {};
+};
+
+struct EmbeddingOptions {
+  // "mean" or "first" of the patches; "attention", what the vision tower's own head makes of them; "none", a row for
+  // each; "auto": attention if the engine is for pictures only and the model has such a head, else mean.
+  std::string pool = "auto";
+  bool projected = false;    // into the language model's width
+  bool unit_length = false;  // each row, so that products of two are cosines
+};
+
+struct Embedding {
+  int rows, width;  // one row, unless nothing is pooled
+  std::vector<float> numbers;
 };
 
 struct Token {
@@ -116,6 +130,10 @@ class Engine {
   Answer answer(const std::filesystem::path& picture, std::string_view prompt,
                 const AnswerOptions& options = {});
   Answer answer(const Image& picture, std::string_view prompt, const AnswerOptions& options = {});
+
+  // The picture as numbers, to be compared with those of others.
+  Embedding embed(const std::filesystem::path& picture, const EmbeddingOptions& options = {});
+  Embedding embed(const Image& picture, const EmbeddingOptions& options = {});
 
  private:
   struct State;

@@ -164,6 +164,36 @@ TEST(Engine, APictureMayLieInTheCallersMemory) {
   }
 }
 
+TEST(Engine, EmbedsAsTheProgramDoes) {
+  const auto program_says = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"embed", kScene});
+    const Ran ran = run_program(arguments);
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    return json::parse(ran.out)["embedding"];
+  };
+  Engine engine = open_tiny();
+  const Embedding mean = engine.embed(kScene);
+  EXPECT_EQ(mean.rows, 1);
+  EXPECT_EQ(mean.numbers, program_says({}).get<std::vector<float>>());
+  const Embedding first =
+      engine.embed(kScene, {.pool = "first", .projected = true, .unit_length = true});
+  EXPECT_EQ(
+      first.numbers,
+      program_says({"--pool", "first", "--projected", "--normalize"}).get<std::vector<float>>());
+  const Embedding rows = engine.embed(kScene, {.pool = "none"});
+  EXPECT_EQ(rows.rows, 64);
+  EXPECT_EQ(rows.numbers.size(), static_cast<std::size_t>(rows.rows * rows.width));
+  EXPECT_THROW(engine.embed(kScene, {.pool = "attention"}), ModelFileError);
+  EXPECT_THROW(engine.embed(kScene, {.pool = "max"}), std::invalid_argument);
+  EXPECT_THROW(engine.embed(Image{1, 1, {}}), ImageError);
+
+  const std::string siglip = source_dir() + "/tests/golden/siglip";
+  Engine tower = Engine::open(siglip, {.device = "cpu", .threads = 1, .pictures_only = true});
+  EXPECT_EQ(tower.embed(kScene).numbers, program_says({"-m", siglip}).get<std::vector<float>>());
+  EXPECT_THROW(tower.answer(kScene, "ocr"), std::invalid_argument);
+  EXPECT_THROW(Engine::open(siglip), ModelFileError);
+}
+
 TEST(Engine, MayBeMovedAndItsPicturesStay) {
   std::optional<Engine> engine(open_tiny());
   const Picture scene = engine->look_at(kScene);
