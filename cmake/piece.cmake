@@ -185,6 +185,21 @@ function(pg_library)
     PRIVATE PkgConfig::sentencepiece PkgConfig::libzip PkgConfig::pcre2 ${picture_libraries})
 endfunction()
 
+# libhdf5 and what calls it, as a module that is loaded when a preset of Keras is opened: in the build by a path
+# that every program here has, installed beside the library.
+function(pg_hdf5_module)
+  if(NOT hdf5_FOUND)
+    message(STATUS "No libhdf5: presets of Keras are not read")
+    return()
+  endif()
+  add_library(paligemma_hdf5 MODULE paligemma/hdf5_module.cpp)
+  pg_compile_caller(paligemma_hdf5)
+  target_link_libraries(paligemma_hdf5 PRIVATE PkgConfig::hdf5)
+  set_target_properties(paligemma_hdf5 PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  add_dependencies(paligemma_library paligemma_hdf5)
+  install(TARGETS paligemma_hdf5 DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endfunction()
+
 # The cases of a gtest program, named `prefix`:case. Each has `seconds` of processor time, and ten times
 # that by the clock: a test that never ends is ended, and one on a busy machine is not. Memory that nobody has
 # written is full of 0x7f, of floats 3.4e38, and what is freed of 0x80 (glibc's MALLOC_PERTURB_). Behind them,

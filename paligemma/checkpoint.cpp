@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "paligemma/adapter.h"
+#include "paligemma/keras_preset.h"
 #include "paligemma/other_models.h"
 #include "paligemma/weight_files.h"
 #include "tensor/errors.h"
@@ -22,13 +23,6 @@ namespace {
 
 constexpr const char* kEmbedding = "language_model.model.embed_tokens.weight";
 constexpr const char* kHead = "lm_head.weight";
-constexpr std::string_view kPoolingHead = "vision_tower.head.";
-
-bool drop_prefix(std::string& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return false;
-  text.erase(0, prefix.size());
-  return true;
-}
 
 // How a tensor's weights lie in a file: as numbers in its shape, or, if it is a matrix of the language model,
 // as blocks, which the file calls bytes of the shape [O, blocks, bytes of a block].
@@ -71,37 +65,24 @@ std::map<std::string, WeightEntry> entries_of(const std::vector<ExpectedTensor>&
 
 }  // namespace
 
-bool is_ignored(const std::string& name, const Config& config) {
-  if (name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq")) return true;
-  if (name.starts_with(kPoolingHead)) return !config.pooling_head;
-  if (config.text.layers > 0) return false;
-  for (const char* text : {"language_model.", "lm_head.", "text_model.", "logit_"}) {
-    if (name.starts_with(text)) return true;
-  }
-  return false;
-}
-
-std::string current_tensor_name(std::string name) {
-  drop_prefix(name, "base_model.model.");
-  drop_prefix(name, "paligemma.");
-  drop_prefix(name, "model.");
-  for (const char* tower : {"vision_tower.vision_model.", "vision_model."}) {
-    if (drop_prefix(name, tower)) return "vision_tower." + name;
-  }
-  for (const char* part : {"embeddings.", "encoder.", "post_layernorm.", "head."}) {
-    if (name.starts_with(part)) return "vision_tower." + name;
-  }
-  if (drop_prefix(name, "language_model.lm_head.")) return "lm_head." + name;
-  if (drop_prefix(name, "language_model.")) {
-    drop_prefix(name, "model.");
-    return "language_model.model." + name;
-  }
-  return name;
-}
-
 Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
-  for (const fs::path& file : weight_files(path)) files_.emplace_back(file);
+  const std::vector<fs::path> files = weight_files(path);
+  if (files.front().extension() == ".h5") {
+    for (const fs::path& file : files) keras_files_.emplace_back(file);
+    tensors_ = keras_entries(datasets_of(keras_files_), config, path.string());
+  } else {
+    for (const fs::path& file : files) files_.emplace_back(file);
+    tensors_ = safetensors_entries(config, path);
+  }
+  std::map<WeightFormat, Index> parameters;
+  for (const auto& [name, entry] : tensors_) parameters[entry.format] += entry.count();
+  for (const auto& [format, count] : parameters) {
+    if (count > parameters[format_]) format_ = format;
+  }
+}
 
+std::map<std::string, WeightEntry> Checkpoint::safetensors_entries(const Config& config,
+                                                                   const fs::path& path) {
   // Every tensor under its current name.
   std::map<std::string, TensorEntry> found;
   for (const SafetensorsFile& file : files_) {
@@ -112,7 +93,7 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
       if (const std::string other = other_model_of(old_name); !other.empty()) {
         throw ModelFileError(where + ": tensor " + old_name + " is " + other);
       }
-      has_pooling_head_ |= name.starts_with(kPoolingHead);
+      has_pooling_head_ |= is_of_pooling_head(name);
       if (!found.emplace(name, entry).second) {
         throw ModelFileError(where + ": tensor " + old_name + " is there twice");
       }
@@ -131,12 +112,17 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
       expected.push_back({kHead, {config.text.vocabulary, config.text.width}});
     }
   }
-  tensors_ = entries_of(expected, found, path.string());
+  return entries_of(expected, found, path.string());
+}
 
-  std::map<WeightFormat, Index> parameters;
-  for (const auto& [name, entry] : tensors_) parameters[entry.format] += entry.count();
-  for (const auto& [format, count] : parameters) {
-    if (count > parameters[format_]) format_ = format;
+// What is to be copied and what lies behind it, so that the disk goes on while this is done.
+void Checkpoint::fetch(const WeightEntry& entry) const {
+  constexpr std::ptrdiff_t kAhead = std::ptrdiff_t{256} << 20;
+  for (const Hdf5File& file : keras_files_) {
+    const std::ptrdiff_t begin = entry.bytes.data() - file.bytes().data();
+    const std::ptrdiff_t left = std::ssize(file.bytes()) - begin;
+    if (begin < 0 || left <= 0) continue;
+    fetch_pages({entry.bytes.data(), static_cast<std::size_t>(std::min(left, kAhead))});
   }
 }
 
@@ -151,8 +137,11 @@ const Lora<HostWeights<float>>* Checkpoint::adapter(const std::string& layer) co
   return found != adapter_->layers().end() ? &found->second : nullptr;
 }
 
-std::vector<std::byte>& Checkpoint::make_copy(const std::string& name, std::size_t bytes) {
-  return converted_.emplace(name, bytes)->second;
+std::byte* Checkpoint::make_copy(const std::string& name, std::size_t bytes) {
+  using Copy = Buffer<std::byte, 1>;
+  Copy& copy = converted_.emplace(name, Copy({static_cast<Index>(bytes)}, unwritten))->second;
+  ask_for_large_pages({copy.view().data(), bytes});
+  return copy.view().data();
 }
 
 // The mapped numbers themselves if they can be used as they lie, a converted copy otherwise.
@@ -161,16 +150,15 @@ const Real* Checkpoint::numbers_as(const std::string& name) {
   const WeightEntry& entry = tensors_.at(name);
   const std::byte* bytes = entry.bytes.data();
   const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes) % alignof(Real) == 0;
-  if (std::is_same_v<Stored, Real> && is_aligned) return reinterpret_cast<const Real*>(bytes);
+  const bool is_ours = std::is_same_v<Stored, Real> && is_aligned && !entry.order;
+  if (is_ours) return reinterpret_cast<const Real*>(bytes);
 
-  const auto count = static_cast<std::size_t>(entry.count());
-  auto& copy = make_copy(name, count * sizeof(Real));
-  auto* out = reinterpret_cast<Real*>(copy.data());
-  for (std::size_t i = 0; i < count; ++i) {
-    Stored number;
-    std::memcpy(&number, bytes + i * sizeof number, sizeof number);
-    out[i] = narrow<Real>(widen(number));
-  }
+  const Index count = entry.count();
+  auto* const out =
+      reinterpret_cast<Real*>(make_copy(name, static_cast<std::size_t>(count) * sizeof(Real)));
+  const StoredOrder as_it_lies{{1, 1, count}, {0, 0, 1}};
+  fetch(entry);
+  copy_numbers<Stored>(bytes, entry.order.value_or(as_it_lies), out);
   return out;
 }
 
@@ -199,30 +187,51 @@ View<const Real, 1> Checkpoint::vector(const std::string& name, Index length) {
   return {numbers<Real>(name), {length}};
 }
 
+namespace {
+
+// The same stretches, those that touch as one.
+std::vector<std::span<const std::byte>> joined(std::vector<std::span<const std::byte>> parts) {
+  std::vector<std::span<const std::byte>> found;
+  std::sort(parts.begin(), parts.end(), [](auto a, auto b) { return a.data() < b.data(); });
+  for (std::size_t i = 0, next = 0; i < parts.size(); i = next) {
+    std::size_t bytes = 0;
+    for (; next < parts.size() && parts[next].data() == parts[i].data() + bytes; ++next) {
+      bytes += parts[next].size();
+    }
+    found.emplace_back(parts[i].data(), bytes);
+  }
+  return found;
+}
+
+}  // namespace
+
 std::vector<std::span<const std::byte>> Checkpoint::memory() const {
   std::vector<std::span<const std::byte>> mapped, found;
   for (const auto& [name, entry] : tensors_) {
     if (!converted_.contains(name)) mapped.push_back(entry.bytes);
   }
-  for (const auto& [name, copy] : converted_) found.emplace_back(copy);
-
-  // Tensors that lie one behind the other are one stretch.
-  std::sort(mapped.begin(), mapped.end(), [](auto a, auto b) { return a.data() < b.data(); });
-  for (std::size_t i = 0, next = 0; i < mapped.size(); i = next) {
-    std::size_t bytes = 0;
-    for (; next < mapped.size() && mapped[next].data() == mapped[i].data() + bytes; ++next) {
-      bytes += mapped[next].size();
-    }
-    found.emplace_back(mapped[i].data(), bytes);
+  for (const auto& [name, copy] : converted_) {
+    found.emplace_back(copy.view().data(), static_cast<std::size_t>(copy.view().count()));
   }
+  const auto stretches = joined(std::move(mapped));
+  found.insert(found.end(), stretches.begin(), stretches.end());
   return found;
 }
 
+std::size_t Checkpoint::stored_bytes() const {
+  std::size_t all = 0;
+  for (const auto& [name, entry] : tensors_) all += entry.bytes.size();
+  return all;
+}
+
 void Checkpoint::touch(const LoadListener& listener) const {
-  const auto mapped = memory();
-  std::size_t all = 0, done = 0;
-  for (const auto bytes : mapped) all += bytes.size();
-  for (const auto bytes : mapped) {
+  std::vector<std::span<const std::byte>> in_order;
+  for (const auto& [name, entry] : tensors_) {
+    if (!entry.order) in_order.push_back(entry.bytes);
+  }
+  const std::size_t all = stored_bytes();
+  std::size_t done = 0;
+  for (const auto bytes : joined(std::move(in_order))) {
     constexpr std::size_t kPiece = std::size_t{256} << 20;
     for (std::size_t begin = 0; begin < bytes.size(); begin += kPiece) {
       const std::size_t count = std::min(kPiece, bytes.size() - begin);
@@ -245,8 +254,14 @@ namespace {
 template <class Real>
 struct HostSource {
   Checkpoint& checkpoint;
-  auto matrix(const std::string& name, const std::vector<Index>& shape) const {
-    return checkpoint.matrix<Real>(name, shape);
+  const LoadListener& listener;
+  std::size_t done, all;
+
+  auto matrix(const std::string& name, const std::vector<Index>& shape) {
+    const auto found = checkpoint.matrix<Real>(name, shape);
+    const WeightEntry& entry = checkpoint.tensors().at(name);
+    if (entry.order && listener) listener(done += entry.bytes.size(), all);
+    return found;
   }
   auto vector(const std::string& name, Index length) const {
     return checkpoint.vector<Real>(name, length);
@@ -257,14 +272,18 @@ struct HostSource {
 }  // namespace
 
 template <class Real>
-ModelWeights<HostWeights<Real>> Checkpoint::weights(const Config& config) {
-  const HostSource<Real> source{*this};
+ModelWeights<HostWeights<Real>> Checkpoint::weights(const Config& config,
+                                                    const LoadListener& listener) {
+  const std::size_t all = stored_bytes();
+  std::size_t to_copy = 0;
+  for (const auto& [name, entry] : tensors_) to_copy += entry.order ? entry.bytes.size() : 0;
+  HostSource<Real> source{*this, listener, all - to_copy, all};
   return load_weights<HostWeights<Real>>(as_stored(config), source);
 }
 
-template ModelWeights<HostWeights<float>> Checkpoint::weights(const Config&);
-template ModelWeights<HostWeights<bf16>> Checkpoint::weights(const Config&);
-template ModelWeights<HostWeights<f16>> Checkpoint::weights(const Config&);
+template ModelWeights<HostWeights<float>> Checkpoint::weights(const Config&, const LoadListener&);
+template ModelWeights<HostWeights<bf16>> Checkpoint::weights(const Config&, const LoadListener&);
+template ModelWeights<HostWeights<f16>> Checkpoint::weights(const Config&, const LoadListener&);
 template View<const float, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&);
 template View<const bf16, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&);
 template View<const f16, 2> Checkpoint::matrix(const std::string&, const std::vector<Index>&);

@@ -19,7 +19,10 @@
 // position ids and RoPE frequencies; then, too, all that is the language model's or a SigLIP's text tower's.
 // Where head and embedding are tied, one of them is enough.
 //
-// Read next: paligemma/adapter.h.
+// The folder may also be a preset of Keras (keras_preset.h), and an adapter of PEFT may stand beside it
+// (adapter.h).
+//
+// Read next: paligemma/keras_preset.h.
 #pragma once
 
 #include <filesystem>
@@ -31,8 +34,11 @@
 #include <vector>
 
 #include "paligemma/config.h"
+#include "paligemma/hdf5_file.h"
+#include "paligemma/tensor_names.h"
 #include "paligemma/weight_entry.h"
 #include "paligemma/weights.h"
+#include "tensor/buffer.h"
 #include "tensor/numbers.h"
 #include "tensor/safetensors.h"
 #include "tensor/weight_format.h"
@@ -52,9 +58,10 @@ class Checkpoint {
   Checkpoint(const std::filesystem::path& path, const Config& config);
 
   // The weights as views: into the mapped files where they are of this type already, and into
-  // copies, made here and owned by the checkpoint, where they are not.
+  // copies, made here and owned by the checkpoint, where they are not. The listener hears of those whose
+  // numbers lie in another order in the file.
   template <class Real>
-  ModelWeights<HostWeights<Real>> weights(const Config& config);
+  ModelWeights<HostWeights<Real>> weights(const Config& config, const LoadListener& listener = {});
 
   // The same with the language model's matrices quantised: views into the mapped files if they hold blocks
   // of this type, blocks made here otherwise, which the listener hears about.
@@ -62,7 +69,8 @@ class Checkpoint {
   ModelWeights<QuantizedWeights<Block>> quantized_weights(const Config& config,
                                                           const LoadListener& listener);
 
-  // Reads every page of the weights once, so that nobody waits for one later. All threads do.
+  // Reads every page of the weights once, so that nobody waits for one later. All threads do. Tensors in another
+  // order are left to weights(), which copies them and so reads them.
   void touch(const LoadListener& listener) const;
 
   // Puts an adapter beside the weights, and what it replaces in their place.
@@ -98,17 +106,22 @@ class Checkpoint {
 
  private:
   std::vector<SafetensorsFile> files_;
+  std::vector<Hdf5File> keras_files_;           // in place of them
   std::map<std::string, WeightEntry> tensors_;  // by the newest name
   WeightFormat format_ = WeightFormat::f32;
   bool trained_ = true, has_pooling_head_ = false;
-  std::multimap<std::string, std::vector<std::byte>> converted_;  // by the tensor's name
+  std::multimap<std::string, Buffer<std::byte, 1>> converted_;  // by the tensor's name
   std::shared_ptr<const Adapter> adapter_;
 
   template <class Real>
   const Real* numbers(const std::string& name);
   template <class Stored, class Real>
   const Real* numbers_as(const std::string& name);
-  std::vector<std::byte>& make_copy(const std::string& name, std::size_t bytes);
+  std::byte* make_copy(const std::string& name, std::size_t bytes);  // not written yet
+  std::size_t stored_bytes() const;
+  void fetch(const WeightEntry& entry) const;
+  std::map<std::string, WeightEntry> safetensors_entries(const Config& config,
+                                                         const std::filesystem::path& path);
 };
 
 // The weights where the executor reads them, and the memory they lie in if the checkpoint does not own it.
@@ -125,12 +138,8 @@ PlacedWeights<WeightsOn<On, Real>> place_weights(const On&, Checkpoint& checkpoi
     return {checkpoint.quantized_weights<Real>(config, listener), nullptr};
   } else {
     checkpoint.touch(listener);
-    return {checkpoint.weights<Real>(config), nullptr};
+    return {checkpoint.weights<Real>(config, listener), nullptr};
   }
 }
-
-// What a tensor is called today, and whether it is one that some files hold and that this model does not need.
-std::string current_tensor_name(std::string name);
-bool is_ignored(const std::string& current_name, const Config& config);
 
 }  // namespace paligemma

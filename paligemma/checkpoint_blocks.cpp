@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "paligemma/checkpoint.h"
 #include "tensor/errors.h"
@@ -10,6 +11,18 @@
 namespace paligemma {
 
 namespace {
+
+// The numbers of a tensor in our order.
+Buffer<std::byte, 1> put_in_order(const WeightEntry& entry) {
+  Buffer<std::byte, 1> ours({std::ssize(entry.bytes)}, unwritten);
+  with_format(entry.format, [&]<class Stored>(Stored) {
+    if constexpr (!Quantized<Stored>) {
+      copy_numbers<Stored>(entry.bytes.data(), *entry.order,
+                           reinterpret_cast<Stored*>(ours.view().data()));
+    }
+  });
+  return ours;
+}
 
 // Rounded to 8 bits, a NaN would be a number among others: no product of fast kernels shows it.
 template <Quantized Block>
@@ -43,17 +56,24 @@ View<const Block, 2> Checkpoint::blocks(const std::string& name, const std::vect
                          ": quantised weights are used as they are, leave out --dtype");
   }
 
-  auto& copy = make_copy(name, static_cast<std::size_t>(O * count) * sizeof(Block));
-  auto* const out = reinterpret_cast<Block*>(copy.data());
+  const std::size_t size = static_cast<std::size_t>(O * count) * sizeof(Block);
+  auto* const out = reinterpret_cast<Block*>(make_copy(name, size));
   if (as_it_is) {
-    std::memcpy(out, bytes, copy.size());
+    std::memcpy(out, bytes, size);
     return with_finite_scales<Block>({out, {O, count}}, name);
+  }
+  WeightEntry ours = entry;
+  std::optional<Buffer<std::byte, 1>> in_order;
+  if (entry.order) {
+    fetch(entry);
+    const auto numbers = in_order.emplace(put_in_order(entry)).view();
+    ours = {entry.format, shape, {numbers.data(), entry.bytes.size()}};
   }
 #pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
     std::vector<float> row(static_cast<std::size_t>(I));
-    read_row(entry, o, row);
-    write_row(row, kFormatOf<Block>, &copy[static_cast<std::size_t>(o * count) * sizeof(Block)]);
+    read_row(ours, o, row);
+    write_row(row, kFormatOf<Block>, reinterpret_cast<std::byte*>(out + o * count));
   }
   return with_finite_scales<Block>({out, {O, count}}, name);
 }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "paligemma/config_parts.h"
+#include "paligemma/keras_preset.h"
 #include "paligemma/other_models.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"
@@ -182,13 +183,10 @@ Fields fields_in(const std::filesystem::path& path) {
 }  // namespace
 
 Config parse_config(std::string_view text, const std::string& where, Towers towers) {
-  Config config;
   const Fields top(text, where);
+  if (top.has("class_name")) return keras_config(top);
+  Config config;
   config.json = top.all();
-  if (top.has("class_name")) {
-    top.fail("class_name", "\"" + top.text("class_name") +
-                               "\" is a preset of Keras; take the model for transformers");
-  }
   if (!top.has("model_type")) top.fail("model_type", "is missing; it must be \"paligemma\"");
   const std::string type = top.text("model_type");
   const bool is_siglip = type == "siglip" || type == "siglip_vision_model";
@@ -227,6 +225,11 @@ Config read_config(const std::filesystem::path& folder, Towers towers) {
     throw ModelFileError(folder.string() + ": " + other);
   }
   Config config = parse_config(opened(main_file).text(), main_file.string(), towers);
+  if (config.samples_picture) {
+    const auto converter = folder / "image_converter.json";
+    if (is_there(converter)) read_image_converter(fields_in(converter), config);
+    return config;
+  }
   if (is_there(generation)) {
     const Fields fields = fields_in(generation);
     const auto end_tokens = end_tokens_of(fields);

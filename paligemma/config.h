@@ -12,6 +12,8 @@
 // would change the result and is not supported is refused by name. Sizes are bounded, and the
 // tensors must then have exactly the shapes that follow from them (paligemma/checkpoint.h).
 //
+// The config.json of a preset of Keras has a class_name; keras_preset.h says what it and the files beside it hold.
+//
 // Source: the configuration classes of Hugging Face transformers 5.23.0 and the files of the
 // published checkpoints. Read next: paligemma/presets.h.
 #pragma once
@@ -44,6 +46,8 @@ struct Config {
   // text_config; if there are none, the tokenizer's <eos>.
   std::set<TokenId> end_tokens;
   ResampleFilter resample = ResampleFilter::bicubic;
+  bool samples_picture = false;  // in place of it, as Keras does: sample() in processing/resize.h
+  bool crops_picture = false;    // of that the middle square
   PixelScale pixel_scale;
   bool blends_alpha =
       true;          // transparent pixels with white, else alpha is dropped (do_convert_rgb)

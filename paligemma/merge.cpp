@@ -107,7 +107,7 @@ class Merger {
     const std::string layer = layer_of(name);
     const auto lora = adapter_->layers().find(layer);
     const bool is_changed = lora != adapter_->layers().end();
-    if (!is_changed && entry.format == tensor.format)
+    if (!is_changed && entry.format == tensor.format && !entry.order)
       return {entry.bytes.begin(), entry.bytes.end()};
 
     std::vector<std::byte> bytes(tensor.bytes());

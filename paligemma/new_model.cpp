@@ -22,10 +22,12 @@ const std::string kWeights = "model.safetensors";
 
 // Beside the weights: what is read here, and what transformers' processor reads.
 constexpr const char* kOtherFiles[] = {
-    "config.json",       "generation_config.json", "preprocessor_config.json",
-    "tokenizer.model",   "processor_config.json",  "vae-oid.npz",
-    "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
-    "added_tokens.json", "chat_template.json",     "chat_template.jinja"};
+    "config.json",         "generation_config.json", "preprocessor_config.json",
+    "tokenizer.model",     "processor_config.json",  "vae-oid.npz",
+    "tokenizer.json",      "tokenizer_config.json",  "special_tokens_map.json",
+    "added_tokens.json",   "chat_template.json",     "chat_template.jinja",
+    "image_converter.json"};
+constexpr const char* kKerasTokenizer = "assets/tokenizer/vocabulary.spm";
 
 void need(bool works, const fs::path& path, const std::string& problem) {
   if (!works) throw std::runtime_error(path.string() + ": " + problem);
@@ -92,6 +94,7 @@ void NewModel::copy_beside_weights(const fs::path& other) {
          "would change what the model says");
     if (is_there_too) copy(other / name, name);
   }
+  if (is_there(other / kKerasTokenizer)) copy(other / kKerasTokenizer, "tokenizer.model");
 }
 
 void NewModel::write(std::string_view bytes, const std::string& name) {

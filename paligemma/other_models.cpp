@@ -21,6 +21,13 @@ constexpr std::string_view kOriginal =
     "; only unquantised weights are read, and those that `paligemma quantize` "
     "has made of them: take the model that it was made from";
 
+constexpr std::string_view kMergeKeras =
+    "; load it with load_lora_weights and write the model with save_to_preset, in keras_hub";
+constexpr std::string_view kPreset =
+    "; a preset of PaliGemmaBackbone is read, with config.json and model.weights.h5, as "
+    "save_to_preset "
+    "writes them";
+
 struct Sign {
   std::string_view text, name, advice;
 };
@@ -28,10 +35,10 @@ struct Sign {
 // Ends of file names, the surest first.
 constexpr std::array<Sign, 16> kFiles{
     {{"adapter_config.json", "a PEFT adapter", kAdapter},
-     {".lora.h5", "a LoRA of Keras", kMerge},
-     {"task.json", "a preset of Keras", "; take the model for transformers"},
-     {".weights.h5", "a preset of Keras", "; take the model for transformers"},
-     {"model.weights.json", "a preset of Keras", "; take the model for transformers"},
+     {".lora.h5", "a LoRA of Keras", kMergeKeras},
+     {"task.json", "part of a preset of Keras", kPreset},
+     {".weights.h5", "weights of Keras", kPreset},
+     {".weights.json", "part of weights of Keras", kPreset},
      {".keras", "a model of Keras", "; take the model for transformers"},
      {".gguf", "GGUF, for llama.cpp",
       "; only safetensors are read: take the model that it was made from"},

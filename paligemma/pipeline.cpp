@@ -7,7 +7,10 @@ namespace pipeline_parts {
 
 Config configured(const PipelineOptions& options) {
   Config config = read_config(checkpoint_folder(options.model), options.towers);
-  if (options.resample) config.resample = *options.resample;
+  if (options.resample) {
+    config.resample = *options.resample;
+    config.samples_picture = false;
+  }
   if (!options.soft_cap) {
     config.text.attention_soft_cap = config.text.final_soft_cap = kNoSoftCap;
   }
@@ -52,9 +55,15 @@ ReplyOptions as_configured(const GenerationConfig& config) {
 
 Buffer<float, 3> vision_pixels(const Config& config, View<const std::uint8_t, 3> image) {
   const Index R = config.vision.image_size;
+  Buffer<float, 3> pixels({R, R, 3}, unwritten);
+  if (config.samples_picture) {
+    Buffer<float, 3> sampled({R, R, 3}, unwritten);
+    sample(config.crops_picture ? middle_square(image) : image, sampled.view());
+    normalize_pixels(sampled.view(), config.pixel_scale, pixels.view());
+    return pixels;
+  }
   Buffer<std::uint8_t, 3> squashed({R, R, 3}, unwritten);
   resize(image, config.resample, squashed.view());
-  Buffer<float, 3> pixels({R, R, 3}, unwritten);
   normalize_pixels(squashed.view(), config.pixel_scale, pixels.view());
   return pixels;
 }

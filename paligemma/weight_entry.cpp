@@ -20,6 +20,16 @@ std::size_t row_bytes(WeightFormat format, Index columns) {
 
 void read_row(const WeightEntry& entry, Index row, std::span<float> numbers) {
   const auto columns = static_cast<Index>(numbers.size());
+  if (entry.order) {
+    return with_format(entry.format, [&]<class Real>(Real) {
+      if constexpr (!Quantized<Real>) {
+        for (Index i = 0; i < columns; ++i) {
+          const Index place = entry.order->place(row * columns + i);
+          numbers[i] = widen(number_at<Real>(entry.bytes.data(), place));
+        }
+      }
+    });
+  }
   const std::byte* from =
       entry.bytes.data() + static_cast<std::size_t>(row) * row_bytes(entry.format, columns);
   with_format(entry.format, [&]<class Real>(Real stored) {

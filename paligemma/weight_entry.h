@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "paligemma/stored_order.h"
 #include "tensor/view.h"
 #include "tensor/weight_format.h"
 
@@ -15,6 +17,7 @@ struct WeightEntry {
   WeightFormat format;
   std::vector<Index> shape;  // the model's
   std::span<const std::byte> bytes;
+  std::optional<StoredOrder> order = {};  // nothing where it is ours
 
   Index count() const;                                // of weights
   Index rows() const { return shape[0]; }             // the first axis

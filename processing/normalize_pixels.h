@@ -26,5 +26,7 @@ struct PixelScale {
 };
 
 void normalize_pixels(View<const std::uint8_t, 3> x, const PixelScale& scale, View<float, 3> y);
+// Levels that have not been rounded.
+void normalize_pixels(View<const float, 3> x, const PixelScale& scale, View<float, 3> y);
 
 }  // namespace paligemma

@@ -128,4 +128,50 @@ void resize(View<const std::uint8_t, 3> x, ResampleFilter filter, View<std::uint
   }
 }
 
+namespace {
+
+// The two pixels that an output lies between, and how far it is from the first.
+struct Between {
+  Index first, second;
+  float share;
+};
+
+std::vector<Between> betweens(Index in, Index out) {
+  const double scale = static_cast<double>(in) / static_cast<double>(out);
+  std::vector<Between> result;
+  for (Index o = 0; o < out; ++o) {
+    const double at = std::max(0.0, (static_cast<double>(o) + 0.5) * scale - 0.5);
+    const auto first = std::min(in - 1, static_cast<Index>(at));
+    result.push_back(
+        {first, std::min(in - 1, first + 1), static_cast<float>(at - static_cast<double>(first))});
+  }
+  return result;
+}
+
+float mix(float first, float second, float share) { return first + share * (second - first); }
+
+}  // namespace
+
+void sample(View<const std::uint8_t, 3> x, View<float, 3> y) {
+  PG_CHECK(x.count() > 0 && y.count() > 0 && x.size(2) == 3 && y.size(2) == 3,
+           "x " + shape_text(x) + ", y " + shape_text(y));
+  const auto rows = betweens(x.size(0), y.size(0)), columns = betweens(x.size(1), y.size(1));
+  for (Index r = 0; r < y.size(0); ++r) {
+    for (Index q = 0; q < y.size(1); ++q) {
+      const auto [top, bottom, down] = rows[r];
+      const auto [left, right, across] = columns[q];
+      for (Index c = 0; c < 3; ++c) {
+        y(r, q, c) = mix(mix(x(top, left, c), x(top, right, c), across),
+                         mix(x(bottom, left, c), x(bottom, right, c), across), down);
+      }
+    }
+  }
+}
+
+View<const std::uint8_t, 3> middle_square(View<const std::uint8_t, 3> x) {
+  const Index side = std::min(x.size(0), x.size(1));
+  const Index top = (x.size(0) - side) / 2, left = (x.size(1) - side) / 2;
+  return {&x(top, left, 0), {side, side, 3}, x.stride()};
+}
+
 }  // namespace paligemma

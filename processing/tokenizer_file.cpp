@@ -113,13 +113,17 @@ TokenizerFile open_file(const fs::path& path, TokenId image_token, TokenId rows)
 TokenizerFile open_tokenizer(const fs::path& path, TokenId image_token, TokenId rows) {
   if (!is_folder(path)) return open_file(path, image_token, rows);
   const fs::path model = path / "tokenizer.model", json = path / "tokenizer.json";
+  const fs::path keras =
+      path / "assets/tokenizer/vocabulary.spm";  // its tokenizer.json names a class
   if (is_there(model)) {
     TokenizerFile file = open_file(model, image_token, rows);
     if (is_there(json)) file.note = note_of_another(file, json);
     return file;
   }
+  if (is_there(keras)) return open_file(keras, image_token, rows);
   if (is_there(json)) return open_file(json, image_token, rows);
-  throw NotFoundError(model.string() + ": no such file, and no tokenizer.json beside it");
+  throw NotFoundError(model.string() +
+                      ": no such file, and no tokenizer.json beside it; give --tokenizer");
 }
 
 std::string nameless(TokenId id) { return "<" + std::to_string(id) + ">"; }

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS}
-targets=(safetensors checkpoint npz config tokenizer prompt scene job image jpeg jpeg_stb webp orientation bmp gif png pnm tga)
+targets=(safetensors checkpoint keras npz config tokenizer prompt scene job image jpeg jpeg_stb webp orientation bmp gif png pnm tga)
 each=$(((seconds + ${#targets[@]} - 1) / ${#targets[@]}))
 
 scripts/install.sh clang libomp-dev

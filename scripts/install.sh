@@ -5,7 +5,8 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache pkg-config git python3
-  libsentencepiece-dev libstb-dev libjpeg-dev libwebp-dev zlib1g-dev libzip-dev libpcre2-dev nlohmann-json3-dev libcli11-dev
+  libsentencepiece-dev libstb-dev libjpeg-dev libwebp-dev zlib1g-dev libzip-dev libpcre2-dev libhdf5-dev
+  nlohmann-json3-dev libcli11-dev
   libgtest-dev libbenchmark-dev curl libmicrohttpd-dev
   "$@"
 )

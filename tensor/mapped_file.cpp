@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
@@ -110,6 +111,21 @@ void touch_pages(std::span<const std::byte> bytes) {
     static_cast<void>(
         *static_cast<const volatile std::byte*>(&bytes[static_cast<std::size_t>(page) * kPage]));
   }
+}
+
+void fetch_pages(std::span<const std::byte> bytes) {
+  constexpr std::uintptr_t kPage = 4096;
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()) / kPage * kPage;
+  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size());
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);  // a wish
+}
+
+void ask_for_large_pages(std::span<std::byte> bytes) {
+  constexpr std::size_t kPage = std::size_t{2} << 20;
+  void* begin = bytes.data();
+  std::size_t size = bytes.size();
+  if (!std::align(kPage, kPage, begin, size)) return;
+  ::madvise(begin, size / kPage * kPage, MADV_HUGEPAGE);  // a wish: without it all is the same
 }
 
 }  // namespace paligemma

@@ -37,4 +37,11 @@ const char* file_at(const void* address);
 // Looks at every page of mapped bytes, with all threads, so that nobody waits for one later.
 void touch_pages(std::span<const std::byte> bytes);
 
+// Has mapped bytes fetched from the disk, and does not wait for them.
+void fetch_pages(std::span<const std::byte> bytes);
+
+// Of memory that has not been written: where the system has large pages, the first write of each takes less
+// than those of the small ones together, which is more than the writing itself.
+void ask_for_large_pages(std::span<std::byte> bytes);
+
 }  // namespace paligemma

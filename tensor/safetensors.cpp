@@ -189,13 +189,17 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path)
 std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
   if (!is_there(path)) throw NotFoundError(path.string() + ": no such file or folder");
   if (is_folder(path)) return path;
+  const std::filesystem::path folder =
+      path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   if (is_file(path)) {
     const std::string found = what_it_is(MappedFile(path).text());
-    if (!found.empty() && found != "safetensors") {
+    const bool is_of_preset =  // of Keras
+        found.starts_with("an HDF5 file") && is_there(folder / "config.json");
+    if (!found.empty() && found != "safetensors" && !is_of_preset) {
       throw ModelFileError(path.string() + ": not safetensors: looks like " + found);
     }
   }
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  return folder;
 }
 
 }  // namespace paligemma

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "fast/core/child_process.h"
+#include "tensor/child_process.h"
 
 namespace paligemma {
 namespace {

@@ -21,7 +21,7 @@ class OtherModel : public ::testing::Test {
 TEST_F(OtherModel, IsNamedByItsFiles) {
   for (const auto& [file, word] :
        {std::pair("adapter_model.safetensors", "--adapter"), std::pair("task.json", "Keras"),
-        std::pair("model.weights.h5", "Keras"), std::pair("paligemma.gguf", "llama.cpp"),
+        std::pair("own.weights.h5", "Keras"), std::pair("paligemma.gguf", "llama.cpp"),
         std::pair("pytorch_model.bin", "save_pretrained"),
         std::pair("pytorch_model-00001-of-00002.bin", "save_pretrained"),
         std::pair("tf_model.h5", "save_pretrained"), std::pair("last.ckpt", "save_pretrained"),
@@ -53,8 +53,8 @@ TEST_F(OtherModel, BesideSafetensorsIsNone) {
 TEST_F(OtherModel, IsNamedByItsConfiguration) {
   write_text(
       folder_ / "config.json",
-      R"({"module": "keras_hub.src.models.pali_gemma", "class_name": "PaliGemmaBackbone", "config": {}})");
-  EXPECT_TRUE(refuses(inspect(), 4, {"config.json", "PaliGemmaBackbone", "Keras"}));
+      R"({"module": "keras_hub.src.models.pali_gemma", "class_name": "GemmaBackbone", "config": {}})");
+  EXPECT_TRUE(refuses(inspect(), 4, {"config.json", "GemmaBackbone", "Keras"}));
   auto config = nlohmann::json::parse(read_bytes(kGolden + "/config.json"));
   config["quantization_config"] = {{"quant_method", "gptq"}, {"bits", 4}};
   write_text(folder_ / "config.json", config.dump());

@@ -32,6 +32,7 @@ EMULATED = ["tests/fast/emulated_avx512.cpp", "tests/fast/emulated_amx.cpp"]
 SOURCE_TREE = BUILD / "CMakeFiles/pg_source_tree.dir/generated/source_tree.cpp.o"
 LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), *map(str, BUILD.glob("tests/libpg_rounded.a")),
         str(BUILD / "libpaligemma_pieces.a"), str(SOURCE_TREE), "-lgtest", "-lgtest_main",
+        f"-Wl,-rpath,{BUILD}",  # the module for HDF5
         *flags("--libs", "sentencepiece", "libzip", "zlib"),
         *flags("--libs", "libjpeg"), *flags("--libs", "libwebp", "libwebpdemux")]  # where they are
 

@@ -310,5 +310,46 @@ TEST(Resize, WindowsWeighEveryInputPixelAndSumToOne) {
   EXPECT_NEAR(windows(4, 2, kBilinear)[0].weights[0], 3 / 7.0, float_operations(1).relative);
 }
 
+// Keras's: between the two nearest pixels, at the edge the last; however much the picture shrinks.
+TEST(Sample, WorkedExample) {
+  const RgbImage x = grey({{0, 100, 40, 200}});
+  Buffer<float, 3> larger({1, 8, 3}), smaller({2, 2, 3});
+  sample(x.view(), larger.view());
+  const float expected[] = {0, 25, 75, 85, 55, 80, 160, 200};
+  for (Index q = 0; q < 8; ++q) EXPECT_FLOAT_EQ(larger.view()(0, q, 1), expected[q]) << q;
+  sample(x.view(), smaller.view());
+  EXPECT_FLOAT_EQ(smaller.view()(0, 0, 0), 50);
+  EXPECT_FLOAT_EQ(smaller.view()(1, 1, 2), 120);
+}
+
+TEST(Sample, GoesDownAsItGoesAcross) {
+  const RgbImage x = grey({{0, 8}, {40, 80}, {200, 96}});
+  Buffer<float, 3> y({6, 2, 3});
+  sample(x.view(), y.view());
+  const float expected[] = {0, 10, 30, 80, 160, 200};
+  for (Index r = 0; r < 6; ++r) EXPECT_FLOAT_EQ(y.view()(r, 0, 0), expected[r]) << r;
+}
+
+TEST(Sample, SkipsWhatLiesBetween) {
+  const RgbImage x = grey({{9, 9, 0, 90, 9, 9}});
+  Buffer<float, 3> y({1, 1, 3});
+  sample(x.view(), y.view());
+  EXPECT_FLOAT_EQ(y.view()(0, 0, 0), 45);
+}
+
+TEST(Sample, RefusesNothing) {
+  const RgbImage x({0, 4, 3});
+  Buffer<float, 3> y({1, 1, 3});
+  EXPECT_THROW(sample(x.view(), y.view()), ContractError);
+}
+
+TEST(MiddleSquare, IsUpAndLeftByHalfAPixel) {
+  const RgbImage wide = pattern(101, 150), high = pattern(4, 2);
+  EXPECT_EQ(middle_square(wide.view()).shape(), (std::array<Index, 3>{101, 101, 3}));
+  EXPECT_EQ(&middle_square(wide.view())(0, 0, 0), &wide.view()(0, 24, 0));
+  EXPECT_EQ(&middle_square(wide.view())(1, 2, 0), &wide.view()(1, 26, 0));
+  EXPECT_EQ(&middle_square(high.view())(0, 0, 0), &high.view()(1, 0, 0));
+}
+
 }  // namespace
 }  // namespace paligemma

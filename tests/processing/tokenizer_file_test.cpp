@@ -42,9 +42,17 @@ class TokenizerFolder : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
+// A preset of Keras, whose tokenizer.json names a class.
+TEST_F(TokenizerFolder, MayHaveItInTheAssetsOfKeras) {
+  put("tokenizer.json", R"({"class_name": "PaliGemmaTokenizer"})");
+  std::filesystem::create_directories(folder_ / "assets/tokenizer");
+  put("assets/tokenizer/vocabulary.spm", kModel);
+  EXPECT_EQ(open().encode("red"), (Ids{376}));
+}
+
 TEST_F(TokenizerFolder, HasOneFileOrTheOther) {
   EXPECT_EQ(refusal<NotFoundError>(),
-            "tokenizer.model: no such file, and no tokenizer.json beside it");
+            "tokenizer.model: no such file, and no tokenizer.json beside it; give --tokenizer");
   put("tokenizer.json", kJson);
   EXPECT_EQ(open().encode("red"), (Ids{376}));
   EXPECT_EQ(open().encode("<mask>"), (Ids{4}));

@@ -1,4 +1,4 @@
-#include "fast/core/child_process.h"
+#include "tensor/child_process.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
