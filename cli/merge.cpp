@@ -19,8 +19,7 @@ int run_merge(const Options& options) {
   progress.clear();
   const char* note =
       "the new model has a head of its own: the adapter changes one of head and embedding, which "
-      "are one "
-      "in the model (merge_and_unload() of PEFT would change both)";
+      "are one in the model (merge_and_unload() of PEFT would change both)";
   print_notes(options, {found.note, splits ? note : ""});
   return 0;
 }

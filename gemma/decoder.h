@@ -24,7 +24,7 @@ namespace paligemma::gemma {
 
 template <class W>
 struct DecoderWeights {
-  typename W::Matrix embedding;  // [V, D]
+  typename W::Matrix embedding;                                 // [V, D]
   const Lora<typename W::Floats>* embedding_adapter = nullptr;  // tensor/lora.h; times the scale
   std::vector<DecoderBlockWeights<W>> blocks;
   typename W::Vector final_norm;  // [D]

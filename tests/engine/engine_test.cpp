@@ -329,8 +329,8 @@ TEST(Engine, EachHasItsAdapter) {
   const std::filesystem::path golden = source_dir() + "/tests/golden/paligemma1";
   const auto recorded = json::parse(std::ifstream(golden / "adapters/adapters.json"));
   const auto said = [&](Engine& engine) {
-    return ids_of(engine.answer(golden / "picture.png", std::string(recorded["prompt"]),
-                                {.max_tokens = 12}));
+    return ids_of(
+        engine.answer(golden / "picture.png", std::string(recorded["prompt"]), {.max_tokens = 12}));
   };
   const auto with = [&](const char* name) {
     return Engine::open(golden, {.device = "cpu", .adapter = golden / "adapters" / name});

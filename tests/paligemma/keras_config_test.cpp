@@ -55,10 +55,10 @@ TEST(KerasConfig, DividesByTheWidthOfAHeadWhereThatIsSaid) {
 }
 
 TEST(KerasConfig, SaysWhatBendsTheProjectorsRows) {
-  for (const auto& [name, meant] : {std::pair("linear", ProjectorActivation::none),
-                                    std::pair("gelu", ProjectorActivation::gelu),
-                                    std::pair("tanh", ProjectorActivation::tanh),
-                                    std::pair("softmax", ProjectorActivation::softmax)}) {
+  for (const auto& [name, meant] :
+       {std::pair("linear", ProjectorActivation::none),
+        std::pair("gelu", ProjectorActivation::gelu), std::pair("tanh", ProjectorActivation::tanh),
+        std::pair("softmax", ProjectorActivation::softmax)}) {
     json object = config_json();
     object["config"]["vit_classifier_activation"] = name;
     EXPECT_EQ(parsed(object).projector_activation, meant) << name;
