@@ -38,11 +38,12 @@ git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'proc
 venv=build/venv
 if [ ! -x "$venv/bin/python" ]; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q torch==2.13.0 transformers==5.23.0 sentencepiece==0.2.3 \
+  "$venv/bin/pip" install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 sentencepiece==0.2.3 \
     pillow==13.0.0 numpy==2.4.6
 fi
 "$venv/bin/python" tools/compare_with_transformers.py -n 100 -- --reference
 "$venv/bin/python" tools/compare_decoding.py -n 50 -- --reference
+"$venv/bin/python" tools/compare_adapters.py -n 40 -- --reference
 
 scripts/check_schedulers.sh
 scripts/check_3b.sh
