@@ -10,6 +10,7 @@
 #include "paligemma/adapter.h"
 #include "paligemma/keras_preset.h"
 #include "paligemma/other_models.h"
+#include "paligemma/stored_order_copy.h"
 #include "paligemma/weight_files.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "paligemma/checkpoint.h"
+#include "paligemma/stored_order_copy.h"
 #include "tensor/errors.h"
 
 namespace paligemma {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <numeric>
 
+#include "paligemma/stored_order_copy.h"
+
 namespace paligemma {
 
 Index WeightEntry::count() const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "paligemma/keras_preset.h"
+#include "paligemma/stored_order_copy.h"
 #include "paligemma/weight_files.h"
 #include "tensor/errors.h"
 #include "tests/fuzz/require.h"

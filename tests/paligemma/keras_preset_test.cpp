@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "paligemma/checkpoint.h"
+#include "paligemma/stored_order_copy.h"
 #include "tensor/errors.h"
 #include "tests/support/error_text.h"
 #include "tests/support/keras_golden.h"

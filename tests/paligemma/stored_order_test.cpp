@@ -1,4 +1,4 @@
-#include "paligemma/stored_order.h"
+#include "paligemma/stored_order_copy.h"
 
 #include <gtest/gtest.h>
 
