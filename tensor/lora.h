@@ -44,10 +44,11 @@ void check_low_rank(const Low& low, const Lora<W>& w, const Y& y) {
            "low " + shape_text(low) + ", b " + shape_text(w.b) + ", y " + shape_text(y));
   PG_CHECK(low.is_row_major() && w.b.is_row_major() && y.stride()[1] == 1,
            "rows must be contiguous");
-  for (const auto& vector : {w.magnitude, w.bias}) {
-    PG_CHECK(vector.data() == nullptr || vector.size(0) == O,
-             "y " + shape_text(y) + ", magnitude or bias " + shape_text(vector));
-  }
+  const auto fits = [O](const auto& vector) {
+    return vector.data() == nullptr || vector.size(0) == O;
+  };
+  PG_CHECK(fits(w.magnitude), "y " + shape_text(y) + ", magnitude " + shape_text(w.magnitude));
+  PG_CHECK(fits(w.bias), "y " + shape_text(y) + ", bias " + shape_text(w.bias));
 }
 
 }  // namespace paligemma
