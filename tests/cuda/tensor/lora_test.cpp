@@ -2,6 +2,7 @@
 #include "cuda/tensor/lora.h"
 
 #include <list>
+#include <optional>
 
 #include "cuda/tensor/linear.h"
 #include "tests/support/cuda_test.h"
@@ -15,13 +16,19 @@ using namespace test;
 
 class CudaLora : public CudaTest {
  protected:
+  void SetUp() override {
+    CudaTest::SetUp();
+    if (!IsSkipped()) stream_.emplace();
+  }
+  const cuda::Stream& stream() const { return *stream_; }
+
   Lora<cuda::DeviceWeights<float>> there(const Lora<HostWeights<float>>& host) {
     const auto matrix = [&](View<const float, 2> m) {
-      return std::as_const(matrices_.emplace_back(to_device(stream_, m))).view();
+      return std::as_const(matrices_.emplace_back(to_device(stream(), m))).view();
     };
     const auto vector = [&](View<const float, 1> v) -> DeviceView<const float, 1> {
       if (v.data() == nullptr) return {};
-      return std::as_const(vectors_.emplace_back(to_device(stream_, v))).view();
+      return std::as_const(vectors_.emplace_back(to_device(stream(), v))).view();
     };
     return {matrix(host.a), matrix(host.b), vector(host.magnitude), vector(host.bias)};
   }
@@ -35,9 +42,9 @@ class CudaLora : public CudaTest {
     const RandomLora one(O, I, 2, 10), other(O, I, 3, 20);
     const auto lora = one.whole(), gate_lora = other.plain();
     const auto lora_there = there(lora), gate_lora_there = there(gate_lora);
-    const auto x_there = to_device(stream_, x.view()),
-               weight_there = to_device(stream_, weight.view()),
-               gate_there = to_device(stream_, gate.view());
+    const auto x_there = to_device(stream(), x.view()),
+               weight_there = to_device(stream(), weight.view()),
+               gate_there = to_device(stream(), gate.view());
     const Linear<HostWeights<float>> layers[] = {{weight.view()}, {weight.view(), {}, &lora}};
     const Linear<HostWeights<float>> gates[] = {{gate.view()}, {gate.view(), {}, &gate_lora}};
     using There = Linear<cuda::DeviceWeights<float>>;
@@ -53,17 +60,16 @@ class CudaLora : public CudaTest {
         Buffer<float, 2> expected({T, O});
         copy(reference, before.view(), expected.view());
         linear(reference, x.view(), layers[l], expected.view(), epilogues[e]);
-        auto y_there = to_device(stream_, before.view());
-        linear(stream_, x_there.view(), layers_there[l], y_there.view(), epilogues_there[e]);
-        const auto y = to_host(stream_, y_there.view());
+        auto y_there = to_device(stream(), before.view());
+        linear(stream(), x_there.view(), layers_there[l], y_there.view(), epilogues_there[e]);
+        const auto y = to_host(stream(), y_there.view());
         EXPECT_TRUE(close(y.view(), expected.view(), tolerance)) << l << ", " << e;
       }
     }
   }
 
-  const cuda::Stream stream_;
-
  private:
+  std::optional<cuda::Stream> stream_;
   std::list<cuda::DeviceBuffer<float, 2>> matrices_;
   std::list<cuda::DeviceBuffer<float, 1>> vectors_;
 };
@@ -79,7 +85,7 @@ TEST_F(CudaLora, HasTheBiasOfItsLayer) {
   const cuda::DeviceBuffer<float, 1> bias({1});
   cuda::DeviceBuffer<float, 2> y({1, 1});
   EXPECT_THROW(
-      linear(stream_, x.view(),
+      linear(stream(), x.view(),
              Linear<cuda::DeviceWeights<float>>{weight.view(), bias.view(), &change}, y.view()),
       ContractError);
 }
