@@ -25,7 +25,7 @@ def flags(*packages):
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # many programs at once: do not wait in a loop
 COMPILE = ["g++", "-std=c++20", "-O1", "-ffp-contract=off", "-fopenmp", f"-I{BUILD}/include",
-           *flags("--cflags", "sentencepiece", "stb", "libzip")]
+           *flags("--cflags", "sentencepiece", "stb", "libzip", "libpcre2-8")]
 KERNELS = ["-x", "c++", "-fno-strict-aliasing", "-fsanitize=thread", "-g1"]
 EMULATION = BUILD / "cuda/emulation/CMakeFiles"
 EMULATED = ["tests/fast/emulated_avx512.cpp", "tests/fast/emulated_amx.cpp"]
@@ -33,7 +33,7 @@ SOURCE_TREE = BUILD / "CMakeFiles/pg_source_tree.dir/generated/source_tree.cpp.o
 LINK = [*map(str, BUILD.glob("libpg_cuda_model.a")), *map(str, BUILD.glob("tests/libpg_rounded.a")),
         str(BUILD / "libpaligemma_pieces.a"), str(SOURCE_TREE), "-lgtest", "-lgtest_main",
         f"-Wl,-rpath,{BUILD}",  # the module for HDF5
-        *flags("--libs", "sentencepiece", "libzip", "zlib"),
+        *flags("--libs", "sentencepiece", "libzip", "libpcre2-8", "zlib"),
         *flags("--libs", "libjpeg"), *flags("--libs", "libwebp", "libwebpdemux")]  # where they are
 
 
