@@ -36,7 +36,8 @@ namespace paligemma {
 
 class Adapter {
  public:
-  // `path` is the folder, or one of its two files. Throws NotFoundError or ModelFileError. The base may go.
+  // `path` is the folder, or one of its two files. Throws NotFoundError or ModelFileError. Tensors may be
+  // the base's own.
   Adapter(const std::filesystem::path& path, const Checkpoint& base, const Config& config);
   Adapter(const Adapter&) = delete;
   Adapter& operator=(const Adapter&) = delete;

@@ -75,7 +75,7 @@ class AdapterFiles : public ::testing::Test {
   const Adapter& read() {
     write();
     const Config config = read_config(golden_.model);
-    adapter_.emplace(folder_.path(), Checkpoint(golden_.model, config), config);
+    adapter_.emplace(folder_.path(), base_.emplace(golden_.model, config), config);
     return *adapter_;
   }
   std::string refusal() {
@@ -90,6 +90,7 @@ class AdapterFiles : public ::testing::Test {
   const TemporaryFolder folder_;
   StoredTensors tensors_;
   json config_;
+  std::optional<Checkpoint> base_;
   std::optional<Adapter> adapter_;
 };
 
@@ -185,6 +186,22 @@ TEST_F(AdapterFiles, MustReplaceTensorsByOnesOfTheirShape) {
   tensors_["base_model.model.model.multi_modal_projector.other"] = {
       "F32", {1}, std::string(4, '\0')};
   EXPECT_TRUE(holds(refusal(), "projector.other", "fits nothing"));
+}
+
+// The head stays as it was, although it is the same table in the model.
+TEST_F(AdapterFiles, ASavedEmbeddingIsNotTheHead) {
+  const std::string embedding = "language_model.model.embed_tokens.weight";
+  StoredTensor table = read_tensors(kGolden + "/model.safetensors").at(embedding);
+  const std::string before = table.bytes;
+  table.bytes[3] = static_cast<char>(table.bytes[3] ^ 1);
+  tensors_["base_model.model.model.language_model.embed_tokens.weight"] = table;
+  const auto& replaced = read().tensors();
+  const auto bytes_of = [&](const std::string& name) {
+    const auto bytes = replaced.at(name).bytes;
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  EXPECT_EQ(bytes_of(embedding), table.bytes);
+  EXPECT_EQ(bytes_of("lm_head.weight"), before);
 }
 
 TEST_F(AdapterFiles, MustNameTokensThatThereAre) {
