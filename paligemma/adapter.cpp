@@ -26,7 +26,8 @@ fs::path folder_of(const fs::path& path) {
 }
 
 fs::path weights_of(const fs::path& path) {
-  const fs::path folder = folder_of(path), file = folder / "adapter_model.safetensors";
+  const fs::path folder = folder_of(path);
+  fs::path file = folder / "adapter_model.safetensors";
   if (!is_there(file) && is_there(folder / "adapter_model.bin")) {
     throw ModelFileError(folder.string() +
                          ": adapter_model.bin is PyTorch's; write it with "

@@ -40,8 +40,10 @@ std::vector<float> LowRank::lengths(const WeightEntry& w) const {
 #pragma omp critical
     for (std::size_t i = 0; i < mine.size(); ++i) squares[i] += mine[i];
   }
-  std::vector<float> found;
-  for (const double square : squares) found.push_back(static_cast<float>(std::sqrt(square)));
+  std::vector<float> found(squares.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    found[i] = static_cast<float>(std::sqrt(squares[i]));
+  }
   return found;
 }
 

@@ -25,7 +25,8 @@ class Workspace {
     std::size_t bytes = 0;
     std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
   };
-  std::vector<std::array<Block, 4>> blocks_;
+  static constexpr std::size_t kPurposes = static_cast<std::size_t>(Scratch::gates) + 1;
+  std::vector<std::array<Block, kPurposes>> blocks_;
 };
 
 }  // namespace paligemma
