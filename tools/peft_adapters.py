@@ -66,6 +66,9 @@ def make(folder, kind, seed, out):
     randomise(adapted, seed)
     adapted.save_pretrained(out, save_embedding_layers=False)
     (out / "README.md").unlink()
+    file = out / "adapter_config.json"  # PEFT writes where the model lies on this machine
+    config = json.loads(file.read_text()) | dict(base_model_name_or_path=folder.name)
+    file.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
 def rename(source, out, renames, **settings):
