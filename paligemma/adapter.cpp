@@ -149,8 +149,8 @@ class Adapter::Reader {
   }
 
   static bool is_same(const WeightEntry& one, const WeightEntry& other) {
-    return one.format == other.format ? std::ranges::equal(one.bytes, other.bytes)
-                                      : all_as_floats(one) == all_as_floats(other);
+    return one.format == other.format && !other.order ? std::ranges::equal(one.bytes, other.bytes)
+                                                      : all_as_floats(one) == all_as_floats(other);
   }
 
   // The tensor as it is below the change.
@@ -203,39 +203,41 @@ class Adapter::Reader {
       return floats_of(entry, adapter_.where_ + ": " + layer);
     };
     const auto scale = static_cast<float>(how_.scale(parts.names, r));
-    std::vector<float> a = numbers(*parts.a), b = numbers(*parts.b), bias;
+    std::vector<float> a = numbers(*parts.a), b = numbers(*parts.b), magnitude, bias;
     for (float& number : b) number *= scale;
     if (by_columns) a = transposed(a, r, in);  // rows of words, as a table's
-    LowRank changed{by_columns ? a : b, by_columns ? transposed(b, out, r) : a, {}, by_columns};
-    std::vector<float>& magnitude = changed.magnitude;
+    const auto changed = [&] {
+      return LowRank{by_columns ? a : b, by_columns ? transposed(b, out, r) : a, magnitude,
+                     by_columns};
+    };
     if (how_.dora) {
       if (parts.magnitude == nullptr || parts.magnitude->count() != out) {
         throw ModelFileError(adapter_.where_ + ": " + layer + "'s magnitudes are not " +
                              std::to_string(out));
       }
       magnitude = numbers(*parts.magnitude);
-      const auto lengths = changed.lengths(w);
+      const auto lengths = changed().lengths(w);
       for (Index o = 0; o < out; ++o) {
         magnitude[o] /= lengths[o];
         for (Index k = 0; k < r; ++k) b[o * r + k] *= magnitude[o];
       }
-      (by_columns ? changed.right : changed.left) = by_columns ? transposed(b, out, r) : b;
     } else if (parts.magnitude != nullptr) {
       throw ModelFileError(adapter_.where_ + ": " + layer +
                            " has magnitudes, but use_dora is not set");
     }
     const WeightEntry* own_bias = by_columns ? nullptr : below(layer + ".bias");
-    if (own_bias != nullptr || parts.bias != nullptr) bias.resize(static_cast<std::size_t>(out));
     if (own_bias != nullptr) bias = all_as_floats(*own_bias);
     if (parts.bias != nullptr) {
       check_shape(layer, "lora_bias", parts.bias, out, 1);
+      bias.resize(static_cast<std::size_t>(out));
       const auto added = numbers(*parts.bias);
       for (Index o = 0; o < out; ++o) bias[o] += scale * added[o];
     }
 
     if (layer == kPatches || layer == kPositions) {
+      const LowRank small = changed();
       std::vector<float> merged(static_cast<std::size_t>(w.count()));
-      for (Index p = 0; p < P; ++p) changed.changed_row(w, p, std::span(merged).subspan(p * Q, Q));
+      for (Index p = 0; p < P; ++p) small.changed_row(w, p, std::span(merged).subspan(p * Q, Q));
       replace(weight_name(layer), w.shape, std::move(merged));
       if (!bias.empty()) replace(layer + ".bias", {out}, std::move(bias));
       return;
