@@ -10,7 +10,6 @@ installs.
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -26,17 +25,10 @@ from make_decoding_golden import loaded
 STEPS = 10
 
 
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def said_by_program(binary, extra, folder, picture, prompt, *flags):
     # As transformers is asked: what an adapter replaces is not rounded to the type of the model's file.
-    answer = run([binary, "-m", folder, "--image", picture, "-p", prompt, "-n", str(STEPS), "--json",
-                  "--dtype", "f32", *flags, *extra])
+    answer = checkpoints.run([binary, "-m", folder, "--image", picture, "-p", prompt, "-n", str(STEPS), "--json",
+                              "--dtype", "f32", *flags, *extra])
     return [token["id"] for token in json.loads(answer)["tokens"]]
 
 
@@ -68,7 +60,7 @@ def main():
                 single, double = adapters.said_with(folder, adapter, ids, both[:1], STEPS)
                 if 1 in single:
                     single = single[:single.index(1) + 1]
-                run([arguments.binary, "merge", "-q", "-m", folder, "--adapter", adapter, merged])
+                checkpoints.run([arguments.binary, "merge", "-q", "-m", folder, "--adapter", adapter, merged])
                 ask = [arguments.binary, arguments.extra]
                 about = [folder / "picture.png", settings["prompt"]]
                 found = [said_by_program(*ask, folder, *about, "--adapter", adapter)]

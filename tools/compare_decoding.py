@@ -9,7 +9,6 @@ case is passed over. Exits 1 on any mismatch. Needs what tests/golden/README.md 
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -45,10 +44,7 @@ def said_by_program(binary, extra, folder, pictures, prompt, how):
     command = [binary, "-m", folder, "-p", prompt, "-n", str(STEPS), "--json", *flags_of(how), *extra]
     for picture in pictures:
         command += ["--image", picture]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}")
-    answer = json.loads(done.stdout)
+    answer = json.loads(checkpoints.run(command))
     return [[token["id"] for token in one["tokens"]] for one in answer.get("answers", [answer])]
 
 

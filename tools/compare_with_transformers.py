@@ -194,15 +194,20 @@ def said_by_transformers(folder, settings, ids):
     return reference.run(model, reference.pixels(image, size, settings["resample"]), ids, STEPS)
 
 
+def run(command):
+    """What the program prints; RuntimeError with what it complains of."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def said_by_program(binary, extra, folder, settings):
     out = folder / "taps"
     shutil.rmtree(out, ignore_errors=True)
     command = [binary, "-m", folder, "--image", folder / "picture.png", "-p", settings["prompt"],
                "-n", str(STEPS), "--json", "--dump", out, *extra]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}")
-    ids = [token["id"] for token in json.loads(done.stdout)["tokens"]]
+    ids = [token["id"] for token in json.loads(run(command))["tokens"]]
     taps = {str(file.relative_to(out).with_suffix("")): np.load(file)
             for file in out.rglob("*.npy")}
     return taps, ids
