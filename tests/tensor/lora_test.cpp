@@ -1,9 +1,7 @@
 #include "tensor/lora.h"
 
-#include "gemma/geglu.h"
 #include "gemma/token_embedding.h"
 #include "tensor/quantized_linear.h"
-#include "tensor/residual_add.h"
 #include "tests/support/compare.h"
 #include "tests/support/epilogues.h"
 #include "tests/support/lora.h"
@@ -62,16 +60,8 @@ TEST(Lora, ComesBeforeTheEpilogue) {
                                               {gate_weight.view(), {}, &gate_lora}};
   for (const auto& layer : layers) {
     for (const auto& epilogue : every_epilogue(gates)) {
-      Buffer<float, 2> expected({T, O}), y({T, O});
-      linear(reference, x.view(), layer, expected.view());
-      if (epilogue.gate != nullptr) {
-        Buffer<float, 2> gate({T, O});
-        linear(reference, x.view(), *epilogue.gate, gate.view());
-        geglu(reference, *epilogue.activation, gate.view(), expected.view(), expected.view());
-      } else if (epilogue.activation) {
-        gelu(reference, *epilogue.activation, expected.view(), expected.view());
-      }
-      if (epilogue.add) residual_add(reference, before.view(), expected.view());
+      const auto expected = by_leaves(x.view(), layer, epilogue, before.view());
+      Buffer<float, 2> y({T, O});
       copy(reference, before.view(), y.view());
       linear(reference, x.view(), layer, y.view(), epilogue);
       EXPECT_TRUE(close(y.view(), expected.view(), kExact));
