@@ -1,9 +1,9 @@
-#include "paligemma/stored_order_copy.h"
-
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <vector>
+
+#include "paligemma/stored_order_copy.h"
 
 namespace paligemma {
 namespace {
