@@ -63,6 +63,7 @@ std::vector<bf16> random_numbers(std::uint64_t seed, std::uint32_t place, Spread
 void write_weights(const fs::path& path, const std::vector<ExpectedTensor>& tensors,
                    const RandomWeightsOptions& options) {
   std::vector<TensorToWrite> all;
+  all.reserve(tensors.size());
   for (const ExpectedTensor& tensor : tensors) all.push_back({tensor, WeightFormat::bf16});
   SafetensorsWriter file(path, all, false);
   std::uint32_t place = 0;

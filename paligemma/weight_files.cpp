@@ -59,7 +59,7 @@ std::vector<fs::path> weight_files(const fs::path& path) {
   if (path != folder && path.extension() != ".json") {
     for (const auto& [single, index] : kNamings) {
       if (!is_there(folder / index)) continue;
-      const auto shards = shards_of(folder / index);
+      auto shards = shards_of(folder / index);
       if (std::find(shards.begin(), shards.end(), folder / path.filename()) != shards.end()) {
         return shards;
       }

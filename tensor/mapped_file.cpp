@@ -115,9 +115,9 @@ void touch_pages(std::span<const std::byte> bytes) {
 
 void fetch_pages(std::span<const std::byte> bytes) {
   constexpr std::uintptr_t kPage = 4096;
-  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()) / kPage * kPage;
-  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size());
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);  // a wish
+  const std::size_t before = reinterpret_cast<std::uintptr_t>(bytes.data()) % kPage;
+  auto* const begin = const_cast<std::byte*>(bytes.data()) - before;
+  ::madvise(begin, bytes.size() + before, MADV_WILLNEED);  // a wish
 }
 
 void ask_for_large_pages(std::span<std::byte> bytes) {

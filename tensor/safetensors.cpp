@@ -189,7 +189,7 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path)
 std::filesystem::path checkpoint_folder(const std::filesystem::path& path) {
   if (!is_there(path)) throw NotFoundError(path.string() + ": no such file or folder");
   if (is_folder(path)) return path;
-  const std::filesystem::path folder =
+  std::filesystem::path folder =
       path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   if (is_file(path)) {
     const std::string found = what_it_is(MappedFile(path).text());

@@ -40,6 +40,7 @@ void multiply(const Stream& stream, DeviceView<const float, 2> x,
   PG_CHECK(x.is_row_major() && weight.is_row_major() && y.stride()[1] == 1, "strided view");
   PG_CHECK(bias.data() == nullptr || (bias.size(0) == weight.size(0) && bias.is_row_major()),
            "weight " + shape_text(weight) + ", bias " + shape_text(bias));
+  PG_CHECK(w.adapter == nullptr || bias.data() == nullptr, "an adapter has the bias");
   if (y.count() == 0) return;
 
   const Product<Weight> product{x.data(),
@@ -96,7 +97,6 @@ template <class Weight>
 void linear(const Stream& stream, DeviceView<const float, 2> x,
             const Linear<DeviceWeights<Weight>>& w, DeviceView<float, 2> y,
             const Epilogue<DeviceWeights<Weight>>& epilogue, LinearKernel kernel) {
-  PG_CHECK(w.adapter == nullptr || w.bias.data() == nullptr, "an adapter has the bias");
   if (epilogue.gate != nullptr) {
     const auto& gate = *epilogue.gate;
     PG_CHECK(epilogue.activation.has_value(), "a gate has an activation");

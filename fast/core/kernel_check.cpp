@@ -77,10 +77,30 @@ struct Sizes {
   Index T, O, I;
 };
 
+// What sums may lack of them: of a layer without an adapter its bias.
+constexpr Index kRank = 5;
+struct RandomRemainder {
+  Numbers bias, magnitude, low, b;
+
+  RandomRemainder(Index T, Index O, std::uint32_t seed)
+      : bias(weights<float>(O, seed)),
+        magnitude(weights<float>(O, seed + 10)),
+        low(weights<float>(T * kRank, seed + 20)),
+        b(weights<float>(kRank * O, seed + 30)) {}
+  Remainder of(bool adapted) const {
+    if (!adapted) return {bias.data()};
+    return {bias.data(), magnitude.data(), low.data(), b.data(), kRank};
+  }
+};
+
+struct Ending {
+  bool gated = false, gelu = false, adapted = false;
+};
+
 // What a layer writes, and what stood beside it.
 template <class Weight>
 Numbers products(const Fast& on, void (*kernel)(const Fast&, const LinearWork<Weight>&), Sizes z,
-                 bool gated, bool gelu) {
+                 Ending ending) {
   constexpr bool kBlocks = !std::is_same_v<Weight, float> && sizeof(Weight) > 2;
   const Index row = kBlocks ? blocks_of(z.I) : z.I, stride = z.O + 3;
   auto x = weights<float>(z.T * z.I, 1);
@@ -88,10 +108,12 @@ Numbers products(const Fast& on, void (*kernel)(const Fast&, const LinearWork<We
     for (Index i = 0; i < z.I; i += kBlock) x[static_cast<std::size_t>(t * z.I + i)] = 127 * kStep;
   }
   const auto weight = weights<Weight>(z.O * row, 2), gate = weights<Weight>(z.O * row, 3);
-  const auto bias = weights<float>(z.O, 4), gate_bias = weights<float>(z.O, 5);
+  const RandomRemainder remainder(z.T, z.O, 4), gate_remainder(z.T, z.O, 5);
   Numbers y(static_cast<std::size_t>(z.T * stride), 7.0f);
-  kernel(on, {x.data(), weight.data(), bias.data(), gated ? gate.data() : nullptr,
-              gated ? gate_bias.data() : nullptr, gelu, y.data(), z.T, z.O, z.I, stride});
+  kernel(on, {x.data(), weight.data(), remainder.of(ending.adapted),
+              ending.gated ? gate.data() : nullptr,
+              ending.gated ? gate_remainder.of(ending.adapted) : Remainder{}, ending.gelu, y.data(),
+              z.T, z.O, z.I, stride});
   return y;
 }
 
@@ -100,49 +122,32 @@ constexpr Index kManyFeatures = 8400;  // more than a panel has, and than the fi
 template <class Weight>
 void add_products(std::vector<Check>& checks, const std::string& type,
                   void (*LinearKernels::*kernel)(const Fast&, const LinearWork<Weight>&)) {
-  const auto add = [&](const std::string& what, Sizes sizes, bool gated, bool gelu) {
-    checks.push_back({type + " weights, " + what,
-                      [=](const Fast& on) {
-                        return products(on, on.kernels().linear.*kernel, sizes, gated, gelu);
-                      },
-                      gelu ? kGeluRounding : kNoRounding});
+  const auto add = [&](const std::string& what, Sizes sizes, Ending ending) {
+    checks.push_back(
+        {type + " weights, " + what,
+         [=](const Fast& on) { return products(on, on.kernels().linear.*kernel, sizes, ending); },
+         ending.gelu ? kGeluRounding : kNoRounding});
   };
   for (const Index T : {2, 9, 37}) {
     const std::string rows = T == 2 ? "few rows" : T == 9 ? "many rows" : "very many rows";
-    add(rows, {T, 53, 300}, false, false);
-    add(rows + ", a gate", {T, 53, 300}, true, false);
-    add(rows + ", GELU", {T, 53, 70}, false, true);
-    add(rows + ", a gate and GELU", {T, 53, 70}, true, true);
-    add(rows + " of many features", {T, 5, kManyFeatures}, false, false);
+    add(rows, {T, 53, 300}, {});
+    add(rows + ", a gate", {T, 53, 300}, {.gated = true});
+    add(rows + ", GELU", {T, 53, 70}, {.gelu = true});
+    add(rows + ", a gate and GELU", {T, 53, 70}, {.gated = true, .gelu = true});
+    add(rows + ", adapters and a gate", {T, 80, 70}, {.gated = true, .adapted = true});
+    add(rows + " of many features", {T, 5, kManyFeatures}, {});
   }
 }
 
 // ---- adapters --------------------------------------------------------------------------------------
 
 // Whole registers of outputs, and single ones behind them.
-Numbers adapted(const Fast& on, bool gated) {
-  constexpr Index kTokens = 3, kOutputs = 150, kRank = 5, kStride = kOutputs + 3;
-  const auto sums = weights<float>(kTokens * kOutputs, 1),
-             gates = weights<float>(kTokens * kOutputs, 2),
-             low = weights<float>(kTokens * kRank, 3), b = weights<float>(kRank * kOutputs, 4),
-             magnitude = weights<float>(kOutputs, 5), bias = weights<float>(kOutputs, 6);
-  const AdaptedSums gate{gates.data(), kOutputs, low.data(), b.data(), kRank};
-  Numbers y(static_cast<std::size_t>(kTokens * kStride), 7.0f);
-  on.kernels().linear.adapted(
-      on, {{sums.data(), kOutputs, low.data(), b.data(), kRank, magnitude.data(), bias.data()},
-           gated ? &gate : nullptr,
-           gated,
-           y.data(),
-           kTokens,
-           kOutputs,
-           kStride});
+Numbers adapted(const Fast& on) {
+  constexpr Index kTokens = 3, kOutputs = 150, kStride = kOutputs + 3;
+  const RandomRemainder remainder(kTokens, kOutputs, 1);
+  auto y = weights<float>(kTokens * kStride, 2);
+  on.kernels().linear.remainder(on, {remainder.of(true), y.data(), kTokens, kOutputs, kStride});
   return y;
-}
-
-void add_adapters(std::vector<Check>& checks) {
-  checks.push_back({"an adapter", [](const Fast& on) { return adapted(on, false); }, kNoRounding});
-  checks.push_back({"an adapter, a gate and GELU", [](const Fast& on) { return adapted(on, true); },
-                    kGeluRounding});
 }
 
 // ---- attention -------------------------------------------------------------------------------------
@@ -236,7 +241,7 @@ std::vector<Check> all_checks() {
   add_products(checks, "f16", &LinearKernels::f16);
   add_products(checks, "int8", &LinearKernels::int8);
   add_products(checks, "int4", &LinearKernels::int4);
-  add_adapters(checks);
+  checks.push_back({"an adapter", adapted, kNoRounding});
   add_attention(checks);
   checks.push_back({"the largest logit", maxima, kNoRounding});
   checks.push_back({"the sum of exponentials", sum_of_exponentials, kLogitRounding});

@@ -10,7 +10,7 @@
 
 namespace paligemma {
 
-enum class Scratch { rows, panel, strip, patches, gates };
+enum class Scratch { rows, panel, strip, patches, adapter };
 
 class Workspace {
  public:
@@ -25,7 +25,7 @@ class Workspace {
     std::size_t bytes = 0;
     std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
   };
-  static constexpr std::size_t kPurposes = static_cast<std::size_t>(Scratch::gates) + 1;
+  static constexpr std::size_t kPurposes = static_cast<std::size_t>(Scratch::adapter) + 1;
   std::vector<std::array<Block, kPurposes>> blocks_;
 };
 

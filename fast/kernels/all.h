@@ -18,7 +18,7 @@ constexpr Kernels kernels_named(std::string_view name, std::string_view features
           features,
           products,
           {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
-           multiply_quantized<Int4Block>, adapt_sums},
+           multiply_quantized<Int4Block>, make_whole},
           attend,
           {max_logit, sum_exp, cap_logits},
           kProbeKernels};

@@ -201,21 +201,40 @@ void sum_group(const LinearWork<Weight>& w, const TiledRows<Weight>& x, const Gr
   }
 }
 
-// Ends the sums of outputs o to o + outputs - 1 for 16 tokens, turns them and writes them to y.
+// What an adapter multiplies by its b, of tokens t to t + 15: [rank, 16], zeros behind the last token.
+inline void turn_low(const Remainder& w, Index t, Index T, float* low) {
+  for (Index k = 0; k < w.rank; ++k) {
+    for (Index r = 0; r < kTile; ++r) {
+      low[k * kTile + r] = t + r < T ? w.low[(t + r) * w.rank + k] : 0.0f;
+    }
+  }
+}
+
+// The sums of an output for these tokens.
+inline Lanes whole(const Remainder& w, Index O, Index o, const float* low, Lanes sum) {
+  if (w.magnitude != nullptr) sum *= w.magnitude[o];
+  if (w.bias != nullptr) sum += w.bias[o];
+  for (Index k = 0; k < w.rank; ++k) sum += load<Lanes>(low + k * kTile) * w.b[k * O + o];
+  return sum;
+}
+
+// Ends the sums of outputs o to o + outputs - 1 for 16 tokens, turns them and writes them to y. `low` has lines of the
+// layer's low, then of the gate's.
 template <class Weight>
 inline void end_tile(const LinearWork<Weight>& w, Index o, Index outputs, const char* sums,
-                     const char* gate_sums, Index t) {
-  Units rows[kTile];
+                     const char* gate_sums, const float* low, Index t) {
+  Units rows[kTile] = {};
 #pragma GCC unroll 16
   for (Index k = 0; k < kTile; ++k) {
-    const bool exists = k < outputs;
-    const auto sum_of = [&](const char* c, const float* bias) {
-      return load<Lanes>(c + 64 * k) + (bias != nullptr && exists ? bias[o + k] : 0.0f);
+    if (k >= outputs) break;
+    const auto sum_of = [&](const char* c, const Remainder& remainder, const float* lines) {
+      return whole(remainder, w.O, o + k, lines, load<Lanes>(c + 64 * k));
     };
-    const Lanes sum = sum_of(sums, w.bias);
-    rows[k] =
-        bits_as<Units>(gate_sums == nullptr ? bent(w.gelu, sum)
-                                            : bent(w.gelu, sum_of(gate_sums, w.gate_bias)) * sum);
+    const Lanes sum = sum_of(sums, w.remainder, low);
+    const auto gate = [&] {
+      return sum_of(gate_sums, w.gate_remainder, low + w.remainder.rank * kTile);
+    };
+    rows[k] = bits_as<Units>(gate_sums == nullptr ? bent(w.gelu, sum) : bent(w.gelu, gate()) * sum);
   }
   transpose(rows);
   for (Index r = 0; r < kTile && t + r < w.T; ++r) {
@@ -225,8 +244,13 @@ inline void end_tile(const LinearWork<Weight>& w, Index o, Index outputs, const 
 
 // Block of tokens by block, so that rows of y are written in runs.
 template <class Weight>
-void end_group(const LinearWork<Weight>& w, const Group& group) {
+void end_group(const Fast& on, int thread, const LinearWork<Weight>& w, const Group& group) {
+  const Index lines = w.remainder.rank + w.gate_remainder.rank;
+  auto* const low = static_cast<float*>(on.scratch(
+      thread, Scratch::adapter, sizeof(float) * static_cast<std::size_t>(lines * kTile)));
   for (Index block = 0; block * kTile < w.T; ++block) {
+    turn_low(w.remainder, block * kTile, w.T, low);
+    turn_low(w.gate_remainder, block * kTile, w.T, low + w.remainder.rank * kTile);
     for (Index k = 0; k < group.outputs; k += kTile) {
       const Index left = group.outputs - k;
       const auto tile = [&](Index layer) {
@@ -234,7 +258,7 @@ void end_group(const LinearWork<Weight>& w, const Group& group) {
                (2 * (k / kTile % 2) + block % 2) * kTileBytes;
       };
       end_tile(w, group.o + k, left < kTile ? left : kTile, tile(0),
-               w.gate != nullptr ? tile(1) : nullptr, block * kTile);
+               w.gate != nullptr ? tile(1) : nullptr, low, block * kTile);
     }
   }
 }
@@ -258,7 +282,7 @@ void by_tile_registers(const Fast& on, const LinearWork<Weight>& w) {
                       scratch + 2 * panel_bytes};
     const TileRegisters registers;
     sum_group(w, x, group);
-    end_group(w, group);
+    end_group(on, thread, w, group);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "fast/tensor/linear_epilogue.h"
 #include "fast/tensor/linear_rows_kernel.h"
 #include "fast/tensor/linear_work.h"
+#include "fast/tensor/lora_kernel.h"
 #if defined(PG_TILES)
 #include "fast/tensor/amx_linear_kernel.h"
 #endif
@@ -36,22 +37,14 @@ inline bool is_small(const LinearWork<Weight>& work) {
 
 // ---- many tokens -----------------------------------------------------------------------------------
 
-// The biases of a panel's outputs o, o + 1, ...; zeros behind the last output, or if there is no bias.
-struct PanelBias {
-  float numbers[kPanel] = {};
-  PanelBias(const float* bias, Index o, int outputs) {
-    for (int k = 0; bias != nullptr && k < outputs; ++k) numbers[k] = bias[o + k];
-  }
-};
-
 constexpr Index kPanelUnits = 2048;  // units of a column of a panel (K): so the panel stays in L2
 
 // A strip of the product: all rows of x times `outputs` rows of weights. It packs one panel after the other
 // along the features, and adds the tiles of each to y, whose first element is the first row's first sum.
 template <class Product, class Weight>
 void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x_stride,
-                    const Weight* weight, const PanelBias& bias, int outputs, std::uint32_t* panel,
-                    float* y, Index y_stride, bool gelu, const float* gate) {
+                    const Weight* weight, const PanelRemainder& remainder, int outputs,
+                    std::uint32_t* panel, float* y, Index y_stride, bool gelu, const float* gate) {
   constexpr Index kFeatures = kPanelUnits * Product::kNumbers;
   for (Index i = 0; i == 0 || i < w.I; i += kFeatures) {
     const Index features = w.I - i < kFeatures ? w.I - i : kFeatures;
@@ -59,21 +52,19 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
                         kTileRegisters, panel);
     const Index units = (features + Product::kNumbers - 1) / Product::kNumbers;
     for_tiles(w.T, [&]<int Rows>(Index t) {
-      Lanes sum[Rows][kTileRegisters];
+      Lanes sum[Rows][kTileRegisters] = {};
       float end[kPanel];
-      for (Index r = 0; r < Rows; ++r) {
-        const float* begin = bias.numbers;
-        if (i > 0) {
-          begin = y + (t + r) * y_stride;
-          if (outputs < kPanel) {
-            std::memcpy(end, begin, static_cast<std::size_t>(outputs) * sizeof(float));
-            begin = end;
-          }
+      for (Index r = 0; i > 0 && r < Rows; ++r) {
+        const float* begin = y + (t + r) * y_stride;
+        if (outputs < kPanel) {
+          std::memcpy(end, begin, static_cast<std::size_t>(outputs) * sizeof(float));
+          begin = end;
         }
         for (int v = 0; v < kTileRegisters; ++v) sum[r][v] = load<Lanes>(begin + v * kLanes);
       }
       multiply_tile<Product>(x + t * x_stride + i / Product::kNumbers, x_stride, 1, panel, units,
                              sum);
+      if (i + features == w.I) remainder.make_whole(t, sum);
       for (Index r = 0; r < Rows; ++r) {
         float* const to = y + (t + r) * y_stride;
         float* const out = outputs < kPanel ? end : to;
@@ -92,11 +83,17 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
   }
 }
 
-// `x` has `stride` units from a row to the next.
+// `x` has `stride` units from a row to the next. Of fewer panels than threads, as an adapter's thin matrix has, each
+// thread takes some of the tokens.
 template <class Product, class Weight>
-void by_panels(const Fast& on, const LinearWork<Weight>& w, const std::uint32_t* x, Index stride) {
-  const Index panels = (w.O + kPanel - 1) / kPanel;
-  for_each(on, panels, true, [&](Index p, int thread) {
+void by_panels(const Fast& on, const LinearWork<Weight>& all, const std::uint32_t* rows,
+               Index stride) {
+  const Index panels = (all.O + kPanel - 1) / kPanel;
+  const Index parts = panels < on.threads() ? on.threads() : 1;
+  for_each(on, panels * parts, true, [&](Index i, int thread) {
+    const Index p = i / parts, t = i % parts * all.T / parts;
+    const LinearWork<Weight> w = all.tokens(t, (i % parts + 1) * all.T / parts);
+    const std::uint32_t* const x = rows + t * stride;
     // The panel, with room for the last square's zeros.
     auto* const panel = static_cast<std::uint32_t*>(
         on.scratch(thread, Scratch::panel,
@@ -107,11 +104,13 @@ void by_panels(const Fast& on, const LinearWork<Weight>& w, const std::uint32_t*
     if (w.gate != nullptr) {
       gate = static_cast<float*>(on.scratch(
           thread, Scratch::strip, sizeof(float) * static_cast<std::size_t>(w.T * kPanel)));
-      multiply_strip<Product>(w, x, stride, w.gate + o * w.I, PanelBias(w.gate_bias, o, outputs),
-                              outputs, panel, gate, kPanel, false, nullptr);
+      multiply_strip<Product>(w, x, stride, w.gate + o * w.I,
+                              {on, thread, w.gate_remainder, w.O, o, outputs}, outputs, panel, gate,
+                              kPanel, false, nullptr);
     }
-    multiply_strip<Product>(w, x, stride, w.weight + o * w.I, PanelBias(w.bias, o, outputs),
-                            outputs, panel, w.y + o, w.y_stride, w.gelu, gate);
+    multiply_strip<Product>(w, x, stride, w.weight + o * w.I,
+                            {on, thread, w.remainder, w.O, o, outputs}, outputs, panel, w.y + o,
+                            w.y_stride, w.gelu, gate);
   });
 }
 

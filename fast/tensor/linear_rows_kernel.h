@@ -8,6 +8,7 @@
 #include "fast/core/products.h"
 #include "fast/tensor/linear_epilogue.h"
 #include "fast/tensor/linear_work.h"
+#include "fast/tensor/lora_kernel.h"
 
 namespace paligemma {
 namespace {
@@ -176,19 +177,18 @@ void by_rows(const Fast& on, const LinearWork<Weight>& w, const X* x, Index x_le
   for_each(on, times, w.T * w.O * w.I > kWorthAThread, [&](Index i, int thread) {
     const Index o = i * at_a_time;
     const Index rows = w.O - o < at_a_time ? w.O - o : at_a_time, gates = at_a_time + kLanes;
-    const auto products = [&](const Weight* weight, const float* bias, float* y, Index stride) {
+    const auto products = [&](const Weight* weight, const Remainder& remainder, float* y,
+                              Index stride) {
       many_row_dots(x, x_length, TokenGroups{w.T}, weight + o * length, length, rows, y, stride);
-      for (Index t = 0; bias != nullptr && t < w.T; ++t) {
-        for (Index k = 0; k < rows; ++k) y[t * stride + k] += bias[o + k];
-      }
+      make_rows_whole(remainder, w.O, w.T, o, rows, y, stride);
     };
-    products(w.weight, w.bias, w.y + o, w.y_stride);
+    products(w.weight, w.remainder, w.y + o, w.y_stride);
     if (w.gate == nullptr && !w.gelu) return;
     float* gate = nullptr;
     if (w.gate != nullptr) {
       gate = static_cast<float*>(on.scratch(thread, Scratch::strip,
                                             sizeof(float) * static_cast<std::size_t>(w.T * gates)));
-      products(w.gate, w.gate_bias, gate, gates);
+      products(w.gate, w.gate_remainder, gate, gates);
     }
     for (Index t = 0; t < w.T; ++t) {
       float* const y = w.y + o + t * w.y_stride;

@@ -11,19 +11,30 @@ namespace paligemma {
 
 // `Weight` is float, bf16, f16 or a block of quantised ones (tensor/quantized_linear.h).
 //
-//   sum  [T, O] = x [T, I] times the transpose of weight [O, I], + bias [O] unless it is null
+//   sum  [T, O] = x [T, I] times the transpose of weight [O, I], made whole
 //   y    [T, O] = sum; with `gelu` its tanh form; with a gate the other layer's, or its gelu, times sum
 template <class Weight>
 struct LinearWork {
   const float* x;
   const Weight* weight;
-  const float* bias;
+  Remainder remainder;
   const Weight* gate;  // or null
-  const float* gate_bias;
+  Remainder gate_remainder;
   bool gelu;
   float* y;
   Index T, O, I;
   Index y_stride;  // from a row of y to the next
+
+  // That of tokens t to end - 1.
+  LinearWork tokens(Index t, Index end) const {
+    LinearWork some = *this;
+    some.x += t * I;
+    some.y += t * y_stride;
+    some.T = end - t;
+    some.remainder = remainder.from(t);
+    some.gate_remainder = gate_remainder.from(t);
+    return some;
+  }
 };
 
 struct LinearKernels {
@@ -32,7 +43,7 @@ struct LinearKernels {
   void (*f16)(const Fast&, const LinearWork<f16>&);
   void (*int8)(const Fast&, const LinearWork<Int8Block>&);
   void (*int4)(const Fast&, const LinearWork<Int4Block>&);
-  AdaptedKernel adapted;
+  RemainderKernel remainder;
 };
 
 }  // namespace paligemma

@@ -1,67 +1,108 @@
-// Adapters, for whatever instruction set the including file is compiled for: one pass over the sums of a layer, and
-// of its gate, which ends them as well.
+// What makes the sums of a layer whole, for whatever instruction set the including file is compiled for: the bias and
+// what an adapter adds, in registers. A panel's sums are made whole a tile at a time, a row's where it lies.
 #pragma once
 
 #include "fast/core/parallel.h"
-#include "fast/tensor/linear_epilogue.h"
+#include "fast/core/tiles.h"
 #include "fast/tensor/lora_work.h"
 
 namespace paligemma {
 namespace {
 
-constexpr int kAdaptedRegisters = 4;  // of a row, so that a number of low is broadcast for several
+// The remainder of a panel's outputs o, o + 1, ...; zeros behind the last one.
+class PanelRemainder {
+ public:
+  PanelRemainder(const Fast& on, int thread, const Remainder& all, Index O, Index o, int outputs)
+      : all_(all) {
+    const auto copy = [&](const float* from, float* to) {
+      for (int k = 0; k < kPanel; ++k) to[k] = k < outputs ? from[o + k] : 0.0f;
+    };
+    if (all.bias != nullptr) copy(all.bias, bias_);
+    if (all.magnitude != nullptr) copy(all.magnitude, magnitude_);
+    if (all.low == nullptr) return;
+    b_ = static_cast<float*>(on.scratch(
+        thread, Scratch::adapter, sizeof(float) * static_cast<std::size_t>(all.rank * kPanel)));
+    for (Index k = 0; k < all.rank; ++k) copy(all.b + k * O, b_ + k * kPanel);
+  }
 
-// Sums o, o + 1, ... of token t. Count is 0 for one number, which fills a register.
+  // Of tokens t, t + 1, ...
+  template <int Rows>
+  void make_whole(Index t, Lanes (&sum)[Rows][kTileRegisters]) const {
+    for (int v = 0; v < kTileRegisters; ++v) {
+      const Lanes bias = load<Lanes>(bias_ + v * kLanes);
+      for (int r = 0; r < Rows; ++r) {
+        if (all_.magnitude != nullptr) sum[r][v] *= load<Lanes>(magnitude_ + v * kLanes);
+        sum[r][v] += bias;
+      }
+    }
+    if (all_.low == nullptr) return;
+    multiply_tile<FloatProduct>(units(all_.low + t * all_.rank), all_.rank, 1, units(b_), all_.rank,
+                                sum);
+  }
+
+ private:
+  static const std::uint32_t* units(const float* p) {
+    return reinterpret_cast<const std::uint32_t*>(p);
+  }
+
+  Remainder all_;
+  float bias_[kPanel] = {}, magnitude_[kPanel] = {};
+  float* b_ = nullptr;  // [rank, kPanel]
+};
+
+// Sums o, o + 1, ... of token t in a row of y. Count is 0 for one number, which fills a register.
 template <int Count>
-inline void adapt(const AdaptedSums& s, Index O, Index t, Index o,
-                  Lanes (&sum)[Count > 0 ? Count : 1]) {
-  const auto at = [](const float* numbers, Index i) {
-    if constexpr (Count == 0) return broadcast(numbers[i]);
-    return load<Lanes>(numbers + i);
+inline void make_some_whole(const Remainder& w, Index O, Index t, Index o, float* y) {
+  constexpr int kRegisters = Count > 0 ? Count : 1;
+  const auto at = [](const float* numbers, int v) {
+    if constexpr (Count == 0) return broadcast(*numbers);
+    return load<Lanes>(numbers + v * kLanes);
   };
-  const float* const row = s.sums + t * s.stride;
-  for (int v = 0; v == 0 || v < Count; ++v) {
-    sum[v] = at(row, o + v * kLanes);
-    if (s.magnitude != nullptr) sum[v] *= at(s.magnitude, o + v * kLanes);
-    if (s.bias != nullptr) sum[v] += at(s.bias, o + v * kLanes);
+  Lanes sum[kRegisters];
+  for (int v = 0; v < kRegisters; ++v) {
+    sum[v] = at(y, v);
+    if (w.magnitude != nullptr) sum[v] *= at(w.magnitude + o, v);
+    if (w.bias != nullptr) sum[v] += at(w.bias + o, v);
   }
-  for (Index k = 0; s.low != nullptr && k < s.rank; ++k) {
-    const Lanes low = broadcast(s.low[t * s.rank + k]);
-    for (int v = 0; v == 0 || v < Count; ++v) sum[v] += low * at(s.b, k * O + o + v * kLanes);
+  for (Index k = 0; w.low != nullptr && k < w.rank; ++k) {
+    const Lanes low = broadcast(w.low[t * w.rank + k]);
+    for (int v = 0; v < kRegisters; ++v) sum[v] += low * at(w.b + k * O + o, v);
   }
-}
-
-template <int Count>
-inline void end_adapted(const AdaptedWork& w, Index t, Index o) {
-  Lanes sum[Count > 0 ? Count : 1], gate[Count > 0 ? Count : 1];
-  adapt<Count>(w.layer, w.O, t, o, sum);
-  if (w.gate != nullptr) adapt<Count>(*w.gate, w.O, t, o, gate);
-  float* const to = w.y + t * w.y_stride + o;
-  for (int v = 0; v == 0 || v < Count; ++v) {
-    const Lanes value = w.gate != nullptr ? bent(w.gelu, gate[v]) * sum[v] : bent(w.gelu, sum[v]);
+  for (int v = 0; v < kRegisters; ++v) {
     if constexpr (Count == 0) {
-      *to = value[0];
+      *y = sum[0][0];
     } else {
-      store(to + v * kLanes, value);
+      store(y + v * kLanes, sum[v]);
     }
   }
 }
 
+// Sums o to o + count - 1 of tokens 0 to T - 1, whose rows in y lie `stride` apart. Four registers at once, so that a
+// number of low is broadcast for several.
+inline void make_rows_whole(const Remainder& w, Index O, Index T, Index o, Index count, float* y,
+                            Index stride) {
+  if (w.is_empty()) return;
+  constexpr int kAtOnce = 4;
+  for (Index t = 0; t < T; ++t) {
+    float* const row = y + t * stride;
+    Index k = 0;
+    for (; k + kAtOnce * kLanes <= count; k += kAtOnce * kLanes) {
+      make_some_whole<kAtOnce>(w, O, t, o + k, row + k);
+    }
+    for (; k < count; ++k) make_some_whole<0>(w, O, t, o + k, row + k);
+  }
+}
+
 // A block of outputs for all tokens, so that its part of b stays in the first cache.
-inline void adapt_sums(const Fast& on, const AdaptedWork& w) {
-  constexpr Index kAtOnce = kAdaptedRegisters * kLanes;
+inline void make_whole(const Fast& on, const RemainderWork& w) {
+  constexpr Index kAtOnce = 4 * kLanes;
   const Index blocks = (w.O + kAtOnce - 1) / kAtOnce;
   for_each(
-      on, blocks, w.T * w.O * (w.layer.rank + 1) > kWorthAThread,
+      on, blocks, w.T * w.O * (w.remainder.rank + 1) > kWorthAThread,
       [&](Index block, int) {
-        const Index begin = block * kAtOnce, end = begin + kAtOnce < w.O ? begin + kAtOnce : w.O;
-        for (Index t = 0; t < w.T; ++t) {
-          if (end - begin == kAtOnce) {
-            end_adapted<kAdaptedRegisters>(w, t, begin);
-            continue;
-          }
-          for (Index o = begin; o < end; ++o) end_adapted<0>(w, t, o);
-        }
+        const Index o = block * kAtOnce;
+        make_rows_whole(w.remainder, w.O, w.T, o, kAtOnce < w.O - o ? kAtOnce : w.O - o, w.y + o,
+                        w.y_stride);
       },
       even_share(on, blocks));
 }

@@ -1,4 +1,4 @@
-// What fast/tensor hands to the kernel that puts adapters into finished sums. Sizes have been checked.
+// What fast/tensor hands to the kernels that make the sums of a layer whole. Sizes have been checked.
 #pragma once
 
 #include "fast/core/fast.h"
@@ -6,29 +6,32 @@
 
 namespace paligemma {
 
-// The sums of a layer without its bias, and what its adapter makes of them (tensor/lora.h). Without a low they are
-// whole.
-struct AdaptedSums {
-  const float* sums;           // [T, O]
-  Index stride;                // from a row of sums to the next
-  const float* low = nullptr;  // [T, rank]
-  const float* b = nullptr;    // [rank, O]
-  Index rank = 0;
-  const float* magnitude = nullptr;  // [O], or null
+// What a layer's sums lack: y [T, O] = magnitude * sums + low b + bias. A layer without an adapter has a bias at
+// most (tensor/lora.h).
+struct Remainder {
   const float* bias = nullptr;       // [O], or null
+  const float* magnitude = nullptr;  // [O], or null
+  const float* low = nullptr;        // [T, rank], or null
+  const float* b = nullptr;          // [rank, O]
+  Index rank = 0;
+
+  bool is_empty() const { return bias == nullptr && magnitude == nullptr && low == nullptr; }
+  // That of tokens t, t + 1, ...
+  Remainder from(Index t) const {
+    Remainder rest = *this;
+    if (low != nullptr) rest.low += t * rank;
+    return rest;
+  }
 };
 
-// y [T, O] = the layer's; with `gelu` its tanh form; with a gate the other's, or its gelu, times the layer's. y may
-// be the layer's sums.
-struct AdaptedWork {
-  AdaptedSums layer;
-  const AdaptedSums* gate;  // or null
-  bool gelu;
+// The sums are in y.
+struct RemainderWork {
+  Remainder remainder;
   float* y;
   Index T, O;
-  Index y_stride;
+  Index y_stride;  // from a row of y to the next
 };
 
-using AdaptedKernel = void (*)(const Fast&, const AdaptedWork&);
+using RemainderKernel = void (*)(const Fast&, const RemainderWork&);
 
 }  // namespace paligemma

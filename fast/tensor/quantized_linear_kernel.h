@@ -189,8 +189,8 @@ inline void pack_block(const Int4Block* first, Index row, int rows, std::uint32_
 
 template <class Block>
 void multiply_strip(const LinearWork<Block>& w, const PanelBlock* x, const Block* weight,
-                    const PanelBias& bias, int outputs, BytePanel panel, float* y, Index y_stride,
-                    bool gelu, const float* gate) {
+                    const PanelRemainder& remainder, int outputs, BytePanel panel, float* y,
+                    Index y_stride, bool gelu, const float* gate) {
   const Index blocks = blocks_of(w.I);
   for (Index b = 0; b < blocks; b += kPanelBlocks) {
     const Index count = blocks - b < kPanelBlocks ? blocks - b : kPanelBlocks;
@@ -225,18 +225,23 @@ void multiply_strip(const LinearWork<Block>& w, const PanelBlock* x, const Block
         }
       }
       for (Index r = 0; r < rows; ++r) {
-        PanelBias end = bias;
+        Lanes sum[1][kTileRegisters];
+        float row[kPanel] = {};
         float* const to = y + (t + r) * y_stride;
-        if (b > 0) std::memcpy(end.numbers, to, static_cast<std::size_t>(outputs) * sizeof(float));
+        if (b > 0) std::memcpy(row, to, static_cast<std::size_t>(outputs) * sizeof(float));
         for (int v = 0; v < kTileRegisters; ++v) {
-          Lanes sum = total[r][v] + load<Lanes>(end.numbers + v * kLanes);
-          if (b + count == blocks) {
-            const Index at = (t + r) * kPanel + v * kLanes;
-            sum = finished(gelu, sum, gate != nullptr ? gate + at : nullptr);
-          }
-          store(end.numbers + v * kLanes, sum);
+          sum[0][v] = load<Lanes>(row + v * kLanes) + total[r][v];
         }
-        std::memcpy(to, end.numbers, static_cast<std::size_t>(outputs) * sizeof(float));
+        const bool is_last = b + count == blocks;
+        if (is_last) remainder.make_whole(t + r, sum);
+        for (int v = 0; v < kTileRegisters; ++v) {
+          if (is_last) {
+            const Index at = (t + r) * kPanel + v * kLanes;
+            sum[0][v] = finished(gelu, sum[0][v], gate != nullptr ? gate + at : nullptr);
+          }
+          store(row + v * kLanes, sum[0][v]);
+        }
+        std::memcpy(to, row, static_cast<std::size_t>(outputs) * sizeof(float));
       }
     }
   }
@@ -262,11 +267,11 @@ void by_byte_panels(const Fast& on, const LinearWork<Block>& w) {
       gate = static_cast<float*>(
           on.scratch(thread, Scratch::strip,
                      sizeof(float) * static_cast<std::size_t>((w.T + kTileRows) * kPanel)));
-      multiply_strip(w, x, w.gate + o * blocks, PanelBias(w.gate_bias, o, outputs), outputs, panel,
-                     gate, kPanel, false, nullptr);
+      multiply_strip(w, x, w.gate + o * blocks, {on, thread, w.gate_remainder, w.O, o, outputs},
+                     outputs, panel, gate, kPanel, false, nullptr);
     }
-    multiply_strip(w, x, w.weight + o * blocks, PanelBias(w.bias, o, outputs), outputs, panel,
-                   w.y + o, w.y_stride, w.gelu, gate);
+    multiply_strip(w, x, w.weight + o * blocks, {on, thread, w.remainder, w.O, o, outputs}, outputs,
+                   panel, w.y + o, w.y_stride, w.gelu, gate);
   });
 }
 

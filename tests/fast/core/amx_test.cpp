@@ -116,7 +116,7 @@ TEST(Amx, IsWhatTheProcessorDoes) {
     for (int i = 0; i < 2; ++i) {
       const Fast& on = i == 0 ? processor : written;
       on.kernels().linear.bf16(
-          on, {x.data(), weight.data(), nullptr, nullptr, nullptr, false, y[i].data(), T, O, I, O});
+          on, {x.data(), weight.data(), {}, nullptr, {}, false, y[i].data(), T, O, I, O});
     }
     for (std::size_t i = 0; i < y[0].size(); ++i) {
       const bool both_nan = std::isnan(y[0][i]) && std::isnan(y[1][i]);

@@ -72,17 +72,28 @@ TEST(KernelCheckOf, ProductsNoticesAWrongOne) {
 }
 
 // The right sums, but for the last one.
-template <bool Gate>
-void almost_adapted(const Fast& on, const AdaptedWork& w) {
-  portable().linear.adapted(on, w);
-  if ((w.gate != nullptr) == Gate) w.y[(w.T - 1) * w.y_stride + w.O - 1] += 1;
+void almost_adapted(const Fast& on, const RemainderWork& w) {
+  portable().linear.remainder(on, w);
+  w.y[(w.T - 1) * w.y_stride + w.O - 1] += 1;
+}
+template <Index T>
+void forgets_the_gates_adapter(const Fast& on, const LinearWork<Int4Block>& w) {
+  LinearWork<Int4Block> some = w;
+  if (w.T == T) some.gate_remainder.low = nullptr, some.gate_remainder.rank = 0;
+  portable().linear.int4(on, some);
 }
 TEST(KernelCheckOf, AdaptersNoticesAWrongOne) {
-  const auto with = [](AdaptedKernel kernel) {
-    return portable_but([=](Kernels& kernels) { kernels.linear.adapted = kernel; });
+  const auto with = [](auto member, auto kernel) {
+    return portable_but([=](Kernels& kernels) { kernels.linear.*member = kernel; });
   };
-  EXPECT_EQ(failed_check(with(almost_adapted<false>)), "an adapter");
-  EXPECT_EQ(failed_check(with(almost_adapted<true>)), "an adapter, a gate and GELU");
+  EXPECT_EQ(failed_check(with(&LinearKernels::remainder, almost_adapted)), "an adapter");
+  const auto forgetting = [&](auto kernel) {
+    return failed_check(with(&LinearKernels::int4, kernel));
+  };
+  EXPECT_EQ(forgetting(forgets_the_gates_adapter<2>),
+            "int4 weights, few rows, adapters and a gate");
+  EXPECT_EQ(forgetting(forgets_the_gates_adapter<9>),
+            "int4 weights, many rows, adapters and a gate");
 }
 
 // What would be seen beyond a panel's features or the first cache alone.

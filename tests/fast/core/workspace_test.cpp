@@ -9,7 +9,8 @@ namespace paligemma {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr Scratch kPurposes[] = {Scratch::rows, Scratch::panel, Scratch::strip, Scratch::patches};
+constexpr Scratch kPurposes[] = {Scratch::rows, Scratch::panel, Scratch::strip, Scratch::patches,
+                                 Scratch::adapter};
 
 class FastWorkspace : public ::testing::Test {
  protected:
@@ -58,11 +59,11 @@ TEST_F(FastWorkspace, IsAlignedToACacheLine) {
 
 TEST_F(FastWorkspace, EveryThreadAndPurposeHasItsOwn) {
   for (const std::size_t bytes : {std::size_t{1000}, kHugePage + 1000}) {
-    for (unsigned char i = 0; i < 8; ++i) {
-      std::fill_n(bytes_of(kPurposes[i % 4], bytes, i / 4), bytes, i);
+    for (unsigned char i = 0; i < 10; ++i) {
+      std::fill_n(bytes_of(kPurposes[i % 5], bytes, i / 5), bytes, i);
     }
-    for (unsigned char i = 0; i < 8; ++i) {
-      EXPECT_TRUE(all_are(bytes_of(kPurposes[i % 4], bytes, i / 4), bytes, i)) << int{i};
+    for (unsigned char i = 0; i < 10; ++i) {
+      EXPECT_TRUE(all_are(bytes_of(kPurposes[i % 5], bytes, i / 5), bytes, i)) << int{i};
     }
   }
 }
