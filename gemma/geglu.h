@@ -20,4 +20,13 @@ namespace paligemma {
 void geglu(Reference, GeluForm form, View<const float, 2> gate, View<const float, 2> up,
            View<float, 2> y);
 
+// Backward, from dy [T, F]:
+//
+//   dgate[t,f] = dy[t,f] gelu'(gate[t,f]) up[t,f]
+//   dup[t,f]   = dy[t,f] gelu(gate[t,f])
+//
+//   dgate, dup   may be gate and up, or one of them dy
+void geglu_backward(Reference, GeluForm form, View<const float, 2> gate, View<const float, 2> up,
+                    View<const float, 2> dy, View<float, 2> dgate, View<float, 2> dup);
+
 }  // namespace paligemma

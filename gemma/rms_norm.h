@@ -30,4 +30,13 @@ template <class Weight>
 void rms_norm(Reference, View<const float, 2> x, View<const Weight, 1> scale, RmsNormRule rule,
               View<float, 2> y);
 
+// Backward, from dy. With n[t,d] = x[t,d] / rms, the normalised row, and g[t,d] = dy[t,d] (offset + scale[d]):
+//
+//   dx[t,d]   += ( g[t,d] - n[t,d] mean_d (g[t,d] n[t,d]) ) / rms
+//   dscale[d] += sum_t dy[t,d] n[t,d]                                    or left out, if of nothing
+template <class Weight>
+void rms_norm_backward(Reference, View<const float, 2> x, View<const Weight, 1> scale,
+                       RmsNormRule rule, View<const float, 2> dy, View<float, 2> dx,
+                       View<float, 1> dscale);
+
 }  // namespace paligemma

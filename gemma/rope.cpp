@@ -3,8 +3,10 @@
 #include <cmath>
 
 namespace paligemma {
+namespace {
 
-void rope(Reference, Index first_position, float theta, View<float, 3> x) {
+// Turns by the angles above, times `sign`.
+void turn(Index first_position, float theta, float sign, View<float, 3> x) {
   const Index T = x.size(0), N = x.size(1), H = x.size(2);
   PG_CHECK(H % 2 == 0, "x " + shape_text(x) + ": the head size must be even");
 
@@ -13,7 +15,7 @@ void rope(Reference, Index first_position, float theta, View<float, 3> x) {
     const auto frequency = static_cast<float>(std::pow(static_cast<double>(theta), exponent));
     for (Index t = 0; t < T; ++t) {
       const float angle = static_cast<float>(first_position + t) * frequency;
-      const float cos = std::cos(angle), sin = std::sin(angle);
+      const float cos = std::cos(angle), sin = sign * std::sin(angle);
       for (Index n = 0; n < N; ++n) {
         const float lower = x(t, n, j), upper = x(t, n, j + H / 2);
         x(t, n, j) = lower * cos - upper * sin;
@@ -21,6 +23,16 @@ void rope(Reference, Index first_position, float theta, View<float, 3> x) {
       }
     }
   }
+}
+
+}  // namespace
+
+void rope(Reference, Index first_position, float theta, View<float, 3> x) {
+  turn(first_position, theta, 1, x);
+}
+
+void rope_backward(Reference, Index first_position, float theta, View<float, 3> dx) {
+  turn(first_position, theta, -1, dx);
 }
 
 }  // namespace paligemma

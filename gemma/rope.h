@@ -21,4 +21,10 @@ namespace paligemma {
 
 void rope(Reference, Index first_position, float theta, View<float, 3> x);
 
+// Backward: the gradient, where it stands, is turned back by the same angles.
+//
+//   dx[j]       = dx'[j] cos a + dx'[j + H/2] sin a
+//   dx[j + H/2] = dx'[j + H/2] cos a - dx'[j] sin a
+void rope_backward(Reference, Index first_position, float theta, View<float, 3> dx);
+
 }  // namespace paligemma

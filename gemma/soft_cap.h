@@ -20,4 +20,9 @@ namespace paligemma {
 
 void soft_cap(Reference, float cap, View<float, 2> x);
 
+// Backward, from what stands in x afterwards; dx is changed where it stands:
+//
+//   dx[t,v] = dx[t,v] (1 - (x[t,v] / cap)^2)
+void soft_cap_backward(Reference, float cap, View<const float, 2> x, View<float, 2> dx);
+
 }  // namespace paligemma

@@ -55,4 +55,16 @@ template void token_embedding(Reference, View<const TokenId, 1>, View<const Int8
 template void token_embedding(Reference, View<const TokenId, 1>, View<const Int4Block, 2>, float,
                               View<float, 2>);
 
+void token_embedding_backward(Reference, View<const TokenId, 1> ids, float scale,
+                              View<const float, 2> dy, View<float, 2> dtable) {
+  const Index T = ids.size(0), V = dtable.size(0), D = dtable.size(1);
+  PG_CHECK(dy.size(0) == T && dy.size(1) == D,
+           "ids " + shape_text(ids) + ", dy " + shape_text(dy) + ", dtable " + shape_text(dtable));
+  for (Index t = 0; t < T; ++t) {
+    const Index id = ids(t);
+    PG_CHECK(0 <= id && id < V, "id " + std::to_string(id) + " of " + std::to_string(V));
+    for (Index d = 0; d < D; ++d) dtable(id, d) += scale * dy(t, d);
+  }
+}
+
 }  // namespace paligemma

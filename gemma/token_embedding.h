@@ -28,4 +28,8 @@ template <class Table>
 void token_embedding(Reference, View<const TokenId, 1> ids, View<const Table, 2> table, float scale,
                      View<float, 2> y);
 
+// Backward: dtable[ids[t], d] += scale dy[t,d]. A token that stands twice gets both.
+void token_embedding_backward(Reference, View<const TokenId, 1> ids, float scale,
+                              View<const float, 2> dy, View<float, 2> dtable);
+
 }  // namespace paligemma

@@ -26,4 +26,12 @@ template <class Weight>
 void patch_embedding(Reference, View<const float, 3> pixels, View<const Weight, 2> weight,
                      View<const Weight, 1> bias, Index patch_size, View<float, 2> y);
 
+// Backward, from dy [L, D]. The picture is not learned:
+//
+//   dweight[d, c, i, j] += sum_l dy[l,d] pixels[P r + i, P q + j, c]
+//   dbias[d]            += sum_l dy[l,d]
+void patch_embedding_backward(Reference, View<const float, 3> pixels, Index patch_size,
+                              View<const float, 2> dy, View<float, 2> dweight,
+                              View<float, 1> dbias);
+
 }  // namespace paligemma

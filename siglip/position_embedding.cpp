@@ -14,4 +14,11 @@ template void position_embedding(Reference, View<const float, 2>, View<float, 2>
 template void position_embedding(Reference, View<const bf16, 2>, View<float, 2>);
 template void position_embedding(Reference, View<const f16, 2>, View<float, 2>);
 
+void position_embedding_backward(Reference, View<const float, 2> dx, View<float, 2> dtable) {
+  PG_CHECK(dtable.shape() == dx.shape(), "dtable " + shape_text(dtable) + ", dx " + shape_text(dx));
+  for (Index l = 0; l < dx.size(0); ++l) {
+    for (Index d = 0; d < dx.size(1); ++d) dtable(l, d) += dx(l, d);
+  }
+}
+
 }  // namespace paligemma

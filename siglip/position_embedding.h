@@ -21,4 +21,7 @@ namespace paligemma {
 template <class Weight>
 void position_embedding(Reference, View<const Weight, 2> table, View<float, 2> x);
 
+// Backward: dtable[l,d] += dx[l,d], for each picture. The gradient of the patches is dx itself.
+void position_embedding_backward(Reference, View<const float, 2> dx, View<float, 2> dtable);
+
 }  // namespace paligemma

@@ -25,4 +25,16 @@ template <class Weight>
 void layer_norm(Reference, View<const float, 2> x, View<const Weight, 1> scale,
                 View<const Weight, 1> bias, float eps, View<float, 2> y);
 
+// Backward, from dy. With n[l,d] = (x[l,d] - mean) / std, the normalised row, and g[l,d] = dy[l,d] scale[d]:
+//
+//   dx[l,d]   += ( g[l,d] - mean_d g[l,d] - n[l,d] mean_d (g[l,d] n[l,d]) ) / std
+//   dscale[d] += sum_l dy[l,d] n[l,d]
+//   dbias[d]  += sum_l dy[l,d]
+//
+// dscale and dbias may be views of nothing.
+template <class Weight>
+void layer_norm_backward(Reference, View<const float, 2> x, View<const Weight, 1> scale, float eps,
+                         View<const float, 2> dy, View<float, 2> dx, View<float, 1> dscale,
+                         View<float, 1> dbias);
+
 }  // namespace paligemma

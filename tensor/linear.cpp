@@ -35,6 +35,38 @@ void linear(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>
                 [&](const auto& layer, View<float, 2> sums) { products<Weight>(x, layer, sums); });
 }
 
+template <class Weight>
+void linear_backward(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
+                     View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw) {
+  const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
+  check_linear_backward(x, w, dy, dx, dw);
+  const auto add = [](float factor, const auto& row, float* sum, Index n) {
+    for (Index i = 0; i < n; ++i) sum[i] += factor * widen(row[i]);
+  };
+  if (dx.data() != nullptr) {
+#pragma omp parallel for
+    for (Index t = 0; t < T; ++t) {
+      for (Index o = 0; o < O; ++o) add(dy(t, o), &w.weight(o, 0), &dx(t, 0), I);
+    }
+  }
+  if (dw.weight.data() != nullptr) {
+#pragma omp parallel for
+    for (Index o = 0; o < O; ++o) {
+      for (Index t = 0; t < T; ++t) add(dy(t, o), &x(t, 0), &dw.weight(o, 0), I);
+    }
+  }
+  if (dw.bias.data() != nullptr) {
+    for (Index t = 0; t < T; ++t) add(1, &dy(t, 0), &dw.bias(0), O);
+  }
+}
+
+template void linear_backward(Reference, View<const float, 2>, const Linear<HostWeights<float>>&,
+                              View<const float, 2>, View<float, 2>, const Linear<HostGradients>&);
+template void linear_backward(Reference, View<const float, 2>, const Linear<HostWeights<bf16>>&,
+                              View<const float, 2>, View<float, 2>, const Linear<HostGradients>&);
+template void linear_backward(Reference, View<const float, 2>, const Linear<HostWeights<f16>>&,
+                              View<const float, 2>, View<float, 2>, const Linear<HostGradients>&);
+
 template void linear(Reference, View<const float, 2>, const Linear<HostWeights<float>>&,
                      View<float, 2>, const Epilogue<HostWeights<float>>&);
 template void linear(Reference, View<const float, 2>, const Linear<HostWeights<bf16>>&,

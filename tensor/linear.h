@@ -46,4 +46,15 @@ template <class Weight>
 void linear(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
             View<float, 2> y, const Epilogue<HostWeights<Weight>>& epilogue = {});
 
+// Backward, of a layer without an epilogue, from dy [T, O]:
+//
+//   dx[t,i]      += sum_o dy[t,o] weight[o,i]
+//   dweight[o,i] += sum_t dy[t,o] x[t,i]
+//   dbias[o]     += sum_t dy[t,o]
+//
+// Where a view is of nothing, that sum is left out.
+template <class Weight>
+void linear_backward(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
+                     View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw);
+
 }  // namespace paligemma

@@ -107,4 +107,42 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
   }
 }
 
+void scaled_dot_product_attention_backward(Reference, const AttentionForward& forward,
+                                           View<const float, 3> dout, AttentionGradients d) {
+  const auto& [q, k, v, visible, rule, out, log_sum_exp] = forward;
+  const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
+  check_attention(q, k, v, visible, out);
+  PG_CHECK((log_sum_exp.shape() == std::array{T, N}), "log_sum_exp " + shape_text(log_sum_exp));
+  PG_CHECK(dout.shape() == q.shape() && d.q.shape() == q.shape() && d.k.shape() == k.shape() &&
+               d.v.shape() == k.shape(),
+           "q " + shape_text(q) + ", k " + shape_text(k) + ", dout " + shape_text(dout) + ", dq " +
+               shape_text(d.q) + ", dk " + shape_text(d.k) + ", dv " + shape_text(d.v));
+  const auto add = [H](float factor, const float* row, float* sum) {
+    for (Index h = 0; h < H; ++h) sum[h] += factor * row[h];
+  };
+
+  // A thread has a shared head to itself, so that sums have an order.
+#pragma omp parallel for
+  for (Index g = 0; g < K; ++g) {
+    for (Index n = g * (N / K); n < (g + 1) * (N / K); ++n) {
+      for (Index t = 0; t < T; ++t) {
+        const KeyRange keys = visible.size(0) > 0 ? visible(t) : KeyRange{0, S};
+        const float mean = dot(&dout(t, n, 0), &out(t, n, 0), H);
+        for (Index s = keys.begin; s < keys.end; ++s) {
+          float score = rule.scale * dot(&q(t, n, 0), &k(s, g, 0), H), slope = rule.scale;
+          if (rule.soft_cap != kNoSoftCap) {
+            score = soft_capped(score, rule.soft_cap);
+            slope *= 1.0f - score / rule.soft_cap * (score / rule.soft_cap);
+          }
+          const float weight = std::exp(score - log_sum_exp(t, n));
+          const float dproduct = weight * (dot(&dout(t, n, 0), &v(s, g, 0), H) - mean) * slope;
+          add(dproduct, &k(s, g, 0), &d.q(t, n, 0));
+          add(dproduct, &q(t, n, 0), &d.k(s, g, 0));
+          add(weight, &dout(t, n, 0), &d.v(s, g, 0));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace paligemma

@@ -74,4 +74,28 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
                                   AttentionRule rule, View<float, 3> out,
                                   const DistanceBias<>& bias = {}, AttentionMaps<> maps = {});
 
+// Backward, from dout [T, N, H] and log_sum_exp [T, N]. The weights are computed again:
+//
+//   weight[t,n,s]  = exp( score[t,n,s] - log_sum_exp[t,n] )
+//   dscore[t,n,s]  = weight[t,n,s] ( sum_h dout[t,n,h] v[s,g,h] - sum_h dout[t,n,h] out[t,n,h] )
+//   dproduct       = dscore scale cap'           cap' = 1 - (score / soft_cap)^2, or 1
+//
+//   dq[t,n,h] += sum_s dproduct[t,n,s] k[s,g,h]
+//   dk[s,g,h] += sum_t,n dproduct[t,n,s] q[t,n,h]          over the N / K heads that share k
+//   dv[s,g,h] += sum_t,n weight[t,n,s] dout[t,n,h]
+//
+// Without a bias. Paper: Dao et al. 2022, "FlashAttention", algorithm 4 and appendix B.2.
+struct AttentionForward {
+  View<const float, 3> q, k, v;
+  View<const KeyRange, 1> visible;
+  AttentionRule rule;
+  View<const float, 3> out;
+  View<const float, 2> log_sum_exp;
+};
+struct AttentionGradients {
+  View<float, 3> q, k, v;
+};
+void scaled_dot_product_attention_backward(Reference, const AttentionForward& forward,
+                                           View<const float, 3> dout, AttentionGradients d);
+
 }  // namespace paligemma

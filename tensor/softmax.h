@@ -19,4 +19,12 @@ namespace paligemma {
 
 void softmax(Reference, View<const float, 2> x, View<float, 2> y);
 
+// Backward, from y:
+//
+//   dx[t,s] = y[t,s] (dy[t,s] - sum_s' dy[t,s'] y[t,s'])
+//
+//   dx  may be dy itself
+void softmax_backward(Reference, View<const float, 2> y, View<const float, 2> dy,
+                      View<float, 2> dx);
+
 }  // namespace paligemma

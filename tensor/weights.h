@@ -26,6 +26,15 @@ struct HostWeights {
   using Floats = HostWeights<float>;  // what an adapter's are
 };
 
+// Where gradients of weights are summed up, in structures like those of the weights. A view of nothing belongs to
+// weights that are not learned.
+struct HostGradients {
+  using Matrix = View<float, 2>;
+  using Vector = View<float, 1>;
+  using Vision = HostGradients;
+  using Floats = HostGradients;
+};
+
 // The language model's matrices as blocks of 8 or 4 bits; everything else as bf16.
 template <class Block>
 struct QuantizedWeights {

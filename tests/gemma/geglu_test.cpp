@@ -2,6 +2,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -121,6 +122,74 @@ TEST(Geglu, RejectsWrongShapes) {
                ContractError);
   EXPECT_THROW(geglu(reference, GeluForm::tanh, gate.view(), up.view(), short_y.view()),
                ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// docs/gemma/geglu.md, "Backward": of a gate at 0 the slope is 1/2 and the value 0.
+TEST(GegluBackward, WorkedExample) {
+  const auto gate = rows_of({{0, 20}}), up = rows_of({{3, 4}}), dy = rows_of({{2, 2}});
+  Buffer<float, 2> dgate({1, 2}), dup({1, 2});
+  geglu_backward(reference, GeluForm::tanh, gate.view(), up.view(), dy.view(), dgate.view(),
+                 dup.view());
+  EXPECT_TRUE(close(dgate.view(), rows_of({{3, 8}}).view(), kExact));
+  EXPECT_TRUE(close(dup.view(), rows_of({{0, 40}}).view(), kExact));
+}
+
+TEST(GegluBackward, IsTheSlopeOfTheDefinition) {
+  const auto gate = random<float, 2>({3, 35}, 1), up = random<float, 2>({3, 35}, 2),
+             dy = random<float, 2>({3, 35}, 3);
+  for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
+    const auto definition = [form](const Doubles& g, const Doubles& u) {
+      Doubles y;
+      for (std::size_t i = 0; i < g.size(); ++i) {
+        const double inner = std::sqrt(2 / M_PI) * (g[i] + 0.044715 * std::pow(g[i], 3));
+        const double part =
+            form == GeluForm::tanh ? std::tanh(inner) : std::erf(g[i] / std::sqrt(2));
+        y.push_back(g[i] / 2 * (1 + part) * u[i]);
+      }
+      return y;
+    };
+    Buffer<float, 2> dgate({3, 35}), dup({3, 35});
+    geglu_backward(reference, form, gate.view(), up.view(), dy.view(), dgate.view(), dup.view());
+    const Doubles g = doubles(gate), u = doubles(up);
+    EXPECT_TRUE(is_gradient(
+        dgate,
+        gradient_of([&](const Doubles& changed) { return definition(changed, u); }, g, doubles(dy)),
+        8));
+    EXPECT_TRUE(is_gradient(
+        dup,
+        gradient_of([&](const Doubles& changed) { return definition(g, changed); }, u, doubles(dy)),
+        8));
+  }
+}
+
+TEST(GegluBackward, MayWriteInPlace) {
+  auto gate = random<float, 2>({3, 5}, 1), up = random<float, 2>({3, 5}, 2);
+  const auto dy = random<float, 2>({3, 5}, 3);
+  Buffer<float, 2> dgate({3, 5}), dup({3, 5});
+  const auto run = [&](View<float, 2> to_gate, View<float, 2> to_up) {
+    geglu_backward(reference, GeluForm::tanh, gate.view(), up.view(), dy.view(), to_gate, to_up);
+  };
+  run(dgate.view(), dup.view());
+  run(gate.view(), up.view());
+  EXPECT_TRUE(close(gate.view(), dgate.view(), kExact));
+  EXPECT_TRUE(close(up.view(), dup.view(), kExact));
+}
+
+TEST(GegluBackward, RejectsWrongShapes) {
+  Buffer<float, 2> a({3, 5}), b({5, 3});
+  const auto run = [](Buffer<float, 2>& up, Buffer<float, 2>& dy, Buffer<float, 2>& dgate,
+                      Buffer<float, 2>& dup) {
+    const Buffer<float, 2> gate({3, 5});
+    geglu_backward(reference, GeluForm::tanh, gate.view(), up.view(), dy.view(), dgate.view(),
+                   dup.view());
+  };
+  EXPECT_NO_THROW(run(a, a, a, a));
+  EXPECT_THROW(run(b, a, a, a), ContractError);
+  EXPECT_THROW(run(a, b, a, a), ContractError);
+  EXPECT_THROW(run(a, a, b, a), ContractError);
+  EXPECT_THROW(run(a, a, a, b), ContractError);
 }
 
 }  // namespace

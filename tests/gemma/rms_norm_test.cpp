@@ -2,6 +2,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -116,6 +117,77 @@ TEST(RmsNorm, AddsEpsInsideTheRoot) {
   rms_norm(reference, x.view(), scale.view(), kRule, y.view());
   const auto expected = oracle(x.view(), scale.view(), kRule);
   EXPECT_TRUE(close(y.view(), expected.view(), float_sum_of(3)));
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+Doubles definition(const Doubles& x, const Doubles& scale, RmsNormRule rule) {
+  const std::size_t D = scale.size();
+  Doubles y;
+  for (std::size_t begin = 0; begin < x.size(); begin += D) {
+    double mean_sq = 0;
+    for (std::size_t d = 0; d < D; ++d)
+      mean_sq += std::pow(x[begin + d], 2) / static_cast<double>(D);
+    for (std::size_t d = 0; d < D; ++d) {
+      y.push_back(x[begin + d] / std::sqrt(mean_sq + double{rule.eps}) * (rule.offset + scale[d]));
+    }
+  }
+  return y;
+}
+
+// docs/gemma/rms_norm.md, "Backward".
+TEST(RmsNormBackward, WorkedExample) {
+  const auto x = rows_of({{1, 7}}), dy = rows_of({{5, 0}});
+  const auto scale = vector_of({0, 0.5});
+  Buffer<float, 2> dx({1, 2});
+  Buffer<float, 1> dscale({2});
+  rms_norm_backward(reference, x.view(), scale.view(), {0, 1}, dy.view(), dx.view(), dscale.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{0.98, -0.14}}).view(), float_operations(8)));
+  EXPECT_TRUE(close(dscale.view(), vector_of({1, 0}).view(), float_operations(4)));
+}
+
+TYPED_TEST(RmsNormOf, BackwardIsTheSlopeOfTheDefinition) {
+  for (const Index D : {1, 7, 33}) {
+    for (const RmsNormRule rule : {RmsNormRule{1e-3f, 1}, RmsNormRule{1e-6f, 0}}) {
+      const auto x = random<float, 2>({3, D}, 1), dy = random<float, 2>({3, D}, 3);
+      const auto scale = random<TypeParam, 1>({D}, 2);
+      auto dx = random<float, 2>({3, D}, 4);
+      auto dscale = random<float, 1>({D}, 5);
+      const Doubles of_x = doubles(x), of_scale = doubles(scale);
+      const Doubles expected_dx =
+          doubles(dx) +
+          gradient_of([&](const Doubles& changed) { return definition(changed, of_scale, rule); },
+                      of_x, doubles(dy));
+      const Doubles expected_dscale =
+          doubles(dscale) +
+          gradient_of([&](const Doubles& changed) { return definition(of_x, changed, rule); },
+                      of_scale, doubles(dy));
+      rms_norm_backward(reference, x.view(), scale.view(), rule, dy.view(), dx.view(),
+                        dscale.view());
+      EXPECT_TRUE(is_gradient(dx, expected_dx, 4 * D)) << "D = " << D;
+      EXPECT_TRUE(is_gradient(dscale, expected_dscale, 3)) << "D = " << D;
+
+      auto dx_alone = random<float, 2>({3, D}, 4);
+      rms_norm_backward(reference, x.view(), scale.view(), rule, dy.view(), dx_alone.view(), {});
+      EXPECT_TRUE(close(dx_alone.view(), dx.view(), kExact));
+    }
+  }
+}
+
+TEST(RmsNormBackward, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 4}, 1), dy = random<float, 2>({3, 4}, 2);
+  const auto scale = random<float, 1>({4}, 3);
+  Buffer<float, 2> dx({3, 4}), turned({4, 3});
+  Buffer<float, 1> four({4}), three({3});
+  const auto run = [&](View<const float, 1> scale_, View<const float, 2> dy_, View<float, 2> dx_,
+                       View<float, 1> dscale) {
+    rms_norm_backward(reference, x.view(), scale_, kRule, dy_, dx_, dscale);
+  };
+  EXPECT_NO_THROW(run(scale.view(), dy.view(), dx.view(), four.view()));
+  EXPECT_THROW(run(three.view(), dy.view(), dx.view(), {}), ContractError);
+  EXPECT_THROW(run(scale.view(), turned.view(), dx.view(), {}), ContractError);
+  EXPECT_THROW(run(scale.view(), dy.view(), turned.view(), {}), ContractError);
+  EXPECT_THROW(run(scale.view(), dy.view(), dx.view(), three.view()), ContractError);
 }
 
 }  // namespace

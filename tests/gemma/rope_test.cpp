@@ -2,6 +2,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -233,6 +234,46 @@ TEST(Rope, TurnsASliceWhereItStands) {
 TEST(Rope, RejectsAnOddHead) {
   auto x = random<float, 3>({1, 1, 7}, 1);
   EXPECT_THROW(rope(reference, 0, kTheta, x.view()), ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// A turn keeps lengths, so the gradient is what was there before it.
+TEST(RopeBackward, TurnsBack) {
+  for (const Index first : {0, 5, 8000}) {
+    const auto before = random<float, 3>({3, 2, 12}, 1);
+    auto x = random<float, 3>({3, 2, 12}, 1);
+    rope(reference, first, kTheta, x.view());
+    rope_backward(reference, first, kTheta, x.view());
+    EXPECT_TRUE(close(x.view(), before.view(), float_sum_of(4, 2)));
+  }
+}
+
+TEST(RopeBackward, IsTheSlopeOfTheDefinition) {
+  constexpr Index T = 3, N = 2, H = 6, kFirst = 4;
+  const auto x = random<float, 3>({T, N, H}, 1);
+  auto d = random<float, 3>({T, N, H}, 2);
+  const auto definition = [](const Doubles& from) {
+    Doubles y = from;
+    for (Index i = 0; i < T * N * H; ++i) {
+      const Index j = i % H % (H / 2);
+      const double a = static_cast<double>(kFirst + i / (N * H)) *
+                       std::pow(double{kTheta}, -2.0 * static_cast<double>(j) / H);
+      const bool is_lower = i % H < H / 2;
+      const double other = from[static_cast<std::size_t>(is_lower ? i + H / 2 : i - H / 2)];
+      y[static_cast<std::size_t>(i)] = from[static_cast<std::size_t>(i)] * std::cos(a) +
+                                       (is_lower ? -other : other) * std::sin(a);
+    }
+    return y;
+  };
+  const Doubles expected = gradient_of(definition, doubles(x), doubles(d));
+  rope_backward(reference, kFirst, kTheta, d.view());
+  EXPECT_TRUE(is_gradient(d, expected, 4));
+}
+
+TEST(RopeBackward, RejectsAnOddHead) {
+  auto dx = random<float, 3>({1, 1, 7}, 1);
+  EXPECT_THROW(rope_backward(reference, 0, kTheta, dx.view()), ContractError);
 }
 
 }  // namespace

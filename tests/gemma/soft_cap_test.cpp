@@ -4,6 +4,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -125,6 +126,38 @@ TEST(SoftCap, RejectsACapThatIsNotPositive) {
   EXPECT_THROW(soft_cap(reference, kNoSoftCap, x.view()), ContractError);
   EXPECT_THROW(soft_cap(reference, -30, x.view()), ContractError);
   EXPECT_THROW(soft_cap(reference, NAN, x.view()), ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+TEST(SoftCapBackward, IsTheSlopeOfTheDefinition) {
+  for (const float cap : {1.0f, 3.0f, 30.0f}) {
+    auto x = random<float, 2>({3, 33}, 1), d = random<float, 2>({3, 33}, 2);
+    const auto definition = [cap](const Doubles& from) {
+      Doubles y;
+      for (const double number : from) y.push_back(cap * std::tanh(number / cap));
+      return y;
+    };
+    const Doubles expected = gradient_of(definition, doubles(x), doubles(d));
+    soft_cap(reference, cap, x.view());
+    soft_cap_backward(reference, cap, x.view(), d.view());
+    EXPECT_TRUE(is_gradient(d, expected, 4)) << "cap " << cap;
+  }
+}
+
+TEST(SoftCapBackward, IsNothingFarOut) {
+  auto x = rows_of({{1e30, -1e30}}), d = rows_of({{1, 1}});
+  soft_cap(reference, kCap, x.view());
+  soft_cap_backward(reference, kCap, x.view(), d.view());
+  EXPECT_TRUE(close(d.view(), rows_of({{0, 0}}).view(), kExact));
+}
+
+TEST(SoftCapBackward, RejectsWrongShapesAndCaps) {
+  const auto x = rows_of({{1, 2}});
+  auto dx = rows_of({{1, 2}}), turned = rows_of({{1}, {2}});
+  EXPECT_NO_THROW(soft_cap_backward(reference, kCap, x.view(), dx.view()));
+  EXPECT_THROW(soft_cap_backward(reference, 0, x.view(), dx.view()), ContractError);
+  EXPECT_THROW(soft_cap_backward(reference, kCap, x.view(), turned.view()), ContractError);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -109,6 +110,46 @@ TYPED_TEST(TokenEmbeddingOf, MatchesTheDefinition) {
     const auto expected = oracle(ids.view(), table.view());
     EXPECT_TRUE(close(y.view(), expected.view(), float_operations(3))) << "D = " << D;
   }
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// docs/gemma/token_embedding.md, "Backward": the table is linear, so its gradient is a sum over where a word stands.
+TEST(TokenEmbeddingBackward, AddsUpWhereAWordStands) {
+  const auto ids = ids_of({2, 0, 2});
+  const auto dy = rows_of({{1, 2}, {3, 4}, {5, 6}});
+  auto dtable = rows_of({{1, 1}, {1, 1}, {1, 1}});
+  token_embedding_backward(reference, ids.view(), 2, dy.view(), dtable.view());
+  EXPECT_TRUE(close(dtable.view(), rows_of({{7, 9}, {1, 1}, {13, 17}}).view(), kExact));
+}
+
+TEST(TokenEmbeddingBackward, IsTheSlopeOfTheDefinition) {
+  constexpr Index V = 4, D = 7;
+  const auto ids = ids_of({3, 1, 1, 0, 3});
+  const auto table = random<float, 2>({V, D}, 1), dy = random<float, 2>({5, D}, 2);
+  const auto definition = [&](const Doubles& rows) {
+    Doubles y;
+    for (Index i = 0; i < 5 * D; ++i) {
+      y.push_back(1.5 * rows[static_cast<std::size_t>(ids.view()(i / D) * D + i % D)]);
+    }
+    return y;
+  };
+  Buffer<float, 2> dtable({V, D});
+  token_embedding_backward(reference, ids.view(), 1.5f, dy.view(), dtable.view());
+  EXPECT_TRUE(is_gradient(dtable, gradient_of(definition, doubles(table), doubles(dy)), 2));
+}
+
+TEST(TokenEmbeddingBackward, RejectsWrongShapesAndIds) {
+  const auto dy = random<float, 2>({1, 3}, 1);
+  Buffer<float, 2> dtable({4, 3}), narrow({4, 2});
+  const auto run = [&](const Buffer<TokenId, 1>& ids, Buffer<float, 2>& to) {
+    token_embedding_backward(reference, ids.view(), 1, dy.view(), to.view());
+  };
+  EXPECT_NO_THROW(run(ids_of({3}), dtable));
+  EXPECT_THROW(run(ids_of({4}), dtable), ContractError);
+  EXPECT_THROW(run(ids_of({-1}), dtable), ContractError);
+  EXPECT_THROW(run(ids_of({1, 2}), dtable), ContractError);
+  EXPECT_THROW(run(ids_of({1}), narrow), ContractError);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -183,6 +184,64 @@ TYPED_TEST(PatchEmbeddingOf, MatchesTheDefinition) {
                       float_sum_of(terms, static_cast<double>(terms))))
         << "R = " << R << ", P = " << P << ", D = " << D;
   }
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// R = 7 leaves a pixel over at the right and the bottom for P = 3.
+TEST(PatchEmbeddingBackward, IsTheSlopeOfTheDefinition) {
+  struct Size {
+    Index R, P, D;
+  };
+  for (const auto [R, P, D] : {Size{1, 1, 1}, Size{6, 3, 5}, Size{7, 3, 4}, Size{8, 2, 3}}) {
+    const auto pixels = random<float, 3>({R, R, 3}, 1);
+    const Index side = R / P, I = 3 * P * P;
+    const auto weight = random<float, 2>({D, I}, 2), dy = random<float, 2>({side * side, D}, 4);
+    const auto bias = random<float, 1>({D}, 3);
+    const auto definition = [&, R = R, P = P, D = D](const Doubles& w, const Doubles& b) {
+      Doubles y;
+      for (Index l = 0; l < side * side; ++l) {
+        for (Index d = 0; d < D; ++d) {
+          double sum = b[static_cast<std::size_t>(d)];
+          for (Index i = 0; i < I; ++i) {
+            const Index row = l / side * P + i / P % P, column = l % side * P + i % P;
+            sum += double{pixels.view()(row, column, i / (P * P))} *
+                   w[static_cast<std::size_t>(d * I + i)];
+          }
+          y.push_back(sum);
+        }
+      }
+      return y;
+    };
+    auto dweight = random<float, 2>({D, I}, 5);
+    auto dbias = random<float, 1>({D}, 6);
+    const Doubles w = doubles(weight), b = doubles(bias);
+    const Doubles expected_dweight =
+        doubles(dweight) +
+        gradient_of([&](const Doubles& changed) { return definition(changed, b); }, w, doubles(dy));
+    const Doubles expected_dbias =
+        doubles(dbias) +
+        gradient_of([&](const Doubles& changed) { return definition(w, changed); }, b, doubles(dy));
+    patch_embedding_backward(reference, pixels.view(), P, dy.view(), dweight.view(), dbias.view());
+    EXPECT_TRUE(is_gradient(dweight, expected_dweight, side * side)) << "R = " << R;
+    EXPECT_TRUE(is_gradient(dbias, expected_dbias, side * side)) << "R = " << R;
+  }
+}
+
+TEST(PatchEmbeddingBackward, RejectsWrongShapes) {
+  const auto pixels = random<float, 3>({6, 6, 3}, 1), grey = random<float, 3>({6, 6, 1}, 1);
+  const auto dy = random<float, 2>({4, 5}, 2), few_dy = random<float, 2>({3, 5}, 2);
+  Buffer<float, 2> dweight({5, 27}), narrow({5, 26});
+  Buffer<float, 1> dbias({5}), short_dbias({4});
+  const auto run = [](const Buffer<float, 3>& p, const Buffer<float, 2>& d, Buffer<float, 2>& dw,
+                      Buffer<float, 1>& db) {
+    patch_embedding_backward(reference, p.view(), 3, d.view(), dw.view(), db.view());
+  };
+  EXPECT_NO_THROW(run(pixels, dy, dweight, dbias));
+  EXPECT_THROW(run(grey, dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, few_dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, dy, narrow, dbias), ContractError);
+  EXPECT_THROW(run(pixels, dy, dweight, short_dbias), ContractError);
 }
 
 }  // namespace

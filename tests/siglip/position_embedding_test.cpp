@@ -94,5 +94,16 @@ TYPED_TEST(PositionEmbeddingOf, MatchesTheDefinition) {
   }
 }
 
+// The gradient of a sum is that of each term, for each picture again.
+TEST(PositionEmbeddingBackward, AddsUpOverPictures) {
+  const auto dx = rows_of({{1, 2}, {3, 4}}), other_dx = rows_of({{10, 20}, {30, 40}});
+  Buffer<float, 2> dtable({2, 2}), short_dtable({1, 2});
+  position_embedding_backward(reference, dx.view(), dtable.view());
+  position_embedding_backward(reference, other_dx.view(), dtable.view());
+  EXPECT_TRUE(close(dtable.view(), rows_of({{11, 22}, {33, 44}}).view(), kExact));
+  EXPECT_THROW(position_embedding_backward(reference, dx.view(), short_dtable.view()),
+               ContractError);
+}
+
 }  // namespace
 }  // namespace paligemma

@@ -5,6 +5,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -106,6 +107,58 @@ TEST(Gelu, RejectsAnOutputOfAnotherShape) {
   const auto x = random<float, 2>({3, 5}, 1);
   Buffer<float, 2> y({5, 3});
   EXPECT_THROW(gelu(reference, GeluForm::tanh, x.view(), y.view()), ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+Doubles definition(GeluForm form, const Doubles& x) {
+  Doubles y;
+  for (const double number : x) {
+    const double inner = std::sqrt(2 / M_PI) * (number + 0.044715 * std::pow(number, 3));
+    const double part = form == GeluForm::tanh ? std::tanh(inner) : std::erf(number / std::sqrt(2));
+    y.push_back(number / 2 * (1 + part));
+  }
+  return y;
+}
+
+// Both slopes are 1/2 at 0, 0 far to the left, 1 far to the right, and above 1 between.
+TEST(GeluBackward, WorkedExample) {
+  const auto x = rows_of({{0, -20, 20, 1}}), dy = rows_of({{2, 2, 2, 2}});
+  Buffer<float, 2> dx({1, 4});
+  gelu_backward(reference, GeluForm::exact, x.view(), dy.view(), dx.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{1, 0, 2, 2.1666309}}).view(), float_operations(8)));
+  gelu_backward(reference, GeluForm::tanh, x.view(), dy.view(), dx.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{1, 0, 2, 2.1659282}}).view(), float_operations(8)));
+}
+
+TEST(GeluBackward, IsTheSlopeOfTheDefinition) {
+  auto x = random<float, 2>({7, 101}, 1);
+  for (Index i = 0; i < x.view().count(); ++i) x.view().data()[i] *= 6;
+  const auto dy = random<float, 2>({7, 101}, 2);
+  for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
+    Buffer<float, 2> dx({7, 101});
+    gelu_backward(reference, form, x.view(), dy.view(), dx.view());
+    const auto y = [&](const Doubles& numbers) { return definition(form, numbers); };
+    EXPECT_TRUE(is_gradient(dx, gradient_of(y, doubles(x), doubles(dy)), 8));
+  }
+}
+
+TEST(GeluBackward, MayWriteInPlace) {
+  const auto x = random<float, 2>({3, 5}, 1);
+  auto d = random<float, 2>({3, 5}, 2);
+  Buffer<float, 2> dx({3, 5});
+  gelu_backward(reference, GeluForm::tanh, x.view(), d.view(), dx.view());
+  gelu_backward(reference, GeluForm::tanh, x.view(), d.view(), d.view());
+  EXPECT_TRUE(close(d.view(), dx.view(), kExact));
+}
+
+TEST(GeluBackward, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 5}, 1), dy = random<float, 2>({3, 5}, 2);
+  Buffer<float, 2> dx({3, 5}), turned({5, 3});
+  EXPECT_THROW(gelu_backward(reference, GeluForm::tanh, x.view(), turned.view(), dx.view()),
+               ContractError);
+  EXPECT_THROW(gelu_backward(reference, GeluForm::tanh, x.view(), dy.view(), turned.view()),
+               ContractError);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -152,6 +153,85 @@ TEST(LayerNorm, KeepsItsDigitsWhenTheMeanIsLarge) {
   const auto scale = random<float, 1>({64}, 2), bias = random<float, 1>({64}, 3);
   const auto expected = oracle(x.view(), scale.view(), bias.view(), kEps);
   EXPECT_TRUE(close(normed(x, scale, bias).view(), expected.view(), float_sum_of(64, 3)));
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+Doubles definition(const Doubles& x, const Doubles& scale, const Doubles& bias) {
+  const std::size_t D = scale.size();
+  Doubles y;
+  for (std::size_t begin = 0; begin < x.size(); begin += D) {
+    double mean = 0, variance = 0;
+    for (std::size_t d = 0; d < D; ++d) mean += x[begin + d] / static_cast<double>(D);
+    for (std::size_t d = 0; d < D; ++d) {
+      variance += std::pow(x[begin + d] - mean, 2) / static_cast<double>(D);
+    }
+    for (std::size_t d = 0; d < D; ++d) {
+      y.push_back((x[begin + d] - mean) / std::sqrt(variance + double{kEps}) * scale[d] + bias[d]);
+    }
+  }
+  return y;
+}
+
+// docs/tensor/layer_norm.md, "Backward": a change of all features alike, or along the row, changes nothing.
+TEST(LayerNormBackward, WorkedExample) {
+  const auto x = rows_of({{-1, 1, 1, -1}}), dy = rows_of({{4, 0, 0, 0}});
+  const auto scale = vector_of({1, 1, 1, 1});
+  Buffer<float, 2> dx({1, 4});
+  Buffer<float, 1> dscale({4}), dbias({4});
+  layer_norm_backward(reference, x.view(), scale.view(), 0, dy.view(), dx.view(), dscale.view(),
+                      dbias.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{2, 0, 0, -2}}).view(), kExact));
+  EXPECT_TRUE(close(dscale.view(), vector_of({-4, 0, 0, 0}).view(), kExact));
+  EXPECT_TRUE(close(dbias.view(), vector_of({4, 0, 0, 0}).view(), kExact));
+}
+
+TYPED_TEST(LayerNormOf, BackwardIsTheSlopeOfTheDefinition) {
+  for (const Index D : {2, 7, 33}) {
+    const auto x = random<float, 2>({3, D}, 1), dy = random<float, 2>({3, D}, 4);
+    const auto scale = random<TypeParam, 1>({D}, 2), bias = random<TypeParam, 1>({D}, 3);
+    auto dx = random<float, 2>({3, D}, 5);
+    auto dscale = random<float, 1>({D}, 6), dbias = random<float, 1>({D}, 7);
+    const Doubles numbers[] = {doubles(x), doubles(scale), doubles(bias)};
+    const auto slope = [&](int input) {
+      const auto y = [&](const Doubles& changed) {
+        return definition(input == 0 ? changed : numbers[0], input == 1 ? changed : numbers[1],
+                          input == 2 ? changed : numbers[2]);
+      };
+      return gradient_of(y, numbers[input], doubles(dy));
+    };
+    const Doubles expected_dx = doubles(dx) + slope(0),
+                  expected_dscale = doubles(dscale) + slope(1),
+                  expected_dbias = doubles(dbias) + slope(2);
+    layer_norm_backward(reference, x.view(), scale.view(), kEps, dy.view(), dx.view(),
+                        dscale.view(), dbias.view());
+    // Two features of a row may be close together: then the standard deviation is small.
+    EXPECT_TRUE(is_gradient(dx, expected_dx, 4 * D)) << "D = " << D;
+    EXPECT_TRUE(is_gradient(dscale, expected_dscale, D)) << "D = " << D;
+    EXPECT_TRUE(is_gradient(dbias, expected_dbias, 3)) << "D = " << D;
+
+    auto dx_alone = random<float, 2>({3, D}, 5);
+    layer_norm_backward(reference, x.view(), scale.view(), kEps, dy.view(), dx_alone.view(), {},
+                        {});
+    EXPECT_TRUE(close(dx_alone.view(), dx.view(), kExact));
+  }
+}
+
+TEST(LayerNormBackward, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 4}, 1), dy = random<float, 2>({3, 4}, 2);
+  const auto scale = random<float, 1>({4}, 3);
+  Buffer<float, 2> dx({3, 4}), turned({4, 3});
+  Buffer<float, 1> four({4}), three({3});
+  const auto run = [&](View<const float, 1> scale_, View<const float, 2> dy_, View<float, 2> dx_,
+                       View<float, 1> dscale, View<float, 1> dbias) {
+    layer_norm_backward(reference, x.view(), scale_, kEps, dy_, dx_, dscale, dbias);
+  };
+  EXPECT_NO_THROW(run(scale.view(), dy.view(), dx.view(), four.view(), four.view()));
+  EXPECT_THROW(run(three.view(), dy.view(), dx.view(), {}, {}), ContractError);
+  EXPECT_THROW(run(scale.view(), turned.view(), dx.view(), {}, {}), ContractError);
+  EXPECT_THROW(run(scale.view(), dy.view(), turned.view(), {}, {}), ContractError);
+  EXPECT_THROW(run(scale.view(), dy.view(), dx.view(), three.view(), {}), ContractError);
+  EXPECT_THROW(run(scale.view(), dy.view(), dx.view(), {}, three.view()), ContractError);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
 #include "tests/support/epilogues.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -200,6 +201,91 @@ TYPED_TEST(LinearOf, RoundsNoActivation) {
   Buffer<float, 2> y({1, 1});
   linear(reference, x.view(), Linear{weight.view()}, y.view());
   EXPECT_TRUE(close(y.view(), x.view(), kExact));
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// y [T, O], where x has T rows and the bias O numbers.
+Doubles definition(const Doubles& x, const Doubles& weight, const Doubles& bias) {
+  const std::size_t O = bias.size(), I = weight.size() / O;
+  Doubles y;
+  for (std::size_t t = 0; t < x.size() / I; ++t) {
+    for (std::size_t o = 0; o < O; ++o) {
+      double sum = bias[o];
+      for (std::size_t i = 0; i < I; ++i) sum += x[t * I + i] * weight[o * I + i];
+      y.push_back(sum);
+    }
+  }
+  return y;
+}
+
+// docs/tensor/linear.md, "Backward".
+TEST(LinearBackward, WorkedExample) {
+  const auto x = rows_of({{1, 2}}), weight = rows_of({{3, 4}, {5, 6}}), dy = rows_of({{1, -1}});
+  Buffer<float, 2> dx({1, 2}), dweight({2, 2});
+  Buffer<float, 1> dbias({2});
+  linear_backward(reference, x.view(), Linear{weight.view()}, dy.view(), dx.view(),
+                  {dweight.view(), dbias.view()});
+  EXPECT_TRUE(close(dx.view(), rows_of({{-2, -2}}).view(), kExact));
+  EXPECT_TRUE(close(dweight.view(), rows_of({{1, 2}, {-1, -2}}).view(), kExact));
+  EXPECT_TRUE(close(dbias.view(), vector_of({1, -1}).view(), kExact));
+}
+
+TYPED_TEST(LinearOf, BackwardIsTheSlopeOfTheDefinition) {
+  struct Size {
+    Index T, I, O;
+  };
+  for (const auto [T, I, O] : {Size{1, 1, 1}, Size{3, 7, 5}, Size{5, 3, 9}, Size{2, 33, 17}}) {
+    const auto x = random<float, 2>({T, I}, 1);
+    const auto weight = random<TypeParam, 2>({O, I}, 2);
+    const auto bias = random<TypeParam, 1>({O}, 3);
+    const auto dy = random<float, 2>({T, O}, 4);
+    auto dx = random<float, 2>({T, I}, 5), dweight = random<float, 2>({O, I}, 6);
+    auto dbias = random<float, 1>({O}, 7);
+    const Doubles numbers[] = {doubles(x), doubles(weight), doubles(bias)};
+    const auto expected = [&](const Doubles& before, int input) {
+      const auto y = [&](const Doubles& changed) {
+        return definition(input == 0 ? changed : numbers[0], input == 1 ? changed : numbers[1],
+                          input == 2 ? changed : numbers[2]);
+      };
+      return before + gradient_of(y, numbers[input], doubles(dy));
+    };
+    const Doubles expected_dx = expected(doubles(dx), 0),
+                  expected_dweight = expected(doubles(dweight), 1),
+                  expected_dbias = expected(doubles(dbias), 2);
+    linear_backward(reference, x.view(), Linear{weight.view(), bias.view()}, dy.view(), dx.view(),
+                    {dweight.view(), dbias.view()});
+    EXPECT_TRUE(is_gradient(dx, expected_dx, O));
+    EXPECT_TRUE(is_gradient(dweight, expected_dweight, T));
+    EXPECT_TRUE(is_gradient(dbias, expected_dbias, T));
+  }
+}
+
+TEST(LinearBackward, LeavesOutWhatIsNotAskedFor) {
+  const auto x = random<float, 2>({3, 4}, 1), weight = random<float, 2>({5, 4}, 2),
+             dy = random<float, 2>({3, 5}, 3);
+  const Linear w{weight.view()};
+  Buffer<float, 2> dx({3, 4}), dx_alone({3, 4}), dweight({5, 4}), dweight_alone({5, 4});
+  linear_backward(reference, x.view(), w, dy.view(), dx.view(), {dweight.view()});
+  linear_backward(reference, x.view(), w, dy.view(), dx_alone.view(), {});
+  linear_backward(reference, x.view(), w, dy.view(), {}, {dweight_alone.view()});
+  EXPECT_TRUE(close(dx_alone.view(), dx.view(), kExact));
+  EXPECT_TRUE(close(dweight_alone.view(), dweight.view(), kExact));
+}
+
+TEST(LinearBackward, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 4}, 1), weight = random<float, 2>({5, 4}, 2),
+             dy = random<float, 2>({3, 5}, 3), few_dy = random<float, 2>({2, 5}, 3);
+  Buffer<float, 2> dx({3, 4}), narrow_dx({3, 3}), dweight({5, 4}), turned_dweight({4, 5});
+  Buffer<float, 1> dbias({5}), short_dbias({4});
+  const auto run = [&](View<const float, 2> dy_, View<float, 2> dx_, Linear<HostGradients> dw) {
+    linear_backward(reference, x.view(), Linear{weight.view()}, dy_, dx_, dw);
+  };
+  EXPECT_NO_THROW(run(dy.view(), dx.view(), {dweight.view(), dbias.view()}));
+  EXPECT_THROW(run(few_dy.view(), dx.view(), {}), ContractError);
+  EXPECT_THROW(run(dy.view(), narrow_dx.view(), {}), ContractError);
+  EXPECT_THROW(run(dy.view(), {}, {turned_dweight.view()}), ContractError);
+  EXPECT_THROW(run(dy.view(), {}, {dweight.view(), short_dbias.view()}), ContractError);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -398,6 +399,132 @@ TEST(ScaledDotProductAttention, RejectsABiasOrMapsOfOtherShapes) {
   EXPECT_NO_THROW(run({}, {weights.view(), sums.view()}));
   EXPECT_THROW(run({}, {.weights = of_other_keys.view()}), ContractError);
   EXPECT_THROW(run({}, {.log_sum_exp = of_other_heads.view()}), ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+struct BackwardSizes {
+  Index T, S, N, K, H;
+};
+
+Doubles definition(const BackwardSizes& z, AttentionRule rule, View<const KeyRange, 1> visible,
+                   const Doubles& q, const Doubles& k, const Doubles& v) {
+  const auto at = [H = z.H](const Doubles& rows, Index row, Index heads, Index head, Index h) {
+    return rows[static_cast<std::size_t>((row * heads + head) * H + h)];
+  };
+  Doubles out(static_cast<std::size_t>(z.T * z.N * z.H));
+  for (Index t = 0; t < z.T; ++t) {
+    for (Index n = 0; n < z.N; ++n) {
+      const Index g = n / (z.N / z.K);
+      const KeyRange keys = visible.size(0) > 0 ? visible(t) : KeyRange{0, z.S};
+      double sum = 0;
+      for (Index s = keys.begin; s < keys.end; ++s) {
+        double score = 0;
+        for (Index h = 0; h < z.H; ++h) score += at(q, t, z.N, n, h) * at(k, s, z.K, g, h);
+        score *= rule.scale;
+        if (rule.soft_cap > 0) score = rule.soft_cap * std::tanh(score / rule.soft_cap);
+        sum += std::exp(score);
+        for (Index h = 0; h < z.H; ++h) {
+          out[static_cast<std::size_t>((t * z.N + n) * z.H + h)] +=
+              std::exp(score) * at(v, s, z.K, g, h);
+        }
+      }
+      for (Index h = 0; h < z.H; ++h) {
+        out[static_cast<std::size_t>((t * z.N + n) * z.H + h)] /= sum;
+      }
+    }
+  }
+  return out;
+}
+
+void expect_the_slope_of_the_definition(const BackwardSizes& z, AttentionRule rule,
+                                        View<const KeyRange, 1> visible) {
+  const auto q = random<float, 3>({z.T, z.N, z.H}, 1), k = random<float, 3>({z.S, z.K, z.H}, 2),
+             v = random<float, 3>({z.S, z.K, z.H}, 3), dout = random<float, 3>({z.T, z.N, z.H}, 4);
+  Buffer<float, 3> out({z.T, z.N, z.H});
+  Buffer<float, 2> log_sum_exp({z.T, z.N});
+  scaled_dot_product_attention(reference, q.view(), k.view(), v.view(), visible, rule, out.view(),
+                               {}, {.log_sum_exp = log_sum_exp.view()});
+  auto dq = random<float, 3>({z.T, z.N, z.H}, 5), dk = random<float, 3>({z.S, z.K, z.H}, 6),
+       dv = random<float, 3>({z.S, z.K, z.H}, 7);
+  const Doubles numbers[] = {doubles(q), doubles(k), doubles(v)};
+  const auto slope = [&](int input) {
+    const auto y = [&](const Doubles& changed) {
+      return definition(z, rule, visible, input == 0 ? changed : numbers[0],
+                        input == 1 ? changed : numbers[1], input == 2 ? changed : numbers[2]);
+    };
+    return gradient_of(y, numbers[input], doubles(dout));
+  };
+  const Doubles expected_dq = doubles(dq) + slope(0), expected_dk = doubles(dk) + slope(1),
+                expected_dv = doubles(dv) + slope(2);
+  scaled_dot_product_attention_backward(
+      reference,
+      {q.view(), k.view(), v.view(), visible, rule, std::as_const(out).view(),
+       std::as_const(log_sum_exp).view()},
+      dout.view(), {dq.view(), dk.view(), dv.view()});
+  EXPECT_TRUE(is_gradient(dq, expected_dq, z.S + z.H));
+  EXPECT_TRUE(is_gradient(dk, expected_dk, z.T * z.N + z.H));
+  EXPECT_TRUE(is_gradient(dv, expected_dv, z.T * z.N + z.H));
+}
+
+// docs/tensor/scaled_dot_product_attention.md, "Backward": two keys of equal weight.
+TEST(ScaledDotProductAttentionBackward, WorkedExample) {
+  const auto q = rows_of({{1, 0}}), k = rows_of({{0, 1}, {0, -1}}), v = rows_of({{3, 0}, {1, 0}}),
+             dout = rows_of({{1, 0}});
+  Buffer<float, 3> out({1, 1, 2}), dq({1, 1, 2}), dk({2, 1, 2}), dv({2, 1, 2});
+  Buffer<float, 2> log_sum_exp({1, 1});
+  scaled_dot_product_attention(reference, one_head(q), one_head(k), one_head(v), {}, {1},
+                               out.view(), {}, {.log_sum_exp = log_sum_exp.view()});
+  scaled_dot_product_attention_backward(reference,
+                                        {one_head(q),
+                                         one_head(k),
+                                         one_head(v),
+                                         {},
+                                         {1},
+                                         std::as_const(out).view(),
+                                         std::as_const(log_sum_exp).view()},
+                                        one_head(dout), {dq.view(), dk.view(), dv.view()});
+  const Tolerance rounding = float_operations(8);
+  EXPECT_TRUE(close(dq.view(), one_head(rows_of({{0, 1}})), rounding));
+  EXPECT_TRUE(close(dk.view(), one_head(rows_of({{0.5, 0}, {-0.5, 0}})), rounding));
+  EXPECT_TRUE(close(dv.view(), one_head(rows_of({{0.5, 0}, {0.5, 0}})), rounding));
+}
+
+TEST(ScaledDotProductAttentionBackward, IsTheSlopeOfTheDefinition) {
+  for (const float cap : {kNoSoftCap, 1.5f}) {
+    SCOPED_TRACE("cap " + std::to_string(cap));
+    expect_the_slope_of_the_definition({1, 1, 1, 1, 1}, {1, cap}, {});
+    expect_the_slope_of_the_definition({3, 5, 2, 2, 7}, {0.5f, cap}, {});
+    expect_the_slope_of_the_definition({5, 3, 6, 2, 3}, {2, cap}, {});
+    expect_the_slope_of_the_definition({4, 4, 4, 1, 8}, {0.3f, cap}, {});
+  }
+}
+
+// A prefix that sees itself, an answer that sees the past, and a window.
+TEST(ScaledDotProductAttentionBackward, KeepsToTheMask) {
+  const auto visible = ranges_of({{0, 2}, {0, 2}, {0, 3}, {1, 4}, {4, 5}});
+  for (const float cap : {kNoSoftCap, 1.5f}) {
+    expect_the_slope_of_the_definition({5, 5, 4, 2, 3}, {0.7f, cap}, visible.view());
+  }
+}
+
+TEST(ScaledDotProductAttentionBackward, RejectsWrongShapes) {
+  const Inputs in({2, 5, 4, 2, 6});
+  Buffer<float, 3> rows({2, 4, 6}), keys({5, 2, 6}), few({1, 4, 6}), few_keys({4, 2, 6});
+  Buffer<float, 2> sums({2, 4}), few_sums({2, 3});
+  const auto run = [&](Buffer<float, 3>& dout, Buffer<float, 3>& dq, Buffer<float, 3>& dk,
+                       Buffer<float, 3>& dv, Buffer<float, 2>& log_sum_exp) {
+    scaled_dot_product_attention_backward(
+        reference,
+        {in.q.view(), in.k.view(), in.v.view(), {}, {1}, rows.view(), log_sum_exp.view()},
+        dout.view(), {dq.view(), dk.view(), dv.view()});
+  };
+  EXPECT_NO_THROW(run(rows, rows, keys, keys, sums));
+  EXPECT_THROW(run(few, rows, keys, keys, sums), ContractError);
+  EXPECT_THROW(run(rows, few, keys, keys, sums), ContractError);
+  EXPECT_THROW(run(rows, rows, few_keys, keys, sums), ContractError);
+  EXPECT_THROW(run(rows, rows, keys, few_keys, sums), ContractError);
+  EXPECT_THROW(run(rows, rows, keys, keys, few_sums), ContractError);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -139,6 +140,49 @@ TEST(Softmax, SumsToOne) {
   double sum = 0;
   for (Index s = 0; s < 4096; ++s) sum += y.view()(0, s);
   EXPECT_NEAR(sum, 1, float_sum_of(4096).relative);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+Doubles definition(const Doubles& x, std::size_t S) {
+  Doubles y = x;
+  for (std::size_t begin = 0; begin < x.size(); begin += S) {
+    double sum = 0;
+    for (std::size_t s = begin; s < begin + S; ++s) sum += y[s] = std::exp(x[s]);
+    for (std::size_t s = begin; s < begin + S; ++s) y[s] /= sum;
+  }
+  return y;
+}
+
+// docs/tensor/softmax.md, "Backward".
+TEST(SoftmaxBackward, WorkedExample) {
+  const auto y = rows_of({{0.25, 0.75}}), dy = rows_of({{1, 0}});
+  Buffer<float, 2> dx({1, 2});
+  softmax_backward(reference, y.view(), dy.view(), dx.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{0.1875, -0.1875}}).view(), kExact));
+}
+
+TEST(SoftmaxBackward, IsTheSlopeOfTheDefinition) {
+  for (const Index S : {1, 2, 7, 33}) {
+    const auto x = random<float, 2>({3, S}, 1);
+    auto d = random<float, 2>({3, S}, 2);
+    Buffer<float, 2> y({3, S}), dx({3, S});
+    softmax(reference, x.view(), y.view());
+    softmax_backward(reference, y.view(), d.view(), dx.view());
+    const auto f = [S](const Doubles& numbers) {
+      return definition(numbers, static_cast<std::size_t>(S));
+    };
+    EXPECT_TRUE(is_gradient(dx, gradient_of(f, doubles(x), doubles(d)), S));
+    softmax_backward(reference, y.view(), d.view(), d.view());
+    EXPECT_TRUE(close(d.view(), dx.view(), kExact)) << "in place";
+  }
+}
+
+TEST(SoftmaxBackward, RejectsWrongShapes) {
+  const auto y = random<float, 2>({3, 5}, 1), dy = random<float, 2>({3, 5}, 2);
+  Buffer<float, 2> dx({3, 5}), turned({5, 3});
+  EXPECT_THROW(softmax_backward(reference, y.view(), turned.view(), dx.view()), ContractError);
+  EXPECT_THROW(softmax_backward(reference, y.view(), dy.view(), turned.view()), ContractError);
 }
 
 }  // namespace
