@@ -16,9 +16,11 @@
 // Read next: gemma/decoder_block.h.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "gemma/decoder_block.h"
+#include "tensor/recompute.h"
 
 namespace paligemma::gemma {
 
@@ -48,6 +50,61 @@ void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape
 
   rms_norm(on, x, w.final_norm, {shape.norm_eps, shape.norm_offset}, normed);
   tap("final_norm", normed);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Of whole sequences, whose rows stand one behind the other.
+template <class On>
+struct DecoderActivations {
+  Recompute recompute;
+  std::vector<BufferOn<On, float, 2>> x;            // [R, D]: what each block reads, and the norm
+  std::vector<DecoderBlockActivations<On>> blocks;  // of each, or of the one at hand
+  BufferOn<On, float, 2> normed;                    // [R, D]   the result
+
+  DecoderActivations(const DecoderShape& shape, Index R, Recompute how)
+      : recompute(how), normed({R, shape.width}, unwritten) {
+    for (Index i = 0; i <= shape.layers; ++i) x.emplace_back(std::array{R, shape.width}, unwritten);
+    for (Index i = 0; i < (how == Recompute::none ? shape.layers : 1); ++i) {
+      blocks.emplace_back(shape, R);
+    }
+  }
+
+  DecoderBlockActivations<On>& block(Index i) {
+    return blocks[recompute == Recompute::none ? static_cast<std::size_t>(i) : 0];
+  }
+};
+
+// Reads kept.x[0], image rows and embedded words.
+template <class On, class W>
+void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape, Step step,
+             DecoderActivations<On>& kept) {
+  const auto x = [&](Index i) { return kept.x[static_cast<std::size_t>(i)].view(); };
+  for (Index i = 0; i < shape.layers; ++i) {
+    decoder_block(on, w.blocks[static_cast<std::size_t>(i)], shape, i, step, x(i), kept.block(i),
+                  x(i + 1));
+  }
+  rms_norm(on, x(shape.layers), w.final_norm, {shape.norm_eps, shape.norm_offset},
+           kept.normed.view());
+}
+
+// From dnormed [R, D], the gradient of the result, to dx [R, D], that of kept.x[0]; zeros before.
+template <class On, class W, class Dnormed, class Dx, class Gradients>
+void decoder_backward(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape,
+                      Step step, DecoderActivations<On>& kept, const Dnormed& dnormed, const Dx& dx,
+                      const DecoderWeights<Gradients>& dw) {
+  const auto x = [&](Index i) { return kept.x[static_cast<std::size_t>(i)].view(); };
+  DecoderBlockGradients<On> d(shape, dnormed.size(0));
+  rms_norm_backward(on, x(shape.layers), w.final_norm,
+                    RmsNormRule{shape.norm_eps, shape.norm_offset}, dnormed, dx, dw.final_norm);
+  for (Index i = shape.layers - 1; i >= 0; --i) {
+    const auto& block = w.blocks[static_cast<std::size_t>(i)];
+    if (kept.recompute == Recompute::blocks) {
+      decoder_block(on, block, shape, i, step, x(i), kept.block(i), x(i + 1));
+    }
+    decoder_block_backward(on, block, shape, step, x(i), kept.block(i), d, dx,
+                           dw.blocks[static_cast<std::size_t>(i)]);
+  }
 }
 
 }  // namespace paligemma::gemma

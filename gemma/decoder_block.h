@@ -54,4 +54,94 @@ void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderS
   tap("+mlp", x);
 }
 
+// ---- backward --------------------------------------------------------------------------------------
+
+// What the way back reads, besides what the block read itself.
+template <class On>
+struct DecoderBlockActivations {       // R rows
+  BufferOn<On, float, 2> normed_attn;  // [R, D]
+  SelfAttentionActivations<On> attention;
+  BufferOn<On, float, 2> attn;        // [R, D]   before the norm that Gemma 2 has behind it
+  BufferOn<On, float, 2> x_attn;      // [R, D]   +attn
+  BufferOn<On, float, 2> normed_mlp;  // [R, D]
+  GegluMlpActivations<On> mlp;
+  BufferOn<On, float, 2> mlp_out;  // [R, D]   as attn
+
+  DecoderBlockActivations(const DecoderShape& shape, Index R)
+      : normed_attn({R, shape.width}, unwritten),
+        attention(shape, R),
+        attn({R, shape.width}, unwritten),
+        x_attn({R, shape.width}, unwritten),
+        normed_mlp({R, shape.width}, unwritten),
+        mlp(shape, R),
+        mlp_out({R, shape.width}, unwritten) {}
+};
+
+// The gradients of one block at a time.
+template <class On>
+struct DecoderBlockGradients {
+  SelfAttentionActivations<On> attention;
+  GegluMlpActivations<On> mlp;
+  BufferOn<On, float, 2> normed, branch;  // [R, D]
+
+  DecoderBlockGradients(const DecoderShape& shape, Index R)
+      : attention(shape, R),
+        mlp(shape, R),
+        normed({R, shape.width}, unwritten),
+        branch({R, shape.width}, unwritten) {}
+};
+
+// The stream behind the block, y [R, D], of the stream before it, x [R, D].
+template <class On, class W, class X, class Y>
+void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderShape& shape,
+                   Index layer, Step step, const X& x, DecoderBlockActivations<On>& kept,
+                   const Y& y) {
+  const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
+  const auto x_attn = kept.x_attn.view();
+  // to = from + branch, or its norm
+  const auto add = [&](const auto& from, const auto& branch, const auto& norm, const auto& to) {
+    if (shape.norms == Norms::pre) {
+      copy(on, from, to);
+      return residual_add(on, branch, to);
+    }
+    rms_norm(on, branch, norm, rule, to);
+    residual_add(on, from, to);
+  };
+  rms_norm(on, x, w.pre_attention_norm, rule, kept.normed_attn.view());
+  self_attention(on, w.self_attention, shape, layer, step, kept.normed_attn.view(), kept.attention,
+                 kept.attn.view());
+  add(x, kept.attn.view(), w.post_attention_norm, x_attn);
+  rms_norm(on, x_attn, w.pre_mlp_norm, rule, kept.normed_mlp.view());
+  geglu_mlp(on, w.mlp, shape, kept.normed_mlp.view(), kept.mlp, kept.mlp_out.view());
+  add(x_attn, kept.mlp_out.view(), w.post_mlp_norm, y);
+}
+
+// dx [R, D]: in, the gradient of the stream behind the block; out, of the stream before it.
+template <class On, class W, class X, class Dx, class Gradients>
+void decoder_block_backward(const On& on, const DecoderBlockWeights<W>& w,
+                            const DecoderShape& shape, Step step, const X& x,
+                            DecoderBlockActivations<On>& kept, DecoderBlockGradients<On>& d,
+                            const Dx& dx, const DecoderBlockWeights<Gradients>& dw) {
+  const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
+  const auto dnormed = d.normed.view();
+  // What reaches a branch of the stream's gradient.
+  const auto into = [&](const auto& branch, const auto& norm, const auto& dnorm) {
+    if (shape.norms == Norms::pre) return dx;
+    zero(on, d.branch.view());
+    rms_norm_backward(on, branch, norm, rule, dx, d.branch.view(), dnorm);
+    return Dx(d.branch.view());
+  };
+  zero(on, dnormed);
+  geglu_mlp_backward(on, w.mlp, shape, kept.normed_mlp.view(), kept.mlp,
+                     into(kept.mlp_out.view(), w.post_mlp_norm, dw.post_mlp_norm), d.mlp, dnormed,
+                     dw.mlp);
+  rms_norm_backward(on, kept.x_attn.view(), w.pre_mlp_norm, rule, dnormed, dx, dw.pre_mlp_norm);
+  zero(on, dnormed);
+  self_attention_backward(on, w.self_attention, shape, step, kept.normed_attn.view(),
+                          kept.attention,
+                          into(kept.attn.view(), w.post_attention_norm, dw.post_attention_norm),
+                          d.attention, dnormed, dw.self_attention);
+  rms_norm_backward(on, x, w.pre_attention_norm, rule, dnormed, dx, dw.pre_attention_norm);
+}
+
 }  // namespace paligemma::gemma

@@ -65,4 +65,90 @@ void self_attention(const On& on, const SelfAttentionWeights<W>& w, const Decode
   linear(on, all_rows(s.mixed), w.out, all_rows(s.branch));
 }
 
+// ---- backward --------------------------------------------------------------------------------------
+
+// What the way back reads, of whole sequences, each from its first token on; there is no cache.
+template <class On>
+struct SelfAttentionActivations {      // R rows of all sequences
+  BufferOn<On, float, 2> q;            // [R, N * H]   turned
+  BufferOn<On, float, 2> k, v;         // [R, K * H]   k turned
+  BufferOn<On, float, 2> mixed;        // [R, N * H]   what attention made of the values
+  BufferOn<On, float, 2> log_sum_exp;  // [R, N]
+  BufferOn<On, KeyRange, 1> visible;   // [R]
+
+  SelfAttentionActivations(const DecoderShape& shape, Index R)
+      : q({R, shape.heads * shape.head_size}, unwritten),
+        k({R, shape.kv_heads * shape.head_size}, unwritten),
+        v({R, shape.kv_heads * shape.head_size}, unwritten),
+        mixed({R, shape.heads * shape.head_size}, unwritten),
+        log_sum_exp({R, shape.heads}, unwritten),
+        visible({R}, unwritten) {}
+};
+
+// Calls of_sequence(segment, rows, heads) for the rows of each, and those seen as [T, count, H].
+template <class Function>
+void for_each_sequence(const DecoderShape& shape, Step step, const Function& of_sequence) {
+  Index row = 0;
+  for (const Segment& segment : step.segments) {
+    PG_CHECK(segment.first == 0, "a sequence is learned from its first token on");
+    const auto rows = [row, T = segment.T](auto& buffer) {
+      return buffer.view().rows(row, row + T);
+    };
+    of_sequence(segment, rows, [&](auto& buffer, Index count) {
+      return rows(buffer).template reshaped<3>({segment.T, count, shape.head_size});
+    });
+    row += segment.T;
+  }
+}
+
+// y [R, D] = what attention says of x [R, D].
+template <class On, class W, class X, class Y>
+void self_attention(const On& on, const SelfAttentionWeights<W>& w, const DecoderShape& shape,
+                    Index layer, Step step, const X& x, SelfAttentionActivations<On>& kept,
+                    const Y& y) {
+  linear(on, x, w.q, kept.q.view());
+  linear(on, x, w.k, kept.k.view());
+  linear(on, x, w.v, kept.v.view());
+  for_each_sequence(shape, step, [&](const Segment& segment, const auto& rows, const auto& heads) {
+    const auto q = heads(kept.q, shape.heads), k = heads(kept.k, shape.kv_heads);
+    rope(on, 0, shape.rope_theta, q);
+    rope(on, 0, shape.rope_theta, k);
+    prefix_lm_mask(on, 0, segment.prefix, shape.window[layer], rows(kept.visible));
+    scaled_dot_product_attention(on, q, k, heads(kept.v, shape.kv_heads), rows(kept.visible),
+                                 {shape.query_scale, shape.attention_soft_cap},
+                                 heads(kept.mixed, shape.heads), {},
+                                 {.log_sum_exp = rows(kept.log_sum_exp)});
+  });
+  linear(on, kept.mixed.view(), w.out, y);
+}
+
+// dx [R, D] += what comes back from dy [R, D]; `d` has room for the gradients of what was kept.
+template <class On, class W, class X, class Dy, class Dx, class Gradients>
+void self_attention_backward(const On& on, const SelfAttentionWeights<W>& w,
+                             const DecoderShape& shape, Step step, const X& x,
+                             SelfAttentionActivations<On>& kept, const Dy& dy,
+                             SelfAttentionActivations<On>& d, const Dx& dx,
+                             const SelfAttentionWeights<Gradients>& dw) {
+  for (auto* rows : {&d.q, &d.k, &d.v, &d.mixed}) zero(on, rows->view());
+  linear_backward(on, kept.mixed.view(), w.out, dy, d.mixed.view(), dw.out);
+  for_each_sequence(shape, step, [&](const Segment&, const auto& rows, const auto& heads) {
+    const Index N = shape.heads, K = shape.kv_heads;
+    const auto dq = heads(d.q, N), dk = heads(d.k, K);
+    scaled_dot_product_attention_backward(on,
+                                          {heads(kept.q, N),
+                                           heads(kept.k, K),
+                                           heads(kept.v, K),
+                                           rows(kept.visible),
+                                           {shape.query_scale, shape.attention_soft_cap},
+                                           heads(kept.mixed, N),
+                                           rows(kept.log_sum_exp)},
+                                          heads(d.mixed, N), {dq, dk, heads(d.v, K)});
+    rope_backward(on, 0, shape.rope_theta, dq);
+    rope_backward(on, 0, shape.rope_theta, dk);
+  });
+  linear_backward(on, x, w.q, d.q.view(), dx, dw.q);
+  linear_backward(on, x, w.k, d.k.view(), dx, dw.k);
+  linear_backward(on, x, w.v, d.v.view(), dx, dw.v);
+}
+
 }  // namespace paligemma::gemma

@@ -43,4 +43,11 @@ void activate(const On& on, ProjectorActivation activation, const Y& y) {
   }
 }
 
+// dx [L, I] += what comes back from dy [L, D]; without an activation behind the layer.
+template <class On, class X, class W, class Dy, class Dx, class Gradients>
+void projector_backward(const On& on, const X& x, const Linear<W>& w, const Dy& dy, const Dx& dx,
+                        const Linear<Gradients>& dw) {
+  linear_backward(on, x, w, dy, dx, dw);
+}
+
 }  // namespace paligemma

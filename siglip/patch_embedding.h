@@ -30,6 +30,8 @@ void patch_embedding(Reference, View<const float, 3> pixels, View<const Weight, 
 //
 //   dweight[d, c, i, j] += sum_l dy[l,d] pixels[P r + i, P q + j, c]
 //   dbias[d]            += sum_l dy[l,d]
+//
+// Where a view is of nothing, that sum is left out.
 void patch_embedding_backward(Reference, View<const float, 3> pixels, Index patch_size,
                               View<const float, 2> dy, View<float, 2> dweight,
                               View<float, 1> dbias);

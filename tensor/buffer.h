@@ -106,5 +106,10 @@ void zero(const On& on, View<float, 2, S> rows) {
   const Buffer<float, 2> zeros(rows.shape());
   copy_from_host(on, zeros.view(), rows);
 }
+template <OnHost On>
+void zero(const On&, View<float, 2> rows) {
+  PG_CHECK(rows.is_row_major(), "only whole rows are zeroed");
+  std::fill_n(rows.data(), rows.count(), 0.0f);
+}
 
 }  // namespace paligemma

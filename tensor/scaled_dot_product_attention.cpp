@@ -109,7 +109,10 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
 
 void scaled_dot_product_attention_backward(Reference, const AttentionForward& forward,
                                            View<const float, 3> dout, AttentionGradients d) {
-  const auto& [q, k, v, visible, rule, out, log_sum_exp] = forward;
+  const View<const float, 3> q = forward.q, k = forward.k, v = forward.v, out = forward.out;
+  const View<const KeyRange, 1> visible = forward.visible;
+  const AttentionRule rule = forward.rule;
+  const View<const float, 2> log_sum_exp = forward.log_sum_exp;
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
   check_attention(q, k, v, visible, out);
   PG_CHECK((log_sum_exp.shape() == std::array{T, N}), "log_sum_exp " + shape_text(log_sum_exp));

@@ -88,8 +88,8 @@ struct RandomRemainder {
         low(weights<float>(T * kRank, seed + 20)),
         b(weights<float>(kRank * O, seed + 30)) {}
   Remainder of(bool adapted) const {
-    if (!adapted) return {bias.data()};
-    return {bias.data(), magnitude.data(), low.data(), b.data(), kRank};
+    const Remainder whole{bias.data(), magnitude.data(), low.data(), b.data(), kRank};
+    return adapted ? whole : Remainder{bias.data()};
   }
 };
 
@@ -143,11 +143,29 @@ void add_products(std::vector<Check>& checks, const std::string& type,
 
 // Whole registers of outputs, and single ones behind them.
 Numbers adapted(const Fast& on) {
-  constexpr Index kTokens = 3, kOutputs = 150, kStride = kOutputs + 3;
-  const RandomRemainder remainder(kTokens, kOutputs, 1);
-  auto y = weights<float>(kTokens * kStride, 2);
-  on.kernels().linear.remainder(on, {remainder.of(true), y.data(), kTokens, kOutputs, kStride});
+  constexpr Index T = 3, O = 150, kStride = O + 3;
+  auto y = weights<float>(T * kStride, 2);
+  on.kernels().linear.remainder(on, {RandomRemainder(T, O, 1).of(true), y.data(), T, O, kStride});
   return y;
+}
+
+// ---- the way back ----------------------------------------------------------------------------------
+
+template <class Number>
+void add_way_back(std::vector<Check>& checks, const std::string& type,
+                  void (*ProductKernels::*kernel)(const Fast&, const ProductWork<Number>&)) {
+  constexpr Index M = 11, K = 2100, N = 53;  // more rows than a panel has
+  for (const bool turned : {false, true}) {
+    const auto run = [=](const Fast& on) {
+      auto a = weights<float>(M * K, 1), y = weights<float>(M * N + 3, 3);
+      const auto b = weights<Number>(K * N, 2);
+      (on.kernels().backward.*kernel)(
+          on, {a.data(), turned ? 1 : K, turned ? M : 1, b.data(), y.data(), M, K, N});
+      return y;
+    };
+    checks.push_back(
+        {type + " numbers, the way back by " + (turned ? "columns" : "rows"), run, kNoRounding});
+  }
 }
 
 // ---- attention -------------------------------------------------------------------------------------
@@ -207,14 +225,13 @@ constexpr Index kLogits = 2099;
 constexpr float kLogitRounding = 0x1p-19f;
 
 Numbers maxima(const Fast& on) {
-  const auto max_with = [&](Index at, float x) {
-    Numbers logits = uniform(kLogits, 1);
-    logits[static_cast<std::size_t>(at)] = x;
-    return on.kernels().logits.max(logits.data(), kLogits);
-  };
   Numbers found;
   for (const Index at : {Index{0}, Index{700}, kLogits - 1}) {
-    for (const float x : {0.0f, 2.0f, -INFINITY, INFINITY, NAN}) found.push_back(max_with(at, x));
+    for (const float x : {0.0f, 2.0f, -INFINITY, INFINITY, NAN}) {
+      Numbers logits = uniform(kLogits, 1);
+      logits[static_cast<std::size_t>(at)] = x;
+      found.push_back(on.kernels().logits.max(logits.data(), kLogits));
+    }
   }
   return found;
 }
@@ -232,8 +249,6 @@ Numbers capped(const Fast& on) {
   return logits;
 }
 
-// ----------------------------------------------------------------------------------------------------
-
 std::vector<Check> all_checks() {
   std::vector<Check> checks;
   add_products(checks, "f32", &LinearKernels::f32);
@@ -242,6 +257,9 @@ std::vector<Check> all_checks() {
   add_products(checks, "int8", &LinearKernels::int8);
   add_products(checks, "int4", &LinearKernels::int4);
   checks.push_back({"an adapter", adapted, kNoRounding});
+  add_way_back(checks, "f32", &ProductKernels::f32);
+  add_way_back(checks, "bf16", &ProductKernels::bf16);
+  add_way_back(checks, "f16", &ProductKernels::f16);
   add_attention(checks);
   checks.push_back({"the largest logit", maxima, kNoRounding});
   checks.push_back({"the sum of exponentials", sum_of_exponentials, kLogitRounding});

@@ -17,6 +17,7 @@
 #include "fast/core/probe_work.h"
 #include "fast/gemma/sampler_work.h"
 #include "fast/tensor/linear_work.h"
+#include "fast/tensor/product_work.h"
 #include "fast/tensor/scaled_dot_product_attention_work.h"
 
 namespace paligemma {
@@ -26,6 +27,7 @@ struct Kernels {
   std::string_view features;  // what they are compiled for, "avx2 fma f16c", as CMake has it
   std::string_view products;  // how each type of weights is multiplied, for people
   LinearKernels linear;
+  ProductKernels backward;
   AttentionKernel attention;
   LogitKernels logits;
   ProbeKernels probe;

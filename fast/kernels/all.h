@@ -6,6 +6,7 @@
 #include "fast/gemma/sampler_kernel.h"
 #include "fast/tensor/linear_kernel.h"
 #include "fast/tensor/lora_kernel.h"
+#include "fast/tensor/product_kernel.h"
 #include "fast/tensor/quantized_linear_kernel.h"
 #include "fast/tensor/scaled_dot_product_attention_kernel.h"
 
@@ -19,6 +20,7 @@ constexpr Kernels kernels_named(std::string_view name, std::string_view features
           products,
           {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
            multiply_quantized<Int4Block>, make_whole},
+          {add_product<float>, add_product<bf16>, add_product<f16>},
           attend,
           {max_logit, sum_exp, cap_logits},
           kProbeKernels};

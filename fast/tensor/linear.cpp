@@ -10,6 +10,10 @@ void run(const Fast& on, const LinearWork<float>& work) { on.kernels().linear.f3
 void run(const Fast& on, const LinearWork<bf16>& work) { on.kernels().linear.bf16(on, work); }
 void run(const Fast& on, const LinearWork<f16>& work) { on.kernels().linear.f16(on, work); }
 
+void run(const Fast& on, const ProductWork<float>& work) { on.kernels().backward.f32(on, work); }
+void run(const Fast& on, const ProductWork<bf16>& work) { on.kernels().backward.bf16(on, work); }
+void run(const Fast& on, const ProductWork<f16>& work) { on.kernels().backward.f16(on, work); }
+
 }  // namespace
 
 template <class Weight>
@@ -18,6 +22,30 @@ void linear(const Fast& on, View<const float, 2> x, const Linear<HostWeights<Wei
   check_linear(x, w, x.size(1), y, epilogue);
   run_layer(on, x, w, y, epilogue, [&](const LinearWork<Weight>& work) { run(on, work); });
 }
+
+template <class Weight>
+void linear_backward(const Fast& on, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
+                     View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw) {
+  const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
+  check_linear_backward(x, w, dy, dx, dw);
+  if (dx.data() != nullptr) {
+    run(on, ProductWork<Weight>{dy.data(), O, 1, w.weight.data(), dx.data(), T, O, I});
+  }
+  if (dw.weight.data() != nullptr) {
+    run(on, ProductWork<float>{dy.data(), 1, O, x.data(), dw.weight.data(), O, T, I});
+  }
+  if (dw.bias.data() == nullptr) return;
+  for (Index t = 0; t < T; ++t) {
+    for (Index o = 0; o < O; ++o) dw.bias(o) += dy(t, o);
+  }
+}
+
+template void linear_backward(const Fast&, View<const float, 2>, const Linear<HostWeights<float>>&,
+                              View<const float, 2>, View<float, 2>, const Linear<HostGradients>&);
+template void linear_backward(const Fast&, View<const float, 2>, const Linear<HostWeights<bf16>>&,
+                              View<const float, 2>, View<float, 2>, const Linear<HostGradients>&);
+template void linear_backward(const Fast&, View<const float, 2>, const Linear<HostWeights<f16>>&,
+                              View<const float, 2>, View<float, 2>, const Linear<HostGradients>&);
 
 template void linear(const Fast&, View<const float, 2>, const Linear<HostWeights<float>>&,
                      View<float, 2>, const Epilogue<HostWeights<float>>&);

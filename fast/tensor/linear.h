@@ -5,7 +5,8 @@
 //   more tokens     the rows of one panel are turned into the cache, and met by all tokens
 //
 // Where the processor multiplies bf16 (vdpbf16ps) and the weights are bf16, x is rounded to bf16 for more
-// than a few tokens; otherwise nothing is rounded.
+// than a few tokens; otherwise nothing is rounded. The way back has the same tiles (fast/tensor/product_kernel.h) and
+// rounds nothing.
 #pragma once
 
 #include "fast/core/fast.h"
@@ -16,5 +17,9 @@ namespace paligemma {
 template <class Weight>
 void linear(const Fast& on, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
             View<float, 2> y, const Epilogue<HostWeights<Weight>>& epilogue = {});
+
+template <class Weight>
+void linear_backward(const Fast& on, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
+                     View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw);
 
 }  // namespace paligemma

@@ -83,6 +83,18 @@ void multiply_strip(const LinearWork<Weight>& w, const std::uint32_t* x, Index x
   }
 }
 
+// The work of tokens t to end - 1.
+template <class Weight>
+inline LinearWork<Weight> some_of(const LinearWork<Weight>& w, Index t, Index end) {
+  LinearWork<Weight> some = w;
+  some.x += t * w.I;
+  some.y += t * w.y_stride;
+  some.T = end - t;
+  some.remainder = rest_of(w.remainder, t);
+  some.gate_remainder = rest_of(w.gate_remainder, t);
+  return some;
+}
+
 // `x` has `stride` units from a row to the next. Of fewer panels than threads, as an adapter's thin matrix has, each
 // thread takes some of the tokens.
 template <class Product, class Weight>
@@ -92,7 +104,7 @@ void by_panels(const Fast& on, const LinearWork<Weight>& all, const std::uint32_
   const Index parts = panels < on.threads() ? on.threads() : 1;
   for_each(on, panels * parts, true, [&](Index i, int thread) {
     const Index p = i / parts, t = i % parts * all.T / parts;
-    const LinearWork<Weight> w = all.tokens(t, (i % parts + 1) * all.T / parts);
+    const LinearWork<Weight> w = some_of(all, t, (i % parts + 1) * all.T / parts);
     const std::uint32_t* const x = rows + t * stride;
     // The panel, with room for the last square's zeros.
     auto* const panel = static_cast<std::uint32_t*>(

@@ -33,7 +33,7 @@ class LayerRemainder {
     whole_ = remainder_of(low_.view(), adapter);
   }
 
-  operator const Remainder&() const { return whole_; }
+  const Remainder& whole() const { return whole_; }
 
  private:
   std::vector<float> bias_;
@@ -49,9 +49,9 @@ void run_layer(const Fast& on, View<const float, 2> x, const Linear<W>& w, View<
   const auto multiply = [&](const Linear<W>& layer, const Linear<W>* gate, bool bends,
                             View<float, 2> to) {
     const LayerRemainder remainder(on, x, &layer, to), gate_remainder(on, x, gate, to);
-    run({x.data(), layer.weight.data(), remainder, gate != nullptr ? gate->weight.data() : nullptr,
-         gate_remainder, bends, to.data(), x.size(0), layer.weight.size(0), x.size(1),
-         to.stride()[0]});
+    run({x.data(), layer.weight.data(), remainder.whole(),
+         gate != nullptr ? gate->weight.data() : nullptr, gate_remainder.whole(), bends, to.data(),
+         x.size(0), layer.weight.size(0), x.size(1), to.stride()[0]});
   };
   const bool bends = epilogue.activation == GeluForm::tanh;
   if (!epilogue.add && (bends || !epilogue.activation)) return multiply(w, epilogue.gate, bends, y);

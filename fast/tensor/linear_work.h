@@ -24,17 +24,6 @@ struct LinearWork {
   float* y;
   Index T, O, I;
   Index y_stride;  // from a row of y to the next
-
-  // That of tokens t to end - 1.
-  LinearWork tokens(Index t, Index end) const {
-    LinearWork some = *this;
-    some.x += t * I;
-    some.y += t * y_stride;
-    some.T = end - t;
-    some.remainder = remainder.from(t);
-    some.gate_remainder = gate_remainder.from(t);
-    return some;
-  }
 };
 
 struct LinearKernels {

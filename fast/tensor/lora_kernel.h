@@ -9,6 +9,13 @@
 namespace paligemma {
 namespace {
 
+// That of tokens t, t + 1, ...
+inline Remainder rest_of(const Remainder& w, Index t) {
+  Remainder rest = w;
+  if (w.low != nullptr) rest.low += t * w.rank;
+  return rest;
+}
+
 // The remainder of a panel's outputs o, o + 1, ...; zeros behind the last one.
 class PanelRemainder {
  public:
@@ -81,7 +88,7 @@ inline void make_some_whole(const Remainder& w, Index O, Index t, Index o, float
 // number of low is broadcast for several.
 inline void make_rows_whole(const Remainder& w, Index O, Index T, Index o, Index count, float* y,
                             Index stride) {
-  if (w.is_empty()) return;
+  if (w.bias == nullptr && w.magnitude == nullptr && w.low == nullptr) return;
   constexpr int kAtOnce = 4;
   for (Index t = 0; t < T; ++t) {
     float* const row = y + t * stride;

@@ -14,14 +14,6 @@ struct Remainder {
   const float* low = nullptr;        // [T, rank], or null
   const float* b = nullptr;          // [rank, O]
   Index rank = 0;
-
-  bool is_empty() const { return bias == nullptr && magnitude == nullptr && low == nullptr; }
-  // That of tokens t, t + 1, ...
-  Remainder from(Index t) const {
-    Remainder rest = *this;
-    if (low != nullptr) rest.low += t * rank;
-    return rest;
-  }
 };
 
 // The sums are in y.

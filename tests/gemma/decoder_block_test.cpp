@@ -2,7 +2,9 @@
 
 #include <map>
 
+#include "paligemma/weights.h"
 #include "tests/support/gemma.h"
+#include "tests/support/slopes.h"
 
 namespace paligemma {
 namespace {
@@ -169,6 +171,52 @@ TEST(DecoderBlock, NeedsTheNormsOfItsKind) {
   RandomDecoder<float> decoder(small_gemma1());
   decoder.shape.norms = gemma::Norms::pre_and_post;  // the post norms are empty views
   EXPECT_THROW(taps_of(decoder, random<float, 2>({T, 20}, 1).view()), ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Two sequences, the second of them all prefix.
+const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
+constexpr Index kRows = 10;
+
+TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThere) {
+  for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
+    Slopes slopes;
+    const auto w = load_decoder<HostWeights<float>>(shape, true, slopes).blocks[0];
+    const auto x = slopes.input("x", kRows, shape.width);
+    auto sums = slopes.sums();
+    const auto dw = load_decoder<HostGradients>(shape, true, sums).blocks[0];
+    const auto dy = random<float, 2>({kRows, shape.width}, 2);
+    gemma::DecoderBlockActivations<Reference> kept(shape, kRows);
+    gemma::DecoderBlockGradients<Reference> d(shape, kRows);
+    const gemma::Step step{std::span(kSequences)};
+    const auto loss = [&] {
+      Buffer<float, 2> y({kRows, shape.width});
+      decoder_block(reference, w, shape, 0, step, x, kept, y.view());
+      return loss_of(dy.view(), std::as_const(y).view());
+    };
+    loss();
+    Buffer<float, 2> other({kRows, shape.width});  // what an earlier call left in d does not matter
+    copy(reference, dy.view(), other.view());
+    decoder_block_backward(reference, w, shape, step, x, kept, d, other.view(),
+                           gemma::DecoderBlockWeights<HostGradients>());
+    const auto dx = slopes.gradient("x");
+    copy(reference, dy.view(), dx);
+    decoder_block_backward(reference, w, shape, step, x, kept, d, dx, dw);
+    slopes.expect_of(loss);
+  }
+}
+
+TEST(DecoderBlockBackward, OnTheWayThereItSaysTheSame) {
+  for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = random<float, 2>({T, shape.width}, 1);
+    Buffer<float, 2> y(x.view().shape());
+    gemma::DecoderBlockActivations<Reference> kept(shape, T);
+    decoder_block(reference, decoder.weights.blocks[0], shape, 0,
+                  gemma::Segment{SequenceId{}, 0, T, kPrefix}, x.view(), kept, y.view());
+    EXPECT_TRUE(close(y.view(), taps_of(decoder, x.view()).at("x").view(), kExact));
+  }
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "gemma/decoder.h"
 
+#include "paligemma/weights.h"
 #include "tests/support/gemma.h"
 #include "tests/support/sequences.h"
+#include "tests/support/slopes.h"
 
 namespace paligemma {
 namespace {
@@ -233,6 +235,46 @@ TEST(Decoder, NamesItsTaps) {
                                       "llm/block01/+attn", "llm/block01/mlp", "llm/block01/+mlp",
                                       "llm/block02/attn", "llm/block02/+attn", "llm/block02/mlp",
                                       "llm/block02/+mlp", "llm/final_norm"}));
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Two sequences, the second of them all prefix.
+const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
+constexpr Index kRows = 10;
+
+TEST(DecoderBackward, IsTheSlopeOfTheWayThere) {
+  for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
+    for (const Recompute recompute : {Recompute::none, Recompute::blocks}) {
+      Slopes slopes;
+      const auto w = load_decoder<HostWeights<float>>(shape, true, slopes);
+      const auto x = slopes.input("x", kRows, shape.width);
+      auto sums = slopes.sums();
+      const auto dw = load_decoder<HostGradients>(shape, true, sums);
+      const auto dy = random<float, 2>({kRows, shape.width}, 2);
+      gemma::DecoderActivations<Reference> kept(shape, kRows, recompute);
+      const gemma::Step step{std::span(kSequences)};
+      const auto loss = [&] {
+        copy(reference, x, kept.x[0].view());
+        gemma::decoder(reference, w, shape, step, kept);
+        return loss_of(dy.view(), std::as_const(kept.normed).view());
+      };
+      loss();
+      decoder_backward(reference, w, shape, step, kept, dy.view(), slopes.gradient("x"), dw);
+      slopes.expect_of(loss);
+    }
+  }
+}
+
+TEST(DecoderBackward, OnTheWayThereItSaysTheSame) {
+  for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = random<float, 2>({T, shape.width}, 1);
+    gemma::DecoderActivations<Reference> kept(shape, T, Recompute::blocks);
+    copy(reference, x.view(), kept.x[0].view());
+    gemma::decoder(reference, decoder.weights, shape, gemma::Segment{SequenceId{}, 0, T, 5}, kept);
+    EXPECT_TRUE(close(kept.normed.view(), rows_of_decoder(decoder, x.view(), 5).view(), kExact));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "gemma/geglu_mlp.h"
 
+#include "paligemma/weights.h"
 #include "tests/support/gemma.h"
+#include "tests/support/slopes.h"
 
 namespace paligemma {
 namespace {
@@ -95,6 +97,51 @@ TEST(GegluMlp, RejectsWeightsOfAnotherWidth) {
   auto& w = decoder.weights.blocks[0].mlp;
   std::swap(w.gate, w.down);
   EXPECT_THROW(mlp_of(decoder, x.view()), ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+TEST(GegluMlpBackward, IsTheSlopeOfTheWayThere) {
+  gemma::DecoderShape shape = small_gemma1();
+  for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
+    shape.gelu = form;
+    Slopes slopes;
+    const auto w = load_decoder<HostWeights<float>>(shape, true, slopes).blocks[0].mlp;
+    const auto x = slopes.input("x", 5, shape.width);
+    auto sums = slopes.sums();
+    const auto dw = load_decoder<HostGradients>(shape, true, sums).blocks[0].mlp;
+    const auto dy = random<float, 2>({5, shape.width}, 2);
+    gemma::GegluMlpActivations<Reference> kept(shape, 5), d(shape, 5);
+    const auto loss = [&] {
+      Buffer<float, 2> y({5, shape.width});
+      geglu_mlp(reference, w, shape, x, kept, y.view());
+      return loss_of(dy.view(), std::as_const(y).view());
+    };
+    loss();
+    Buffer<float, 2> other({5, shape.width});  // what an earlier call left in d does not matter
+    geglu_mlp_backward(reference, w, shape, x, kept, dy.view(), d, other.view(),
+                       gemma::GegluMlpWeights<HostGradients>());
+    geglu_mlp_backward(reference, w, shape, x, kept, dy.view(), d, slopes.gradient("x"), dw);
+
+    // The two forms are too alike for differences of floats.
+    Buffer<float, 2> dhidden(d.gate.view().shape()), dgate(dhidden.view().shape()),
+        dup(dhidden.view().shape());
+    linear_backward(reference, kept.hidden.view(), w.down, dy.view(), dhidden.view(), {});
+    geglu_backward(reference, form, kept.gate.view(), kept.up.view(), dhidden.view(), dgate.view(),
+                   dup.view());
+    EXPECT_TRUE(close(d.gate.view(), dgate.view(), kExact));
+    EXPECT_TRUE(close(d.up.view(), dup.view(), kExact));
+    slopes.expect_of(loss);
+  }
+}
+
+TEST(GegluMlpBackward, OnTheWayThereItSaysTheSame) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  const auto x = random<float, 2>({5, decoder.shape.width}, 1);
+  Buffer<float, 2> y(x.view().shape());
+  gemma::GegluMlpActivations<Reference> kept(decoder.shape, 5);
+  geglu_mlp(reference, decoder.weights.blocks[0].mlp, decoder.shape, x.view(), kept, y.view());
+  EXPECT_TRUE(close(y.view(), mlp_of(decoder, x.view()).view(), kExact));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "gemma/self_attention.h"
 
+#include "paligemma/weights.h"
 #include "tests/support/gemma.h"
+#include "tests/support/slopes.h"
 
 namespace paligemma {
 namespace {
@@ -162,6 +164,66 @@ TEST(GemmaSelfAttention, UsesTheScaleItIsGiven) {
   const RandomDecoder<float> decoder(shape);
   const auto x = random<float, 2>({9, 20}, 1);
   EXPECT_TRUE(matches(decoder, x.view(), 5, attention_of(decoder, x.view(), 5).view()));
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Two sequences, the second of them all prefix.
+const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
+constexpr Index kRows = 10;
+
+TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThere) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const gemma::DecoderShape shape = shape_of(c);
+    Slopes slopes;
+    const auto w = load_decoder<HostWeights<float>>(shape, true, slopes).blocks[0].self_attention;
+    const auto x = slopes.input("x", kRows, shape.width);
+    auto sums = slopes.sums();
+    const auto dw = load_decoder<HostGradients>(shape, true, sums).blocks[0].self_attention;
+    const auto dy = random<float, 2>({kRows, shape.width}, 2);
+    gemma::SelfAttentionActivations<Reference> kept(shape, kRows), d(shape, kRows);
+    const gemma::Step step{std::span(kSequences)};
+    const auto loss = [&] {
+      Buffer<float, 2> y({kRows, shape.width});
+      self_attention(reference, w, shape, 0, step, x, kept, y.view());
+      return loss_of(dy.view(), std::as_const(y).view());
+    };
+    loss();
+    Buffer<float, 2> other({kRows, shape.width});  // what an earlier call left in d does not matter
+    self_attention_backward(reference, w, shape, step, x, kept, dy.view(), d, other.view(),
+                            gemma::SelfAttentionWeights<HostGradients>());
+    self_attention_backward(reference, w, shape, step, x, kept, dy.view(), d, slopes.gradient("x"),
+                            dw);
+    slopes.expect_of(loss);
+  }
+}
+
+TEST(SelfAttentionBackward, OnTheWayThereItSaysTheSameOfEachSequence) {
+  for (const Case& c : kCases) {
+    const RandomDecoder<float> decoder(shape_of(c));
+    const Index D = decoder.shape.width;
+    const auto x = random<float, 2>({kRows, D}, 1);
+    Buffer<float, 2> y({kRows, D});
+    gemma::SelfAttentionActivations<Reference> kept(decoder.shape, kRows);
+    self_attention(reference, decoder.weights.blocks[0].self_attention, decoder.shape, 0,
+                   gemma::Step{std::span(kSequences)}, x.view(), kept, y.view());
+    EXPECT_TRUE(
+        close(y.view().rows(0, 6), attention_of(decoder, x.view().rows(0, 6), 3).view(), kExact));
+    EXPECT_TRUE(
+        close(y.view().rows(6, 10), attention_of(decoder, x.view().rows(6, 10), 4).view(), kExact));
+  }
+}
+
+TEST(SelfAttentionBackward, LearnsSequencesFromTheirFirstTokenOn) {
+  const RandomDecoder<float> decoder(small_gemma1());
+  const auto x = random<float, 2>({2, decoder.shape.width}, 1);
+  Buffer<float, 2> y(x.view().shape());
+  gemma::SelfAttentionActivations<Reference> kept(decoder.shape, 2);
+  const gemma::Segment later{SequenceId{}, 1, 2, 1};
+  EXPECT_THROW(self_attention(reference, decoder.weights.blocks[0].self_attention, decoder.shape, 0,
+                              later, x.view(), kept, y.view()),
+               ContractError);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "siglip/encoder_block.h"
 
+#include "paligemma/weights.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/slopes.h"
 #include "tests/support/vision_tower.h"
 
 namespace paligemma {
@@ -170,6 +172,50 @@ TYPED_TEST(EncoderBlockOf, IsItsLeavesInOrder) {
   residual_add(reference, mlp.view(), z.view());
   EXPECT_TRUE(close(heard.rows("b/mlp", 12), mlp.view(), kExact));
   EXPECT_TRUE(close(heard.rows("b/+mlp", 12), std::as_const(z).view(), kExact));
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Two pictures of nine patches.
+TEST(EncoderBlockBackward, IsTheSlopeOfTheWayThere) {
+  EncoderShape shape = small_shape();
+  shape.layers = 1;
+  Slopes slopes;
+  const auto w = load_encoder<HostWeights<float>>(shape, slopes).blocks[0];
+  const auto x = slopes.input("x", 18, 12);
+  auto sums = slopes.sums();
+  const auto dw = load_encoder<HostGradients>(shape, sums).blocks[0];
+  const auto dy = random<float, 2>({18, 12}, 2);
+  siglip::EncoderBlockActivations<Reference> kept(shape, 18);
+  siglip::EncoderBlockGradients<Reference> d(shape, 18);
+  const auto loss = [&] {
+    Buffer<float, 2> y({18, 12});
+    encoder_block(reference, w, shape, x, kept, y.view());
+    return loss_of(dy.view(), std::as_const(y).view());
+  };
+  loss();
+  auto other = random<float, 2>({18, 12}, 2);  // what an earlier call left in d does not matter
+  encoder_block_backward(reference, w, shape, x, kept, d, other.view(),
+                         siglip::EncoderBlockWeights<HostGradients>());
+  const auto dx = slopes.gradient("x");
+  copy(reference, dy.view(), dx);
+  encoder_block_backward(reference, w, shape, x, kept, d, dx, dw);
+  slopes.expect_of(loss);
+}
+
+TEST(EncoderBlockBackward, OnTheWayThereItSaysTheSame) {
+  RandomWeights<float> source;
+  const auto shape = small_shape();
+  const auto w = random_weights(source, shape);
+  const auto x = random<float, 2>({18, 12}, 1);
+  Buffer<float, 2> y({18, 12});
+  siglip::EncoderBlockActivations<Reference> kept(shape, 18);
+  encoder_block(reference, w, shape, x.view(), kept, y.view());
+  for (const Index row : {0, 9}) {
+    EncoderScratch<Reference> s(shape);
+    run(w, shape, x.view().rows(row, row + 9), s);
+    EXPECT_TRUE(close(y.view().rows(row, row + 9), s.x.view(), kExact));
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "tensor/safetensors.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/slopes.h"
 #include "tests/support/source_dir.h"
 #include "tests/support/vision_tower.h"
 
@@ -193,6 +194,69 @@ TEST(Encoder, GivesTheActivationsOfTransformersInFloat) {
 
 TEST(Encoder, GivesTheActivationsOfTransformersInBf16) {
   compare_with_transformers<bf16>(source_dir() + "/tests/golden/paligemma2");
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+Buffer<float, 4> two_pictures() { return random<float, 4>({2, 6, 6, 3}, 1); }
+
+TEST(EncoderBackward, IsTheSlopeOfTheWayThere) {
+  const EncoderShape shape = small_shape();
+  for (const Recompute recompute : {Recompute::none, Recompute::blocks}) {
+    Slopes slopes;
+    const auto w = load_encoder<HostWeights<float>>(shape, slopes);
+    auto sums = slopes.sums();
+    const auto dw = load_encoder<HostGradients>(shape, sums);
+    const auto pixels = two_pictures();
+    const auto dy = random<float, 2>({18, 12}, 2);
+    siglip::EncoderActivations<Reference> kept(shape, 2, recompute);
+    const auto loss = [&] {
+      encoder(reference, w, shape, pixels.view(), kept);
+      return loss_of(dy.view(), std::as_const(kept.normed).view());
+    };
+    loss();
+    encoder_backward(reference, w, shape, pixels.view(), kept, dy.view(), dw);
+    slopes.expect_of(loss);
+  }
+}
+
+TEST(EncoderBackward, OnTheWayThereItSaysTheSameOfEachPicture) {
+  RandomWeights<float> source;
+  const auto shape = small_shape();
+  const auto w = load_encoder<HostWeights<float>>(shape, source);
+  const auto pixels = two_pictures();
+  siglip::EncoderActivations<Reference> kept(shape, 2, Recompute::blocks);
+  encoder(reference, w, shape, pixels.view(), kept);
+  for (const Index p : {0, 1}) {
+    EncoderScratch<Reference> s(shape);
+    encoder(reference, w, shape, pixels.view().row(p), s, NoTap());
+    EXPECT_TRUE(close(kept.normed.view().rows(9 * p, 9 * p + 9), s.normed.view(), kExact));
+  }
+}
+
+// Nothing of the tower, or one tensor.
+TEST(EncoderBackward, LearnsWhatItIsGivenRoomFor) {
+  const auto shape = small_shape();
+  Slopes slopes;
+  const auto w = load_encoder<HostWeights<float>>(shape, slopes);
+  auto sums = slopes.sums();
+  const auto all = load_encoder<HostGradients>(shape, sums);
+  siglip::EncoderWeights<HostGradients> none, one;
+  none.blocks.resize(2);
+  one.blocks.resize(2);
+  Buffer<float, 2> weight({12, 12});
+  one.blocks[1].self_attention.k.weight = weight.view();
+  EXPECT_TRUE(is_learned(all));
+  EXPECT_FALSE(is_learned(none));
+  EXPECT_TRUE(is_learned(one));
+
+  const auto pixels = two_pictures();
+  const auto dy = random<float, 2>({18, 12}, 2);
+  siglip::EncoderActivations<Reference> kept(shape, 2, Recompute::none);
+  encoder(reference, w, shape, pixels.view(), kept);
+  encoder_backward(reference, w, shape, pixels.view(), kept, dy.view(), all);
+  encoder_backward(reference, w, shape, pixels.view(), kept, dy.view(), one);
+  EXPECT_TRUE(close(weight.view(), all.blocks[1].self_attention.k.weight, kExact));
 }
 
 }  // namespace

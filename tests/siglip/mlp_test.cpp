@@ -4,8 +4,11 @@
 #include <numbers>
 #include <vector>
 
+#include "paligemma/weights.h"
+#include "tensor/residual_add.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/slopes.h"
 #include "tests/support/vision_tower.h"
 
 namespace paligemma {
@@ -147,6 +150,51 @@ TYPED_TEST(MlpOf, MatchesTheDefinition) {
                         two_sums(D, F)))
           << side * side << " patches, D = " << D << ", F = " << F;
     }
+  }
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+TEST(MlpBackward, OnTheWayThereItAddsToWhatIsThere) {
+  RandomWeights<float> source;
+  const EncoderShape shape = shape_of(2, 12, 20);
+  const auto w = random_weights(source, 12, 20);
+  const auto x = random<float, 2>({4, 12}, 1), before = random<float, 2>({4, 12}, 2);
+  auto y = random<float, 2>({4, 12}, 2), expected = result(w, shape, x.view());
+  siglip::MlpActivations<Reference> kept(shape, 4);
+  mlp(reference, w, shape, x.view(), kept, y.view());
+  residual_add(reference, before.view(), expected.view());
+  EXPECT_TRUE(close(y.view(), expected.view(), kExact));
+}
+
+TEST(MlpBackward, IsTheSlopeOfTheWayThere) {
+  EncoderShape shape = shape_of(2, 12, 20);
+  shape.layers = 1;
+  for (const GeluForm form : {GeluForm::tanh, GeluForm::exact}) {
+    shape.gelu = form;
+    Slopes slopes;
+    const auto w = load_encoder<HostWeights<float>>(shape, slopes).blocks[0].mlp;
+    const auto x = slopes.input("x", 4, 12);
+    auto sums = slopes.sums();
+    const auto dw = load_encoder<HostGradients>(shape, sums).blocks[0].mlp;
+    const auto dy = random<float, 2>({4, 12}, 2);
+    siglip::MlpActivations<Reference> kept(shape, 4);
+    const auto loss = [&] {
+      Buffer<float, 2> y({4, 12});
+      mlp(reference, w, shape, x, kept, y.view());
+      EXPECT_TRUE(close(y.view(), result(w, shape, x).view(), kExact));
+      return loss_of(dy.view(), std::as_const(y).view());
+    };
+    loss();
+    auto dhidden = random<float, 2>({4, 20}, 3);  // what stands there does not matter
+    mlp_backward(reference, w, shape, x, kept, dy.view(), dhidden.view(), slopes.gradient("x"), dw);
+
+    // The two forms are too alike for differences of floats.
+    Buffer<float, 2> expected({4, 20});
+    linear_backward(reference, kept.hidden.view(), w.fc2, dy.view(), expected.view(), {});
+    gelu_backward(reference, form, kept.sums.view(), expected.view(), expected.view());
+    EXPECT_TRUE(close(dhidden.view(), expected.view(), kExact));
+    slopes.expect_of(loss);
   }
 }
 

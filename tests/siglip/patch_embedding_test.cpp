@@ -228,6 +228,18 @@ TEST(PatchEmbeddingBackward, IsTheSlopeOfTheDefinition) {
   }
 }
 
+TEST(PatchEmbeddingBackward, LeavesOutWhatIsNotAskedFor) {
+  const auto pixels = random<float, 3>({6, 6, 3}, 1);
+  const auto dy = random<float, 2>({4, 5}, 2);
+  Buffer<float, 2> dweight({5, 27}), dweight_alone({5, 27});
+  Buffer<float, 1> dbias({5}), dbias_alone({5});
+  patch_embedding_backward(reference, pixels.view(), 3, dy.view(), dweight.view(), dbias.view());
+  patch_embedding_backward(reference, pixels.view(), 3, dy.view(), dweight_alone.view(), {});
+  patch_embedding_backward(reference, pixels.view(), 3, dy.view(), {}, dbias_alone.view());
+  EXPECT_TRUE(close(dweight_alone.view(), dweight.view(), kExact));
+  EXPECT_TRUE(close(dbias_alone.view(), dbias.view(), kExact));
+}
+
 TEST(PatchEmbeddingBackward, RejectsWrongShapes) {
   const auto pixels = random<float, 3>({6, 6, 3}, 1), grey = random<float, 3>({6, 6, 1}, 1);
   const auto dy = random<float, 2>({4, 5}, 2), few_dy = random<float, 2>({3, 5}, 2);

@@ -3,8 +3,11 @@
 #include <cmath>
 #include <vector>
 
+#include "paligemma/weights.h"
+#include "tensor/residual_add.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/slopes.h"
 #include "tests/support/vision_tower.h"
 
 namespace paligemma {
@@ -223,6 +226,49 @@ TYPED_TEST(SelfAttentionOf, MatchesTheDefinition) {
     const auto y = attended(w, shape_of(side, D, N), x.view());
     EXPECT_TRUE(close(y.view(), oracle(w, N, x.view()).view(), several_sums(D)))
         << side * side << " patches, D = " << D << ", N = " << N;
+  }
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Two pictures of four patches.
+TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThere) {
+  EncoderShape shape = shape_of(2, 12, 3);
+  shape.layers = 1;
+  Slopes slopes;
+  const auto w = load_encoder<HostWeights<float>>(shape, slopes).blocks[0].self_attention;
+  const auto x = slopes.input("x", 8, 12);
+  auto sums = slopes.sums();
+  const auto dw = load_encoder<HostGradients>(shape, sums).blocks[0].self_attention;
+  const auto dy = random<float, 2>({8, 12}, 2);
+  siglip::SelfAttentionActivations<Reference> kept(shape, 8), d(shape, 8);
+  const auto loss = [&] {
+    Buffer<float, 2> y({8, 12});
+    self_attention(reference, w, shape, x, kept, y.view());
+    return loss_of(dy.view(), std::as_const(y).view());
+  };
+  loss();
+  Buffer<float, 2> other({8, 12});  // what an earlier call left in d does not matter
+  self_attention_backward(reference, w, shape, x, kept, dy.view(), d, other.view(),
+                          siglip::SelfAttentionWeights<HostGradients>());
+  self_attention_backward(reference, w, shape, x, kept, dy.view(), d, slopes.gradient("x"), dw);
+  slopes.expect_of(loss);
+}
+
+// But for roundings: a bias of the keys, which changes nothing else, stays unseen.
+TEST(SelfAttentionBackward, OnTheWayThereItAddsTheSameOfEachPicture) {
+  RandomWeights<float> source;
+  const EncoderShape shape = shape_of(3, 12, 3);
+  const auto w = random_weights(source, 12);
+  const auto x = random<float, 2>({18, 12}, 1);
+  const auto before = random<float, 2>({18, 12}, 2);
+  auto y = random<float, 2>({18, 12}, 2);
+  siglip::SelfAttentionActivations<Reference> kept(shape, 18);
+  self_attention(reference, w, shape, x.view(), kept, y.view());
+  for (const Index row : {0, 9}) {
+    auto expected = attended(w, shape, x.view().rows(row, row + 9));
+    residual_add(reference, before.view().rows(row, row + 9), expected.view());
+    EXPECT_TRUE(close(y.view().rows(row, row + 9), expected.view(), several_sums(12)));
   }
 }
 

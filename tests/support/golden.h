@@ -49,6 +49,13 @@ struct Recorder {
   }
 };
 
+template <class Number>
+std::vector<Number> numbers_of(const TensorEntry& entry) {
+  std::vector<Number> numbers(static_cast<std::size_t>(entry.count()));
+  std::memcpy(numbers.data(), entry.bytes.data(), entry.bytes.size());
+  return numbers;
+}
+
 // What transformers says: the files of tests/golden/README.md.
 struct Golden {
   struct Tap : RecordedTap {
@@ -76,14 +83,6 @@ struct Golden {
       taps[name] = {{entry.shape, numbers_of<float>(entry)},
                     numbers_of<float>(tolerance->second)[0]};
     }
-  }
-
- private:
-  template <class Number>
-  static std::vector<Number> numbers_of(const TensorEntry& entry) {
-    std::vector<Number> numbers(static_cast<std::size_t>(entry.count()));
-    std::memcpy(numbers.data(), entry.bytes.data(), entry.bytes.size());
-    return numbers;
   }
 };
 

@@ -96,6 +96,28 @@ TEST(KernelCheckOf, AdaptersNoticesAWrongOne) {
             "int4 weights, many rows, adapters and a gate");
 }
 
+// The right sums, but for the last one.
+template <class Number, auto Member, bool ByColumns>
+void almost_back(const Fast& on, const ProductWork<Number>& w) {
+  (portable().backward.*Member)(on, w);
+  if ((w.a_row == 1) == ByColumns) w.y[w.M * w.N - 1] += 1;
+}
+template <class Number, auto Member>
+void expect_each_failure_back(const std::string& type) {
+  const auto expect = [&](auto kernel, const std::string& what) {
+    const Kernels wrong =
+        portable_but([=](Kernels& kernels) { kernels.backward.*Member = kernel; });
+    EXPECT_EQ(failed_check(wrong), type + " numbers, the way back by " + what);
+  };
+  expect(almost_back<Number, Member, false>, "rows");
+  expect(almost_back<Number, Member, true>, "columns");
+}
+TEST(KernelCheckOf, TheWayBackNoticesAWrongOne) {
+  expect_each_failure_back<float, &ProductKernels::f32>("f32");
+  expect_each_failure_back<bf16, &ProductKernels::bf16>("bf16");
+  expect_each_failure_back<f16, &ProductKernels::f16>("f16");
+}
+
 // What would be seen beyond a panel's features or the first cache alone.
 template <Index T>
 void forgets_the_last_feature(const Fast& on, const LinearWork<bf16>& w) {

@@ -1,5 +1,6 @@
 #include "fast/tensor/linear.h"
 
+#include <cmath>
 #include <utility>
 
 #include "tests/support/epilogues.h"
@@ -157,6 +158,54 @@ TEST_P(FastLinear, RejectsWrongShapes) {
   EXPECT_THROW(linear(fast, x.view(), Linear{weight.view()}, short_y.view()), ContractError);
   EXPECT_THROW(linear(fast, x.view(), Linear{weight.view(), short_bias.view()}, y.view()),
                ContractError);
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+// Nothing is rounded but sums, whatever the weights are.
+template <class Weight>
+void expect_back_as_the_reference(const Fast& fast) {
+  struct Size {
+    Index T, I, O;
+  };
+  for (const auto [T, I, O] : {Size{1, 1, 1}, Size{3, 7, 5}, Size{9, 50, 33}, Size{20, 97, 65},
+                               Size{70, 130, 10}, Size{2, 300, 2500}, Size{2500, 3, 2}}) {
+    SCOPED_TRACE("T = " + std::to_string(T) + ", I = " + std::to_string(I) +
+                 ", O = " + std::to_string(O));
+    const auto x = random<float, 2>({T, I}, 1), dy = random<float, 2>({T, O}, 2);
+    const auto weight = random<Weight, 2>({O, I}, 3);
+    const Linear<HostWeights<Weight>> w{weight.view()};
+    auto expected_dx = random<float, 2>({T, I}, 4), dx = random<float, 2>({T, I}, 4),
+         expected_dw = random<float, 2>({O, I}, 5), dw = random<float, 2>({O, I}, 5);
+    auto expected_db = random<float, 1>({O}, 6), db = random<float, 1>({O}, 6);
+    linear_backward(reference, x.view(), w, dy.view(), expected_dx.view(),
+                    {expected_dw.view(), expected_db.view()});
+    linear_backward(fast, x.view(), w, dy.view(), dx.view(), {dw.view(), db.view()});
+    const auto sums = [](Index n) {
+      return twice(float_sum_of(n, std::sqrt(static_cast<double>(n)) + 1));
+    };
+    EXPECT_TRUE(close(dx.view(), expected_dx.view(), sums(O)));
+    EXPECT_TRUE(close(dw.view(), expected_dw.view(), sums(T)));
+    EXPECT_TRUE(close(db.view(), expected_db.view(), kExact));
+  }
+}
+TEST_P(FastLinear, GoesBackAsTheReference) {
+  expect_back_as_the_reference<float>(fast);
+  expect_back_as_the_reference<bf16>(fast);
+  expect_back_as_the_reference<f16>(fast);
+}
+
+TEST_P(FastLinear, LeavesOutWhatIsNotAskedForOnTheWayBack) {
+  const auto x = random<float, 2>({9, 50}, 1), dy = random<float, 2>({9, 33}, 2),
+             weight = random<float, 2>({33, 50}, 3), few_dy = random<float, 2>({8, 33}, 2);
+  const Linear w{weight.view()};
+  Buffer<float, 2> dx({9, 50}), dx_alone({9, 50}), dw({33, 50}), dw_alone({33, 50});
+  linear_backward(fast, x.view(), w, dy.view(), dx.view(), {dw.view()});
+  linear_backward(fast, x.view(), w, dy.view(), dx_alone.view(), {});
+  linear_backward(fast, x.view(), w, dy.view(), {}, {dw_alone.view()});
+  EXPECT_TRUE(close(dx_alone.view(), dx.view(), kExact));
+  EXPECT_TRUE(close(dw_alone.view(), dw.view(), kExact));
+  EXPECT_THROW(linear_backward(fast, x.view(), w, few_dy.view(), dx.view(), {}), ContractError);
 }
 
 }  // namespace

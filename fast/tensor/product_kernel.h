@@ -1,0 +1,58 @@
+// Products of the way back, for whatever instruction set the including file is compiled for. They are the forward's
+// (fast/tensor/linear_kernel.h), but that the second matrix lies as panels want it: a panel is copied, not turned.
+#pragma once
+
+#include "fast/core/parallel.h"
+#include "fast/core/tiles.h"
+#include "fast/tensor/product_work.h"
+
+namespace paligemma {
+namespace {
+
+// Rows of kPanel numbers of b, of which `columns` exist, as floats, and zeros behind them.
+template <class Number>
+inline void copy_panel(const Number* b, Index N, Index rows, int columns, float* panel) {
+  for (Index k = 0; k < rows; ++k) {
+    for (int n = 0; n < kPanel; ++n) {
+      panel[k * kPanel + n] = n < columns ? widen(b[k * N + n]) : 0.0f;
+    }
+  }
+}
+
+// Of fewer panels than threads, each thread takes some of the rows.
+template <class Number>
+void add_product(const Fast& on, const ProductWork<Number>& w) {
+  constexpr Index kRows = 2048;  // of a panel, which so stays in the second cache
+  const Index panels = (w.N + kPanel - 1) / kPanel;
+  const Index parts = panels < on.threads() ? on.threads() : 1;
+  const auto units = [](const float* p) { return reinterpret_cast<const std::uint32_t*>(p); };
+  for_each(on, panels * parts, w.M * w.K * w.N > kWorthAThread, [&](Index i, int thread) {
+    const Index n = i / parts * kPanel, m = i % parts * w.M / parts;
+    const int columns = static_cast<int>(w.N - n < kPanel ? w.N - n : kPanel);
+    auto* const panel = static_cast<float*>(on.scratch(
+        thread, Scratch::panel, sizeof(float) * static_cast<std::size_t>(kRows * kPanel)));
+    for (Index k = 0; k < w.K; k += kRows) {
+      const Index rows = w.K - k < kRows ? w.K - k : kRows;
+      copy_panel(w.b + k * w.N + n, w.N, rows, columns, panel);
+      for_tiles((i % parts + 1) * w.M / parts - m, [&]<int Rows>(Index t) {
+        Lanes sum[Rows][kTileRegisters];
+        float* const y = w.y + (m + t) * w.N + n;
+        for (Index r = 0; r < Rows; ++r) {
+          for (int v = 0; v < kTileRegisters; ++v) {
+            sum[r][v] = load_lanes(y + r * w.N + v * kLanes, columns - v * kLanes);
+          }
+        }
+        multiply_tile<FloatProduct>(units(w.a + (m + t) * w.a_row + k * w.a_next), w.a_row,
+                                    w.a_next, units(panel), rows, sum);
+        for (Index r = 0; r < Rows; ++r) {
+          for (int v = 0; v < kTileRegisters && v * kLanes < columns; ++v) {
+            store_some(y + r * w.N + v * kLanes, bits_as<Units>(sum[r][v]), columns - v * kLanes);
+          }
+        }
+      });
+    }
+  });
+}
+
+}  // namespace
+}  // namespace paligemma

@@ -1,0 +1,25 @@
+#include "train/schedule.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace paligemma {
+
+double Schedule::at(Index step) const {
+  PG_CHECK(step >= 0 && warmup >= 0, "step " + std::to_string(step));
+  if (step < warmup) return static_cast<double>(step) / static_cast<double>(warmup);
+  const auto since = static_cast<double>(step - warmup), all = static_cast<double>(steps - warmup);
+  switch (decay) {
+    case Decay::constant:
+      return 1;
+    case Decay::rsqrt:
+      return 1 / std::sqrt(1 + since / timescale);
+    case Decay::linear:
+      return step >= steps ? 0 : 1 - since / all;
+    case Decay::cosine:
+      return step >= steps ? 0 : (1 + std::cos(std::numbers::pi * since / all)) / 2;
+  }
+  return 0;
+}
+
+}  // namespace paligemma
