@@ -22,7 +22,7 @@ inline void copy_panel(const Number* b, Index N, Index rows, int columns, float*
 // Of fewer panels than threads, each thread takes some of the rows.
 template <class Number>
 void add_product(const Fast& on, const ProductWork<Number>& w) {
-  constexpr Index kRows = 2048;  // of a panel, which so stays in the second cache
+  constexpr Index kRows = 512;  // of a panel, which so stays in the second cache
   const Index panels = (w.N + kPanel - 1) / kPanel;
   const Index parts = panels < on.threads() ? on.threads() : 1;
   const auto units = [](const float* p) { return reinterpret_cast<const std::uint32_t*>(p); };
