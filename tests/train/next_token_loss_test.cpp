@@ -149,8 +149,8 @@ TEST(NextTokenLoss, RejectsARowThatIsNotThere) {
 TEST(NextTokenLoss, RejectsListsOfOtherLengthsAndNoRowsAtOnce) {
   const RandomDecoder<float> decoder(small_gemma1());
   const auto normed = random<float, 2>({kRows, decoder.shape.width}, 1);
-  EXPECT_THROW(result(decoder, normed.view(), {{0, 1}, {0}, {1, 1}}), ContractError);
-  EXPECT_THROW(result(decoder, normed.view(), {{0, 1}, {0, 0}, {1}}), ContractError);
+  EXPECT_THROW(result(decoder, normed.view(), {{0, 1}, {0, 0, 0}, {1, 1}}), ContractError);
+  EXPECT_THROW(result(decoder, normed.view(), {{0, 1}, {0, 0}, {1, 1, 1}}), ContractError);
   EXPECT_THROW(result(decoder, normed.view(), seven(), 0), ContractError);
 }
 
