@@ -47,7 +47,7 @@ void for_each_run(const std::vector<TokenId>& ids, TokenId image_token, const Of
   }
 }
 
-// The loss of the batch. What dw has views of nothing for is not learned, and costs nothing.
+// The loss of the batch. What dw has views of nothing for is not learned, and has no products on the way back.
 template <class On, class W, class Gradients>
 double gradients(const On& on, const Model<On, W>& model, const Batch& batch, float smoothing,
                  Recompute recompute, const ModelWeights<Gradients>& dw) {
@@ -98,10 +98,11 @@ double gradients(const On& on, const Model<On, W>& model, const Batch& batch, fl
         token_embedding_backward(on, words_of(begin, end), model.text.embedding_scale,
                                  dx.view().rows(begin, end), dw.text.embedding);
       });
-  BufferOn<On, float, 2> dencoded({pictures * L, model.vision.width});
+  const bool sees = siglip::is_learned(dw.vision);
+  BufferOn<On, float, 2> dencoded({sees ? pictures * L : 0, model.vision.width});
   projector_backward(on, image.normed.view(), model.weights.projector, dimage_rows.view(),
-                     dencoded.view(), dw.projector);
-  if (siglip::is_learned(dw.vision)) {
+                     sees ? dencoded.view() : decltype(dencoded.view())(), dw.projector);
+  if (sees) {
     siglip::encoder_backward(on, model.weights.vision, model.vision, batch.pixels.view(), image,
                              dencoded.view(), dw.vision);
   }

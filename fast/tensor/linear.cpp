@@ -34,10 +34,7 @@ void linear_backward(const Fast& on, View<const float, 2> x, const Linear<HostWe
   if (dw.weight.data() != nullptr) {
     run(on, ProductWork<float>{dy.data(), 1, O, x.data(), dw.weight.data(), O, T, I});
   }
-  if (dw.bias.data() == nullptr) return;
-  for (Index t = 0; t < T; ++t) {
-    for (Index o = 0; o < O; ++o) dw.bias(o) += dy(t, o);
-  }
+  linear_backward(reference, x, w, dy, {}, {{}, dw.bias});
 }
 
 template void linear_backward(const Fast&, View<const float, 2>, const Linear<HostWeights<float>>&,
