@@ -34,6 +34,10 @@ std::string flags_of(Command command) {
       return all + "--seed --output --json ";
     case Command::eval:
       return pipeline;
+    case Command::finetune:
+      return model +
+             "--tokenizer --dtype --resize --reference --device --kernels --threads --json --out "
+             "--batch --seed ";
     case Command::bench:
       return model + "--adapter --dtype --reference --device --kernels --threads --json --batch ";
     case Command::quantize:

@@ -6,6 +6,7 @@
 
 #include "cli/command_flags.h"
 #include "cli/spelling.h"
+#include "cli/training_flags.h"
 
 namespace paligemma::cli {
 namespace {
@@ -166,9 +167,12 @@ void Parser::add_commands(Options& o) {
   CLI::App* eval = command(Command::eval, "eval", "Score the model on scenes of the tiny world");
   eval->add_option("--split", o.split, "test, held-out, val, train or other");
   eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");
-  CLI::App* bench =
-      command(Command::bench, "bench", "Time the model, beside what this machine can do at most");
+  add_data(*eval, o.training);
+  CLI::App* finetune = command(Command::finetune, "finetune", "Teach the model from examples");
+  add_training(*finetune, o.training);
+  CLI::App* bench = command(Command::bench, "bench", "Time the model, beside the machine's limits");
   bench->add_option("--rounds", o.rounds, "Rounds, of which the median is given (default: 5)");
+  add_training_bench(*bench, o.training);
   CLI::App* quantize =
       command(Command::quantize, "quantize", "Write a model with weights of 8 or 4 bits (--dtype)");
   quantize->add_option("model", o.model, "Checkpoint");

@@ -10,7 +10,10 @@ int run_jobs(const Options& options);    // many pictures: the lines of --jsonl,
 int run_embed(const Options& options);
 int run_scene(const Options& options);
 int run_eval(const Options& options);
+int run_eval_lines(const Options& options);
+int run_finetune(const Options& options);
 int run_bench(const Options& options);
+int run_train_bench(const Options& options);
 int run_quantize(const Options& options);
 int run_merge(const Options& options);
 int run_init(const Options& options);

@@ -196,6 +196,7 @@ void print(const std::string& split, const Scores& s) {
 }  // namespace
 
 int run_eval(const Options& options) {
+  if (!options.training.data.empty()) return run_eval_lines(options);
   constexpr std::int64_t kDefaultScenes = 2000;
   const std::int64_t count = options.scenes.value_or(kDefaultScenes);
   auto all = options.split == "other" ? drawn_elsewhere(shared_files() / "world/other")

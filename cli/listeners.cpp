@@ -63,6 +63,15 @@ void Progress::answered(Index done, Index all) {
   if (wanted_) show("answers", done, std::max(done, all));
 }
 
+void Progress::trained(Index step, Index steps, double loss, double tokens_per_second,
+                       double seconds_left) {
+  if (!wanted_) return;
+  const auto left = static_cast<long>(seconds_left);
+  std::fprintf(stderr, "\rstep %td/%td  loss %.4f  %.0f tokens/s  %ld:%02ld:%02ld left ", step,
+               steps, loss, tokens_per_second, left / 3600, left / 60 % 60, left % 60);
+  shown_ = true;
+}
+
 void Progress::operator()(const std::string& tap) {
   if (!wanted_) return;
   const Index vision = finished_block(tap, "img/encoder"), text = finished_block(tap, "llm");
@@ -71,7 +80,7 @@ void Progress::operator()(const std::string& tap) {
 }
 
 void Progress::clear() {
-  if (shown_) std::fprintf(stderr, "\r%24s\r", "");
+  if (shown_) std::fprintf(stderr, "\r%72s\r", "");
   shown_ = false;
 }
 

@@ -34,6 +34,7 @@ class Progress {
   void expect(Index vision_layers, Index text_layers);
   void loaded(std::size_t done, std::size_t all);  // bytes of weights
   void answered(Index done, Index all);            // all is 0 where nobody knows
+  void trained(Index step, Index steps, double loss, double tokens_per_second, double seconds_left);
   void operator()(const std::string& tap);
   void clear();
 

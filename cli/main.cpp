@@ -121,6 +121,8 @@ int run(int argc, char** argv) {
       return run_scene(options);
     case Command::eval:
       return run_eval(options);
+    case Command::finetune:
+      return run_finetune(options);
     case Command::bench:
       return run_bench(options);
     case Command::quantize:

@@ -65,6 +65,16 @@ void check_together(const Options& o, const ReplyOptions& how) {
 
 }  // namespace
 
+void check_one_of(const char* flag, const std::string& value,
+                  std::initializer_list<const char*> allowed) {
+  std::string all;
+  for (const char* word : allowed) {
+    if (value == word) return;
+    all += (all.empty() ? "" : ", ") + std::string(word);
+  }
+  throw UsageError(std::string(flag) + " " + value + ": must be one of " + all);
+}
+
 void check(const Options& o) {
   refuse(!o.report.empty(), "--report");
   require(o.prompt_file != "-" || std::ranges::find(o.images, "-") == o.images.end(),
@@ -74,7 +84,8 @@ void check(const Options& o) {
     require(o.images.empty() && o.pixels.empty(), "--jsonl: the pictures are named in the lines");
     require(!o.prompt && o.prompt_file.empty(), "--jsonl: the prompts stand in the lines");
   }
-  require(o.out.empty() || !o.jsonl.empty(), "--out is for --jsonl; -o writes a picture");
+  require(o.out.empty() || !o.jsonl.empty() || o.command == Command::finetune,
+          "--out is for --jsonl; -o writes a picture");
   require(o.shard.empty() || !o.jsonl.empty(), "--shard is for --jsonl");
   require(o.batch.value_or(1) >= 1 && o.batch.value_or(1) <= 1024,
           "--batch must be from 1 to 1024");
@@ -118,15 +129,7 @@ void check(const Options& o) {
   require(!(o.prompt && !o.prompt_file.empty()), "both --prompt and --file");
   require(o.model.empty() || o.hf_repo.empty(), "both --model and --hf-repo");
 
-  const auto one_of = [](const char* flag, const std::string& value,
-                         std::initializer_list<const char*> allowed) {
-    std::string all;
-    for (const char* word : allowed) {
-      if (value == word) return;
-      all += (all.empty() ? "" : ", ") + std::string(word);
-    }
-    throw UsageError(std::string(flag) + " " + value + ": must be one of " + all);
-  };
+  const auto one_of = check_one_of;
   one_of("--split", o.split, {"test", "held-out", "val", "train", "other"});
   one_of("--padding", o.padding, {"", "left", "right"});
   one_of("--pool", o.pool, {"auto", "none", "mean", "first", "attention"});
@@ -146,6 +149,13 @@ void check(const Options& o) {
   require(!o.reference || o.device == "auto" || o.device == "cpu",
           "--reference runs on the CPU, not on --device " + o.device);
   check_kernels(o);
+  if (o.command == Command::finetune) check_training(o);
+  if (o.command == Command::bench) {
+    check_what_is_learned(o.training);
+    const TrainingFlags& t = o.training;
+    const bool given = t.lora || !t.freeze.empty() || t.recompute != "none";
+    require(t.is_measured || !given, "--lora, --freeze and --recompute are for bench --train");
+  }
 }
 
 ExecutorOptions Options::executor(std::filesystem::path model_path) const {

@@ -29,6 +29,7 @@ enum class Command {
   embed,
   scene,
   eval,
+  finetune,
   bench,
   quantize,
   merge,
@@ -37,6 +38,18 @@ enum class Command {
   tokenize,
   presets,
   completion_bash
+};
+
+// How a model is to learn (train/loop.h).
+struct TrainingFlags {
+  std::string data, validation, log, curve;
+  std::optional<std::int64_t> epochs, steps, accumulate, warmup, every, lora;
+  std::optional<double> rate, lora_alpha;
+  double weight_decay = 0, clip = 1, smoothing = 0, dropout = 0, ema = 0;
+  std::string schedule = "cosine", optimizer = "adamw", recompute = "none", shuffle = "true";
+  std::string freeze, no_decay, lora_targets;
+  bool skip_bad = false;
+  bool is_measured = false;  // by `bench --train`
 };
 
 // A flag or argument that makes no sense: exit code 2.
@@ -84,6 +97,7 @@ struct Options {
   bool masks = false, board = false;
   std::int64_t rounds = 5;  // of `bench`
   bool sparse = false;      // of `init`
+  TrainingFlags training;
   // How to embed.
   std::string pool = "auto";
   bool projected = false, normalize = false, cosine = false;
@@ -104,6 +118,12 @@ struct Options {
 
 // Throws UsageError for a value out of range or a flag that is not there yet.
 void check(const Options& options);
+void check_training(const Options& options);             // what only `finetune` has
+void check_what_is_learned(const TrainingFlags& flags);  // and `bench`
+
+// Throws UsageError unless the value is one of these.
+void check_one_of(const char* flag, const std::string& value,
+                  std::initializer_list<const char*> allowed);
 
 // On stderr, all in one line and each once, unless -q was given.
 void print_notes(const Options& options, const std::vector<std::string>& notes);

@@ -106,7 +106,12 @@ std::vector<std::string> in_our_spelling(const std::vector<std::string>& argumen
     if (const std::string instead = instead_of(flag); !instead.empty()) {
       throw UsageError(flag + " is not known here: " + instead);
     }
-    if (const Alias* alias = alias_of(flag)) {
+    // `finetune --lora 8` and `bench --train --lora 8` have a rank, where others have an adapter.
+    const auto is_said = [&](const char* word) {
+      return std::ranges::find(arguments, word) != arguments.end();
+    };
+    const bool is_rank = flag == "--lora" && (is_said("finetune") || is_said("--train"));
+    if (const Alias* alias = is_rank ? nullptr : alias_of(flag)) {
       if (alias->ours.empty()) continue;
       flag = alias->ours;
     }

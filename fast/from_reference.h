@@ -7,7 +7,6 @@
 #include "gemma/prefix_lm_mask.h"
 #include "gemma/token_embedding.h"
 #include "siglip/position_embedding.h"
-#include "tensor/gelu.h"
 #include "tensor/multiply.h"
 #include "tensor/softmax.h"
 #include "tensor/unit_rows.h"
@@ -18,7 +17,7 @@
 namespace paligemma {
 
 // clang-format off
-void gelu(const Fast&, const auto&... rest) { gelu(reference, rest...); }
+void dropout(const Fast&, const auto&... rest) { dropout(reference, rest...); }
 void kv_cache_append(const Fast&, const auto&... rest) { kv_cache_append(reference, rest...); }
 void multiply(const Fast&, const auto&... rest) { multiply(reference, rest...); }
 void patch_rows(const Fast&, const auto&... rest) { patch_rows(reference, rest...); }

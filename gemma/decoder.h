@@ -58,6 +58,7 @@ void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape
 template <class On>
 struct DecoderActivations {
   Recompute recompute;
+  Dropout dropout = {};                             // of a step; places are the blocks'
   std::vector<BufferOn<On, float, 2>> x;            // [R, D]: what each block reads, and the norm
   std::vector<DecoderBlockActivations<On>> blocks;  // of each, or of the one at hand
   BufferOn<On, float, 2> normed;                    // [R, D]   the result
@@ -71,7 +72,11 @@ struct DecoderActivations {
   }
 
   DecoderBlockActivations<On>& block(Index i) {
-    return blocks[recompute == Recompute::none ? static_cast<std::size_t>(i) : 0];
+    auto& block = blocks[recompute == Recompute::none ? static_cast<std::size_t>(i) : 0];
+    block.dropout = block.attention.dropout = dropout;
+    block.attention.dropout.place = static_cast<std::uint32_t>(2 * i);
+    block.dropout.place = static_cast<std::uint32_t>(2 * i + 1);
+    return block;
   }
 };
 

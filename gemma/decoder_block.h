@@ -56,9 +56,11 @@ void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderS
 
 // ---- backward --------------------------------------------------------------------------------------
 
-// What the way back reads, besides what the block read itself.
+// What the way back reads, besides what the block read itself. Dropout is where Keras has it: of attention's weights,
+// and of what attention adds to the stream.
 template <class On>
 struct DecoderBlockActivations {       // R rows
+  Dropout dropout = {};                // of what is added
   BufferOn<On, float, 2> normed_attn;  // [R, D]
   SelfAttentionActivations<On> attention;
   BufferOn<On, float, 2> attn;        // [R, D]   before the norm that Gemma 2 has behind it
@@ -82,13 +84,14 @@ template <class On>
 struct DecoderBlockGradients {
   SelfAttentionActivations<On> attention;
   GegluMlpActivations<On> mlp;
-  BufferOn<On, float, 2> normed, branch;  // [R, D]
+  BufferOn<On, float, 2> normed, branch, dropped;  // [R, D]
 
   DecoderBlockGradients(const DecoderShape& shape, Index R)
       : attention(shape, R),
         mlp(shape, R),
         normed({R, shape.width}, unwritten),
-        branch({R, shape.width}, unwritten) {}
+        branch({R, shape.width}, unwritten),
+        dropped({R, shape.width}, unwritten) {}
 };
 
 // The stream behind the block, y [R, D], of the stream before it, x [R, D].
@@ -98,22 +101,24 @@ void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderS
                    const Y& y) {
   const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
   const auto x_attn = kept.x_attn.view();
-  // to = from + branch, or its norm
-  const auto add = [&](const auto& from, const auto& branch, const auto& norm, const auto& to) {
+  // to = from + dropout( branch ), or of its norm
+  const auto add = [&](const auto& from, const auto& branch, const auto& norm, const auto& to,
+                       const Dropout& left_out) {
     if (shape.norms == Norms::pre) {
-      copy(on, from, to);
-      return residual_add(on, branch, to);
+      copy(on, branch, to);
+    } else {
+      rms_norm(on, branch, norm, rule, to);
     }
-    rms_norm(on, branch, norm, rule, to);
+    dropout(on, left_out, to);
     residual_add(on, from, to);
   };
   rms_norm(on, x, w.pre_attention_norm, rule, kept.normed_attn.view());
   self_attention(on, w.self_attention, shape, layer, step, kept.normed_attn.view(), kept.attention,
                  kept.attn.view());
-  add(x, kept.attn.view(), w.post_attention_norm, x_attn);
+  add(x, kept.attn.view(), w.post_attention_norm, x_attn, kept.dropout);
   rms_norm(on, x_attn, w.pre_mlp_norm, rule, kept.normed_mlp.view());
   geglu_mlp(on, w.mlp, shape, kept.normed_mlp.view(), kept.mlp, kept.mlp_out.view());
-  add(x_attn, kept.mlp_out.view(), w.post_mlp_norm, y);
+  add(x_attn, kept.mlp_out.view(), w.post_mlp_norm, y, {});
 }
 
 // dx [R, D]: in, the gradient of the stream behind the block; out, of the stream before it.
@@ -125,22 +130,29 @@ void decoder_block_backward(const On& on, const DecoderBlockWeights<W>& w,
   const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
   const auto dnormed = d.normed.view();
   // What reaches a branch of the stream's gradient.
-  const auto into = [&](const auto& branch, const auto& norm, const auto& dnorm) {
-    if (shape.norms == Norms::pre) return dx;
+  const auto into = [&](const auto& branch, const auto& norm, const auto& dnorm,
+                        const Dropout& left_out) {
+    Dx dy = dx;
+    if (left_out.rate > 0) {
+      dy = d.dropped.view();
+      copy(on, dx, dy);
+      dropout(on, left_out, dy);
+    }
+    if (shape.norms == Norms::pre) return dy;
     zero(on, d.branch.view());
-    rms_norm_backward(on, branch, norm, rule, dx, d.branch.view(), dnorm);
+    rms_norm_backward(on, branch, norm, rule, dy, d.branch.view(), dnorm);
     return Dx(d.branch.view());
   };
   zero(on, dnormed);
   geglu_mlp_backward(on, w.mlp, shape, kept.normed_mlp.view(), kept.mlp,
-                     into(kept.mlp_out.view(), w.post_mlp_norm, dw.post_mlp_norm), d.mlp, dnormed,
-                     dw.mlp);
+                     into(kept.mlp_out.view(), w.post_mlp_norm, dw.post_mlp_norm, {}), d.mlp,
+                     dnormed, dw.mlp);
   rms_norm_backward(on, kept.x_attn.view(), w.pre_mlp_norm, rule, dnormed, dx, dw.pre_mlp_norm);
   zero(on, dnormed);
-  self_attention_backward(on, w.self_attention, shape, step, kept.normed_attn.view(),
-                          kept.attention,
-                          into(kept.attn.view(), w.post_attention_norm, dw.post_attention_norm),
-                          d.attention, dnormed, dw.self_attention);
+  self_attention_backward(
+      on, w.self_attention, shape, step, kept.normed_attn.view(), kept.attention,
+      into(kept.attn.view(), w.post_attention_norm, dw.post_attention_norm, kept.dropout),
+      d.attention, dnormed, dw.self_attention);
   rms_norm_backward(on, x, w.pre_attention_norm, rule, dnormed, dx, dw.pre_attention_norm);
 }
 

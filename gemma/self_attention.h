@@ -70,6 +70,7 @@ void self_attention(const On& on, const SelfAttentionWeights<W>& w, const Decode
 // What the way back reads, of whole sequences, each from its first token on; there is no cache.
 template <class On>
 struct SelfAttentionActivations {      // R rows of all sequences
+  Dropout dropout = {};                // of weights
   BufferOn<On, float, 2> q;            // [R, N * H]   turned
   BufferOn<On, float, 2> k, v;         // [R, K * H]   k turned
   BufferOn<On, float, 2> mixed;        // [R, N * H]   what attention made of the values
@@ -85,7 +86,7 @@ struct SelfAttentionActivations {      // R rows of all sequences
         visible({R}, unwritten) {}
 };
 
-// Calls of_sequence(segment, rows, heads) for the rows of each, and those seen as [T, count, H].
+// Calls of_sequence(segment, row, rows, heads): its first row, its rows, and those seen as [T, count, H].
 template <class Function>
 void for_each_sequence(const DecoderShape& shape, Step step, const Function& of_sequence) {
   Index row = 0;
@@ -94,11 +95,17 @@ void for_each_sequence(const DecoderShape& shape, Step step, const Function& of_
     const auto rows = [row, T = segment.T](auto& buffer) {
       return buffer.view().rows(row, row + T);
     };
-    of_sequence(segment, rows, [&](auto& buffer, Index count) {
+    of_sequence(segment, row, rows, [&](auto& buffer, Index count) {
       return rows(buffer).template reshaped<3>({segment.T, count, shape.head_size});
     });
     row += segment.T;
   }
+}
+
+// Of the sequence whose first row is `row`.
+inline AttentionRule attention_rule(const DecoderShape& shape, Dropout dropout, Index row) {
+  dropout.first = row;
+  return {shape.query_scale, shape.attention_soft_cap, dropout};
 }
 
 // y [R, D] = what attention says of x [R, D].
@@ -109,13 +116,13 @@ void self_attention(const On& on, const SelfAttentionWeights<W>& w, const Decode
   linear(on, x, w.q, kept.q.view());
   linear(on, x, w.k, kept.k.view());
   linear(on, x, w.v, kept.v.view());
-  for_each_sequence(shape, step, [&](const Segment& segment, const auto& rows, const auto& heads) {
+  for_each_sequence(shape, step, [&](const Segment& segment, Index row, auto rows, auto heads) {
     const auto q = heads(kept.q, shape.heads), k = heads(kept.k, shape.kv_heads);
+    const AttentionRule rule = attention_rule(shape, kept.dropout, row);
     rope(on, 0, shape.rope_theta, q);
     rope(on, 0, shape.rope_theta, k);
     prefix_lm_mask(on, 0, segment.prefix, shape.window[layer], rows(kept.visible));
-    scaled_dot_product_attention(on, q, k, heads(kept.v, shape.kv_heads), rows(kept.visible),
-                                 {shape.query_scale, shape.attention_soft_cap},
+    scaled_dot_product_attention(on, q, k, heads(kept.v, shape.kv_heads), rows(kept.visible), rule,
                                  heads(kept.mixed, shape.heads), {},
                                  {.log_sum_exp = rows(kept.log_sum_exp)});
   });
@@ -131,18 +138,14 @@ void self_attention_backward(const On& on, const SelfAttentionWeights<W>& w,
                              const SelfAttentionWeights<Gradients>& dw) {
   for (auto* rows : {&d.q, &d.k, &d.v, &d.mixed}) zero(on, rows->view());
   linear_backward(on, kept.mixed.view(), w.out, dy, d.mixed.view(), dw.out);
-  for_each_sequence(shape, step, [&](const Segment&, const auto& rows, const auto& heads) {
+  for_each_sequence(shape, step, [&](const Segment&, Index row, auto rows, auto heads) {
     const Index N = shape.heads, K = shape.kv_heads;
     const auto dq = heads(d.q, N), dk = heads(d.k, K);
-    scaled_dot_product_attention_backward(on,
-                                          {heads(kept.q, N),
-                                           heads(kept.k, K),
-                                           heads(kept.v, K),
-                                           rows(kept.visible),
-                                           {shape.query_scale, shape.attention_soft_cap},
-                                           heads(kept.mixed, N),
-                                           rows(kept.log_sum_exp)},
-                                          heads(d.mixed, N), {dq, dk, heads(d.v, K)});
+    scaled_dot_product_attention_backward(
+        on,
+        {heads(kept.q, N), heads(kept.k, K), heads(kept.v, K), rows(kept.visible),
+         attention_rule(shape, kept.dropout, row), heads(kept.mixed, N), rows(kept.log_sum_exp)},
+        heads(d.mixed, N), {dq, dk, heads(d.v, K)});
     rope_backward(on, 0, shape.rope_theta, dq);
     rope_backward(on, 0, shape.rope_theta, dk);
   });

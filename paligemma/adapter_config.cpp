@@ -1,69 +1,24 @@
 #include "paligemma/adapter_config.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
+#include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
 
 #include "tensor/errors.h"
 #include "tensor/json.h"
 #include "tensor/json_reader.h"
 #include "tensor/mapped_file.h"
+#include "tensor/pattern.h"
 
 namespace paligemma {
 namespace {
 
 constexpr double kMost = 1e9;  // of an alpha
 constexpr Index kMostTokens = Index{1} << 24;
-constexpr std::uint32_t kMostSteps = 100000;  // of a search for a pattern
 
 // What PEFT does with these is neither here nor a change of weights that could be read off the tensors.
 constexpr std::array kUnsupported{"layer_replication", "alora_invocation_tokens", "use_qalora",
                                   "use_bdlora",        "monteclora_config",       "kasa_config"};
-
-// As re.match(rf"(.*\.)?({key})$", name) of Python.
-class Pattern {
- public:
-  Pattern(const std::string& key, const std::string& where)
-      : where_(where + ": alpha_pattern: " + key) {
-    const std::string whole = "(.*\\.)?(" + key + ")$";
-    int error = 0;
-    PCRE2_SIZE at = 0;
-    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(whole.data()), whole.size(),
-                              PCRE2_ANCHORED | PCRE2_UTF, &error, &at, nullptr));
-    if (!code_) fail(error);
-    match_.reset(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
-    limits_.reset(pcre2_match_context_create(nullptr));
-    pcre2_set_match_limit(limits_.get(), kMostSteps);
-  }
-
-  bool matches(const std::string& name) const {
-    const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(name.data()),
-                                  name.size(), 0, 0, match_.get(), limits_.get());
-    if (found < 0 && found != PCRE2_ERROR_NOMATCH) fail(found);
-    return found >= 0;
-  }
-
- private:
-  [[noreturn]] void fail(int error) const {
-    std::array<PCRE2_UCHAR, 256> text{};
-    pcre2_get_error_message(error, text.data(), text.size());
-    throw ModelFileError(where_ + " is no regular expression that can be used: " +
-                         reinterpret_cast<const char*>(text.data()));
-  }
-
-  struct Free {
-    void operator()(pcre2_code* code) const { pcre2_code_free(code); }
-    void operator()(pcre2_match_data* match) const { pcre2_match_data_free(match); }
-    void operator()(pcre2_match_context* limits) const { pcre2_match_context_free(limits); }
-  };
-  std::string where_;
-  std::unique_ptr<pcre2_code, Free> code_;
-  std::unique_ptr<pcre2_match_data, Free> match_;
-  std::unique_ptr<pcre2_match_context, Free> limits_;
-};
 
 // JsonFields have forgotten the order.
 std::vector<std::string> names_in_order(std::string_view text, const std::string& where,
@@ -100,10 +55,14 @@ std::vector<Index> token_indices_of(const JsonFields& fields) {
 double AdapterConfig::scale(const std::vector<std::string>& names, Index rank) const {
   double value = alpha;
   for (const auto& [key, its_alpha] : alpha_pattern) {
-    const Pattern pattern(key, where);
-    bool found = false;
-    for (const std::string& name : names) found = found || pattern.matches(name);
-    if (!found) continue;
+    try {
+      // As re.match(rf"(.*\.)?({key})$", name) of Python.
+      const Pattern pattern("\\A(.*\\.)?(" + key + ")$", key);
+      const auto fits = [&](const std::string& name) { return pattern.is_in(name); };
+      if (!std::any_of(names.begin(), names.end(), fits)) continue;
+    } catch (const PatternError& error) {
+      throw ModelFileError(where + ": alpha_pattern: " + error.what());
+    }
     value = its_alpha;
     break;
   }

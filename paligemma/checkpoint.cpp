@@ -70,7 +70,7 @@ Checkpoint::Checkpoint(const fs::path& path, const Config& config) {
   const std::vector<fs::path> files = weight_files(path);
   if (files.front().extension() == ".h5") {
     for (const fs::path& file : files) keras_files_.emplace_back(file);
-    tensors_ = keras_entries(datasets_of(keras_files_), config, path.string());
+    tensors_ = keras_entries(datasets_of(keras_files_), as_stored(config), path.string());
   } else {
     for (const fs::path& file : files) files_.emplace_back(file);
     tensors_ = safetensors_entries(config, path);

@@ -44,13 +44,14 @@ std::vector<fs::path> missing_folders(const fs::path& folder) {
 
 }  // namespace
 
-NewModel::NewModel(const fs::path& folder) : NewModel(folder, missing_folders(folder)) {
+NewModel::NewModel(const fs::path& folder, bool replaces)
+    : NewModel(folder, missing_folders(folder)) {
   std::error_code error;
   fs::create_directories(folder, error);
   need(!error, folder, error.message());
   lock();
   const bool has_model =
-      is_there(folder / kWeights) || is_there(folder / (kWeights + ".index.json"));
+      (is_there(folder / kWeights) && !replaces) || is_there(folder / (kWeights + ".index.json"));
   need(!has_model, folder, "there is a model already");
 }
 

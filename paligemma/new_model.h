@@ -19,8 +19,8 @@ namespace paligemma {
 class NewModel {
  public:
   // Throws std::runtime_error, as everything here does for what cannot be written, if the folder has a model
-  // already or another run writes it.
-  explicit NewModel(const std::filesystem::path& folder);
+  // already or another run writes it. A model in one file may be replaced; until `finish` it is as it was.
+  explicit NewModel(const std::filesystem::path& folder, bool replaces = false);
   ~NewModel();
   NewModel(const NewModel&) = delete;
   NewModel& operator=(const NewModel&) = delete;

@@ -9,7 +9,7 @@
 // are not ImageNet's. The product is rounded from double to float and the rest is float, as in the
 // original, so that the result is the same to the last bit.
 //
-// Source: Hugging Face's SiglipImageProcessor. Read next: train/gradients.h.
+// Source: Hugging Face's SiglipImageProcessor. Read next: train/loop.h.
 #pragma once
 
 #include <array>

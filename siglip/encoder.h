@@ -99,7 +99,9 @@ void encoder(const On& on, const EncoderWeights<W>& w, const EncoderShape& shape
 template <class Gradients>
 bool is_learned(const EncoderWeights<Gradients>& dw) {
   const auto any = [](const auto&... views) { return ((views.data() != nullptr) || ...); };
-  const auto layer = [&](const auto& linear) { return any(linear.weight, linear.bias); };
+  const auto layer = [&](const auto& linear) {
+    return any(linear.weight, linear.bias) || linear.adapter != nullptr;
+  };
   const auto block = [&](const EncoderBlockWeights<Gradients>& b) {
     const auto& sa = b.self_attention;
     return any(b.norm1.scale, b.norm1.bias, b.norm2.scale, b.norm2.bias) || layer(sa.q) ||

@@ -39,7 +39,7 @@ template <class Weight>
 void linear_backward(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
                      View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw) {
   const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
-  check_linear_backward(x, w, dy, dx, dw);
+  check_linear_backward(x, w, I, dy, dx, dw);
   const auto add = [](float factor, const auto& row, float* sum, Index n) {
     for (Index i = 0; i < n; ++i) sum[i] += factor * widen(row[i]);
   };
@@ -58,6 +58,7 @@ void linear_backward(Reference, View<const float, 2> x, const Linear<HostWeights
   if (dw.bias.data() != nullptr) {
     for (Index t = 0; t < T; ++t) add(1, &dy(t, 0), &dw.bias(0), O);
   }
+  if (w.adapter != nullptr) lora_backward(reference, x, *w.adapter, dy, dx, dw.adapter);
 }
 
 template void linear_backward(Reference, View<const float, 2>, const Linear<HostWeights<float>>&,

@@ -52,7 +52,7 @@ void linear(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>
 //   dweight[o,i] += sum_t dy[t,o] x[t,i]
 //   dbias[o]     += sum_t dy[t,o]
 //
-// Where a view is of nothing, that sum is left out.
+// Where a view is of nothing, that sum is left out. An adapter has its part (tensor/lora.h).
 template <class Weight>
 void linear_backward(Reference, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
                      View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw);

@@ -29,15 +29,17 @@ void check_linear(View<const float, 2> x, const Linear<W>& w, Index columns, Vie
 }
 
 template <class W>
-void check_linear_backward(View<const float, 2> x, const Linear<W>& w, View<const float, 2> dy,
-                           View<float, 2> dx, const Linear<HostGradients>& dw) {
+void check_linear_backward(View<const float, 2> x, const Linear<W>& w, Index columns,
+                           View<const float, 2> dy, View<float, 2> dx,
+                           const Linear<HostGradients>& dw) {
   const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
   const std::string sizes = "x " + shape_text(x) + ", weight " + shape_text(w.weight) + ", dy " +
                             shape_text(dy) + ", dx " + shape_text(dx) + ", dweight " +
                             shape_text(dw.weight) + ", dbias " + shape_text(dw.bias);
-  PG_CHECK(w.weight.size(1) == I && dy.size(0) == T && dy.size(1) == O, sizes);
+  PG_CHECK(w.weight.size(1) == columns && dy.size(0) == T && dy.size(1) == O, sizes);
   PG_CHECK(dx.data() == nullptr || dx.shape() == x.shape(), sizes);
-  PG_CHECK(dw.weight.data() == nullptr || dw.weight.shape() == w.weight.shape(), sizes);
+  PG_CHECK(dw.weight.data() == nullptr || (dw.weight.size(0) == O && dw.weight.size(1) == I),
+           sizes);
   PG_CHECK(dw.bias.data() == nullptr || dw.bias.size(0) == O, sizes);
   const auto is_fit = [](const auto& view) {
     return view.data() == nullptr || view.is_row_major();

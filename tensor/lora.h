@@ -10,6 +10,13 @@
 //   bias       [O]      the layer's own and the adapter's, or nothing
 //   y          [T, O]   in: the layer's product without its bias
 //
+// Backward, from dy [T, O], where there is no magnitude:
+//
+//   dlow[t,k] = sum_o dy[t,o] b[k,o]
+//   dx[t,i]  += sum_k dlow[t,k] a[k,i]           beside what comes back through the layer's own weights
+//   da[k,i]  += sum_t dlow[t,k] x[t,i]
+//   db[k,o]  += sum_t low[t,k] dy[t,o]
+//
 // Unmerged, the large matrix stays as it is, in whatever format, and may serve several adapters. Merged, W + B A
 // takes its place (paligemma/merge.h).
 //
@@ -34,6 +41,20 @@ void lora(const On& on, const X& x, const Lora<W>& w, const Y& y) {
   ScratchOn<On, float, 2> low(on, {x.size(0), w.a.size(0)});
   linear(on, x, Linear<W>{w.a}, low.view());
   add_low_rank(on, low.view(), w, y);
+}
+
+// low is computed again. Nothing of dw is where the adapter is frozen too.
+template <class On, class X, class W, class Dy, class Dx>
+void lora_backward(const On& on, const X& x, const Lora<W>& w, const Dy& dy, const Dx& dx,
+                   const Lora<HostGradients>* dw) {
+  PG_CHECK(w.magnitude.data() == nullptr, "a magnitude is not learned");
+  ScratchOn<On, float, 2> low(on, {x.size(0), w.a.size(0)}), dlow(on, {x.size(0), w.a.size(0)});
+  linear(on, dy, Linear<W>{w.b}, dlow.view());
+  linear_backward(on, x, Linear<W>{w.a}, dlow.view(), dx,
+                  Linear<HostGradients>{dw != nullptr ? dw->a : View<float, 2>()});
+  if (dw == nullptr || dw->b.data() == nullptr) return;
+  linear(on, x, Linear<W>{w.a}, low.view());
+  linear_backward(on, dy, Linear<W>{w.b}, low.view(), Dx(), Linear<HostGradients>{dw->b});
 }
 
 // What every executor asks of low, the adapter and y.

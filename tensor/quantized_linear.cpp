@@ -8,7 +8,6 @@
 
 #include "tensor/buffer.h"
 #include "tensor/dot.h"
-#include "tensor/linear_epilogue.h"
 
 namespace paligemma {
 namespace {
@@ -112,6 +111,25 @@ void dequantize(const Int4Block& block, float (&weights)[kBlock]) {
   }
 }
 
+template <Quantized Block>
+void dequantize_row(View<const Block, 1> blocks, View<float, 1> weights) {
+  for (Index b = 0; b < blocks.count(); ++b) {
+    float numbers[kBlock];
+    dequantize(blocks(b), numbers);
+    std::copy_n(numbers, std::min(kBlock, weights.count() - b * kBlock), &weights(b * kBlock));
+  }
+}
+template void dequantize_row(View<const Int8Block, 1>, View<float, 1>);
+template void dequantize_row(View<const Int4Block, 1>, View<float, 1>);
+
+template <Quantized Block>
+void dequantize_rows(View<const Block, 2> blocks, View<float, 2> weights) {
+#pragma omp parallel for
+  for (Index o = 0; o < blocks.size(0); ++o) dequantize_row(blocks.row(o), weights.row(o));
+}
+template void dequantize_rows(View<const Int8Block, 2>, View<float, 2>);
+template void dequantize_rows(View<const Int4Block, 2>, View<float, 2>);
+
 namespace {
 
 template <Quantized Block>
@@ -119,13 +137,11 @@ void products(View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
               View<float, 2> sums) {
   const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
   // One for each thread, as in linear.cpp.
-  Buffer<float, 2> weight_rows({omp_get_max_threads(), blocks_of(I) * kBlock}, unwritten);
+  Buffer<float, 2> weight_rows({omp_get_max_threads(), I}, unwritten);
 #pragma omp parallel for
   for (Index o = 0; o < O; ++o) {
     const auto weight_row = weight_rows.view().row(omp_get_thread_num());
-    for (Index b = 0; b < blocks_of(I); ++b) {
-      dequantize(w.weight(o, b), *reinterpret_cast<float(*)[kBlock]>(&weight_row(b * kBlock)));
-    }
+    dequantize_row(w.weight.row(o), weight_row);
     const float bias = w.bias.data() != nullptr ? widen(w.bias(o)) : 0.0f;
     for (Index t = 0; t < T; ++t) sums(t, o) = dot(x.row(t).data(), weight_row.data(), I) + bias;
   }

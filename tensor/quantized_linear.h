@@ -35,10 +35,12 @@
 // Read next: paligemma/quantize.h.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
+#include <utility>
 
 #include "tensor/execution.h"
-#include "tensor/linear.h"
+#include "tensor/linear_epilogue.h"
 #include "tensor/numbers.h"
 #include "tensor/view.h"
 
@@ -69,9 +71,32 @@ template <Quantized Block>
 Block quantize(const float* weights, Index count);
 void dequantize(const Int8Block& block, float (&weights)[kBlock]);
 void dequantize(const Int4Block& block, float (&weights)[kBlock]);
+template <Quantized Block>
+void dequantize_row(View<const Block, 1> blocks, View<float, 1> weights);
+template <Quantized Block>
+void dequantize_rows(View<const Block, 2> blocks, View<float, 2> weights);
 
 template <Quantized Block>
 void linear(Reference, View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
             View<float, 2> y, const Epilogue<QuantizedWeights<Block>>& epilogue = {});
+
+// Backward, as of a linear layer (tensor/linear.h), to x and to an adapter: blocks are not learned. So many rows of
+// weights at a time are floats.
+template <OnHost On, Quantized Block>
+void linear_backward(const On& on, View<const float, 2> x, const Linear<QuantizedWeights<Block>>& w,
+                     View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw) {
+  constexpr Index kRows = 64;
+  const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
+  check_linear_backward(x, w, blocks_of(I), dy, dx, dw);
+  PG_CHECK(dw.weight.data() == nullptr && dw.bias.data() == nullptr, "blocks are not learned");
+  for (Index begin = 0; begin < O && dx.data() != nullptr; begin += kRows) {
+    const Index count = std::min(kRows, O - begin);
+    Buffer<float, 2> weight({count, I}, unwritten), some_dy({T, count}, unwritten);
+    dequantize_rows(w.weight.rows(begin, begin + count), weight.view());
+    for (Index t = 0; t < T; ++t) std::copy_n(&dy(t, begin), count, &some_dy.view()(t, 0));
+    linear_backward(on, x, Linear{std::as_const(weight).view()}, some_dy.view(), dx, {});
+  }
+  if (w.adapter != nullptr) lora_backward(on, x, *w.adapter, dy, dx, dw.adapter);
+}
 
 }  // namespace paligemma

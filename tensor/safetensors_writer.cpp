@@ -33,10 +33,12 @@ std::size_t TensorToWrite::bytes() const {
 }
 
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
-                                     const std::vector<TensorToWrite>& tensors, bool trained)
+                                     const std::vector<TensorToWrite>& tensors, bool trained,
+                                     const Metadata& others)
     : path_(path), file_(path, std::ios::binary) {
   std::vector<Field> metadata{{"format", "pt"}};
   if (!trained) metadata.push_back({"trained", "false"});
+  for (const auto& [name, text] : others) metadata.push_back({name, text});
   std::vector<Field> fields{{"__metadata__", object(metadata)}};
   for (const TensorToWrite& tensor : tensors) {
     const std::size_t begin = bytes_;

@@ -24,9 +24,11 @@ struct TensorToWrite {
 
 class SafetensorsWriter {
  public:
-  // Weights that are random say so in the file. Numbers begin at a cache line.
+  using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+  // Weights that are random say so in the file, as metadata. Numbers begin at a cache line.
   SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
-                    bool trained);
+                    bool trained, const Metadata& others = {});
 
   std::size_t bytes() const { return bytes_; }  // of all tensors
   bool works() const { return !file_.fail(); }  // nothing has gone wrong so far

@@ -71,6 +71,7 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
   check_attention(q, k, v, visible, out);
   check_attention(bias, maps, T, N, S);
+  check_dropout(rule.dropout);
   const DistanceBiasOfKernel distance_bias(bias);
   const auto keys_of = [=](Index t) { return visible.size(0) > 0 ? visible(t) : KeyRange{0, S}; };
 
@@ -98,6 +99,12 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
         std::copy(row + keys.begin, row + keys.end, weights + keys.begin);
       }
 
+      if (rule.dropout.rate > 0) {
+        for (Index s = keys.begin; s < keys.end; ++s) {
+          row[s] *= dropout_factor(rule.dropout, t, n * S + s);
+        }
+      }
+
       // The mean of the values, weighted by them.
       std::fill_n(&out(t, n, 0), H, 0.0f);
       for (Index s = keys.begin; s < keys.end; ++s) {
@@ -107,6 +114,18 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
   }
 }
 
+void check_attention_backward(const AttentionForward& forward, View<const float, 3> dout,
+                              const AttentionGradients& d) {
+  const auto& [q, k, v, visible, rule, out, log_sum_exp] = forward;
+  check_attention(q, k, v, visible, out);
+  PG_CHECK((log_sum_exp.shape() == std::array{q.size(0), q.size(1)}),
+           "log_sum_exp " + shape_text(log_sum_exp));
+  PG_CHECK(dout.shape() == q.shape() && d.q.shape() == q.shape() && d.k.shape() == k.shape() &&
+               d.v.shape() == k.shape(),
+           "q " + shape_text(q) + ", k " + shape_text(k) + ", dout " + shape_text(dout) + ", dq " +
+               shape_text(d.q) + ", dk " + shape_text(d.k) + ", dv " + shape_text(d.v));
+}
+
 void scaled_dot_product_attention_backward(Reference, const AttentionForward& forward,
                                            View<const float, 3> dout, AttentionGradients d) {
   const View<const float, 3> q = forward.q, k = forward.k, v = forward.v, out = forward.out;
@@ -114,12 +133,8 @@ void scaled_dot_product_attention_backward(Reference, const AttentionForward& fo
   const AttentionRule rule = forward.rule;
   const View<const float, 2> log_sum_exp = forward.log_sum_exp;
   const Index T = q.size(0), N = q.size(1), H = q.size(2), S = k.size(0), K = k.size(1);
-  check_attention(q, k, v, visible, out);
-  PG_CHECK((log_sum_exp.shape() == std::array{T, N}), "log_sum_exp " + shape_text(log_sum_exp));
-  PG_CHECK(dout.shape() == q.shape() && d.q.shape() == q.shape() && d.k.shape() == k.shape() &&
-               d.v.shape() == k.shape(),
-           "q " + shape_text(q) + ", k " + shape_text(k) + ", dout " + shape_text(dout) + ", dq " +
-               shape_text(d.q) + ", dk " + shape_text(d.k) + ", dv " + shape_text(d.v));
+  check_attention_backward(forward, dout, d);
+  check_dropout(rule.dropout);
   const auto add = [H](float factor, const float* row, float* sum) {
     for (Index h = 0; h < H; ++h) sum[h] += factor * row[h];
   };
@@ -138,10 +153,13 @@ void scaled_dot_product_attention_backward(Reference, const AttentionForward& fo
             slope *= 1.0f - score / rule.soft_cap * (score / rule.soft_cap);
           }
           const float weight = std::exp(score - log_sum_exp(t, n));
-          const float dproduct = weight * (dot(&dout(t, n, 0), &v(s, g, 0), H) - mean) * slope;
+          const float factor =
+              rule.dropout.rate > 0 ? dropout_factor(rule.dropout, t, n * S + s) : 1.0f;
+          const float dweight = factor * dot(&dout(t, n, 0), &v(s, g, 0), H);
+          const float dproduct = weight * (dweight - mean) * slope;
           add(dproduct, &k(s, g, 0), &d.q(t, n, 0));
           add(dproduct, &q(t, n, 0), &d.k(s, g, 0));
-          add(weight, &dout(t, n, 0), &d.v(s, g, 0));
+          add(weight * factor, &dout(t, n, 0), &d.v(s, g, 0));
         }
       }
     }

@@ -13,6 +13,8 @@
 //   bias                 by the distance of query and key; none in PaliGemma (tensor/distance_bias.h)
 //   maps                 for whoever asks to see the weights, and log sum_s exp(score[t,n,s])
 //
+// While a model learns, dropout (tensor/dropout.h) may leave out weights behind the softmax; maps show all of them.
+//
 // The H numbers of a head must be contiguous; heads and rows may lie anywhere. Keys and values are a
 // sequence's own, from a cache that grows (gemma/kv_cache.h), or those of something else, computed
 // once: cross-attention.
@@ -30,6 +32,7 @@
 #include <cmath>
 
 #include "tensor/distance_bias.h"
+#include "tensor/dropout.h"
 #include "tensor/execution.h"
 #include "tensor/host_device.h"
 #include "tensor/view.h"
@@ -47,6 +50,7 @@ inline constexpr float kNoSoftCap = 0.0f;
 struct AttentionRule {
   float scale;                  // 1 / sqrt(H) unless the checkpoint says otherwise
   float soft_cap = kNoSoftCap;  // Gemma 2: 50
+  Dropout dropout = {};         // of weight[t,n,s], in row t and column n S + s; no kernel has it
 };
 
 // What attention shows of itself. A view that is left out costs nothing; the others are row-major.
@@ -84,7 +88,9 @@ void scaled_dot_product_attention(Reference, View<const float, 3> q, View<const 
 //   dk[s,g,h] += sum_t,n dproduct[t,n,s] q[t,n,h]          over the N / K heads that share k
 //   dv[s,g,h] += sum_t,n weight[t,n,s] dout[t,n,h]
 //
-// Without a bias. Paper: Dao et al. 2022, "FlashAttention", algorithm 4 and appendix B.2.
+// Without a bias. With dropout the weight of dv and the first sum of dscore have its factor; `out` has it already.
+//
+// Paper: Dao et al. 2022, "FlashAttention", algorithm 4 and appendix B.2.
 struct AttentionForward {
   View<const float, 3> q, k, v;
   View<const KeyRange, 1> visible;
@@ -97,5 +103,7 @@ struct AttentionGradients {
 };
 void scaled_dot_product_attention_backward(Reference, const AttentionForward& forward,
                                            View<const float, 3> dout, AttentionGradients d);
+void check_attention_backward(const AttentionForward& forward, View<const float, 3> dout,
+                              const AttentionGradients& d);
 
 }  // namespace paligemma

@@ -17,7 +17,7 @@
 // updates (there in bf16, here in float), no clipping of updates and no steps relative to the weights (Zhai et al.
 // 2021, "Scaling vision transformers", section 3.4). torch's class of that name is another rule.
 //
-// Read next: paligemma/pipeline.h.
+// Read next: train/ema.h.
 #pragma once
 
 #include "tensor/execution.h"

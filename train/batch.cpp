@@ -10,13 +10,13 @@ Index learned_tokens(std::span<const Example* const> examples) {
   return sum;
 }
 
-Batch make_batch(std::span<const Example* const> examples, float weight) {
+TrainingBatch make_batch(std::span<const Example* const> examples, float weight) {
   PG_CHECK(!examples.empty(), "a batch has examples");
   auto size = examples.front()->pixels.view().shape();
   size[0] = 0;
   for (const Example* example : examples) size[0] += example->pixels.view().size(0);
 
-  Batch batch;
+  TrainingBatch batch;
   batch.pixels = Buffer<float, 4>(size, unwritten);
   float* pixels = batch.pixels.view().data();
   for (const Example* example : examples) {

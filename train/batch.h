@@ -37,6 +37,6 @@ struct Example {
 Index learned_tokens(std::span<const Example* const> examples);
 
 // Throws ContractError if an example has no suffix, or pictures of another size.
-Batch make_batch(std::span<const Example* const> examples, float weight);
+TrainingBatch make_batch(std::span<const Example* const> examples, float weight);
 
 }  // namespace paligemma

@@ -6,9 +6,9 @@
 
 namespace paligemma {
 
-void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1> targets,
-                   View<const float, 1> weights, float smoothing, View<float, 1> losses,
-                   View<float, 2> dlogits) {
+void check_cross_entropy(View<const float, 2> logits, View<const TokenId, 1> targets,
+                         View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                         View<float, 2> dlogits) {
   const Index B = logits.size(0), V = logits.size(1);
   PG_CHECK(targets.size(0) == B && weights.size(0) == B && losses.size(0) == B,
            "logits " + shape_text(logits) + ", targets " + shape_text(targets) + ", weights " +
@@ -20,7 +20,13 @@ void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1
     PG_CHECK(0 <= targets(b) && targets(b) < V,
              "target " + std::to_string(targets(b)) + " of " + std::to_string(V));
   }
+}
 
+void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1> targets,
+                   View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                   View<float, 2> dlogits) {
+  check_cross_entropy(logits, targets, weights, smoothing, losses, dlogits);
+  const Index B = logits.size(0), V = logits.size(1);
 #pragma omp parallel for
   for (Index b = 0; b < B; ++b) {
     float max = -std::numeric_limits<float>::infinity();

@@ -17,7 +17,7 @@
 // Paper: Goodfellow, Bengio & Courville 2016, "Deep learning", section 6.2.2.3; Szegedy et al. 2015, "Rethinking the
 // Inception architecture", section 7, for the smoothing, whose share the target has too, as in PyTorch.
 //
-// Read next: train/batch.h.
+// Read next: tensor/dropout.h.
 #pragma once
 
 #include "gemma/token_embedding.h"  // TokenId
@@ -29,5 +29,10 @@ namespace paligemma {
 void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1> targets,
                    View<const float, 1> weights, float smoothing, View<float, 1> losses,
                    View<float, 2> dlogits);
+
+// What every executor asks.
+void check_cross_entropy(View<const float, 2> logits, View<const TokenId, 1> targets,
+                         View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                         View<float, 2> dlogits);
 
 }  // namespace paligemma

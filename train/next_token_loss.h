@@ -4,7 +4,7 @@
 //
 //   normed   [R, D]   what the decoder made of all tokens
 //   rows     [B]      those whose next token is learned: of a suffix, the row before each of its tokens
-//   dnormed  [R, D]   is added to
+//   dnormed  [R, D]   is added to; [0, D] where nothing is learned: the loss alone
 //   dhead             likewise; where the head is the embedding table, so is its gradient
 //
 // Rows are taken a few at a time, so that logits and their gradients, of 257,216 numbers a row, stay small; each time
@@ -61,6 +61,7 @@ double next_token_loss(const On& on, const gemma::DecoderWeights<W>& w,
                   View<const float, 1>(next.weights.data() + b, {count}), smoothing, some(losses),
                   some(dlogits));
     for (Index i = 0; i < count; ++i) sum += losses.view()(i);
+    if (dnormed.size(0) == 0) continue;
 
     if (shape.final_soft_cap != kNoSoftCap) {
       soft_cap_backward(on, shape.final_soft_cap, some(logits), some(dlogits));

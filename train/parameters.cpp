@@ -1,84 +1,199 @@
 #include "train/parameters.h"
 
 #include <algorithm>
+#include <stdexcept>
+
+#include "paligemma/weight_entry.h"
 
 namespace paligemma {
 namespace {
 
-Index columns_of(const std::vector<Index>& shape) {
+std::array<Index, 2> size_of(const std::vector<Index>& shape) {
+  if (shape.size() == 1) return {1, shape[0]};
   Index columns = 1;
   for (std::size_t axis = 1; axis < shape.size(); ++axis) columns *= shape[axis];
-  return columns;
+  return {shape[0], columns};
 }
 
-// Sources for load_weights. find(name) is the parameter of that name, or null.
-template <class Find>
-struct Values {
-  Find find;
-  Checkpoint& checkpoint;
+// Linear layers are matrices by another name than tables have.
+bool is_layer(const ExpectedTensor& tensor) {
+  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") &&
+         tensor.name.find("embed") == std::string::npos;
+}
 
-  View<const float, 2> matrix(const std::string& name, const std::vector<Index>& shape) {
-    if (const Parameter* found = find(name)) return found->value.view();
-    return checkpoint.matrix<float>(name, shape);
-  }
-  View<const float, 1> vector(const std::string& name, Index length) {
-    if (const Parameter* found = find(name)) return found->value.view().row(0);
-    return checkpoint.vector<float>(name, length);
-  }
-};
+std::string layer_of(const std::string& tensor) { return tensor.substr(0, tensor.rfind('.')); }
 
-template <class Find>
-struct Sums {
-  Find find;
+template <class Real>
+View<const Real, 2> rounded_view(const Parameter& parameter) {
+  if constexpr (std::same_as<Real, float>) {
+    return parameter.value.view();
+  } else {
+    const auto* numbers = reinterpret_cast<const Real*>(parameter.rounded.view().data());
+    return {numbers, parameter.value.view().shape()};
+  }
+}
 
-  View<float, 2> matrix(const std::string& name, const std::vector<Index>&) {
-    Parameter* const found = find(name);
-    return found != nullptr ? found->gradient.view() : View<float, 2>();
+void round_to(WeightFormat format, Parameter& parameter) {
+  const auto value = parameter.value.view();
+  const std::size_t stride = row_bytes(format, value.size(1));
+  const auto rows = static_cast<std::size_t>(value.size(0));
+  if (parameter.rounded.view().count() == 0) {
+    parameter.rounded = Buffer<std::byte, 1>({static_cast<Index>(rows * stride)}, unwritten);
   }
-  View<float, 1> vector(const std::string& name, Index) {
-    Parameter* const found = find(name);
-    return found != nullptr ? found->gradient.view().row(0) : View<float, 1>();
+#pragma omp parallel for
+  for (std::size_t row = 0; row < rows; ++row) {
+    write_row({&value(static_cast<Index>(row), 0), static_cast<std::size_t>(value.size(1))}, format,
+              parameter.rounded.view().data() + row * stride);
   }
-};
+}
 
 }  // namespace
 
-Parameters::Parameters(Checkpoint& checkpoint, const Config& config,
-                       const std::function<bool(const std::string& name)>& is_learned)
+// Sources for load_weights: what is learned, or the checkpoint's.
+template <class Real>
+struct Parameters::Values {
+  Parameters& parameters;
+
+  View<const Real, 2> matrix(const std::string& name, const std::vector<Index>& shape) {
+    if (const Parameter* found = parameters.find(name)) return rounded_view<Real>(*found);
+    return parameters.checkpoint_->matrix<Real>(name, shape);
+  }
+  View<const Real, 1> vector(const std::string& name, Index length) {
+    if (const Parameter* found = parameters.find(name)) return rounded_view<Real>(*found).row(0);
+    return parameters.checkpoint_->vector<Real>(name, length);
+  }
+  const Lora<HostWeights<float>>* adapter(const std::string& layer) {
+    const auto found = parameters.adapters_.find(layer);
+    return found != parameters.adapters_.end() ? &found->second.weights : nullptr;
+  }
+};
+
+template <class Block>
+struct Parameters::BlockValues : Parameters::Values<bf16> {
+  View<const Block, 2> matrix(const std::string& name, const std::vector<Index>& shape) {
+    PG_CHECK(this->parameters.find(name) == nullptr, name + ": blocks are not learned");
+    return this->parameters.checkpoint_->template blocks<Block>(name, shape);
+  }
+};
+
+struct Parameters::Sums {
+  Parameters& parameters;
+
+  View<float, 2> matrix(const std::string& name, const std::vector<Index>&) {
+    Parameter* const found = parameters.find(name);
+    return found != nullptr ? found->gradient.view() : View<float, 2>();
+  }
+  View<float, 1> vector(const std::string& name, Index) {
+    Parameter* const found = parameters.find(name);
+    return found != nullptr ? found->gradient.view().row(0) : View<float, 1>();
+  }
+  const Lora<HostGradients>* adapter(const std::string& layer) {
+    const auto found = parameters.adapters_.find(layer);
+    return found != parameters.adapters_.end() ? &found->second.gradients : nullptr;
+  }
+};
+
+Parameter* Parameters::find(const std::string& name) {
+  const auto place = places_.find(name);
+  return place != places_.end() ? &all_[place->second] : nullptr;
+}
+
+Parameter& Parameters::add(const std::string& name, const std::vector<Index>& shape) {
+  places_[name] = all_.size();
+  return all_.emplace_back(
+      Parameter{name, shape, Buffer<float, 2>(size_of(shape)), Buffer<float, 2>(size_of(shape))});
+}
+
+Parameters::Parameters(Checkpoint& checkpoint, const Config& config, const Choice& is_learned)
     : checkpoint_(&checkpoint), config_(config) {
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (!is_learned(tensor.name)) continue;
-    const bool is_vector = tensor.shape.size() == 1;
-    const std::array<Index, 2> size{is_vector ? 1 : tensor.shape[0],
-                                    is_vector ? tensor.shape[0] : columns_of(tensor.shape)};
-    places_[tensor.name] = all_.size();
-    Parameter& parameter = all_.emplace_back(
-        Parameter{tensor.name, tensor.shape, Buffer<float, 2>(size), Buffer<float, 2>(size)});
+    Parameter& parameter = add(tensor.name, tensor.shape);
     const std::vector<float> numbers = all_as_floats(checkpoint.tensors().at(tensor.name));
     std::copy(numbers.begin(), numbers.end(), parameter.value.view().data());
   }
 }
 
-ModelWeights<HostWeights<float>> Parameters::weights() {
-  const auto find = [this](const std::string& name) -> const Parameter* {
-    const auto place = places_.find(name);
-    return place != places_.end() ? &all_[place->second] : nullptr;
-  };
-  Values<decltype(find)> source{find, *checkpoint_};
-  return load_weights<HostWeights<float>>(config_, source);
+Parameters::Parameters(Checkpoint& checkpoint, const Config& config, const LoraRule& rule)
+    : checkpoint_(&checkpoint), config_(config) {
+  const Index r = rule.rank;
+  std::vector<ExpectedTensor> tensors = expected_tensors(config);
+  if (config.tied_head) {  // the table is no layer, but what it is as the head is one
+    tensors.push_back({"lm_head.weight", {config.text.vocabulary, config.text.width}});
+  }
+  for (const ExpectedTensor& tensor : tensors) {
+    const std::string layer = layer_of(tensor.name);
+    if (!is_layer(tensor) || !rule.is_target(layer)) continue;
+    const Index O = tensor.shape[0], I = tensor.shape[1];
+    const std::string module = peft_module(layer);
+    const auto number = static_cast<std::uint32_t>(adapters_.size());
+    LearnedLora lora{
+        all_.size(), all_.size() + 1, Buffer<float, 2>({r, O}), Buffer<float, 2>({r, O}), {},
+        {},          rule.scale()};
+    begin_lora(rule.seed, number, add(module + ".lora_A.weight", {r, I}).value.view());
+    add(module + ".lora_B.weight", {O, r});
+    lora.weights = {std::as_const(all_[lora.a].value).view(), std::as_const(lora.turned).view()};
+    lora.gradients = {all_[lora.a].gradient.view(), lora.turned_gradient.view()};
+    if (checkpoint.tensors().contains(layer + ".bias")) {
+      lora.weights.bias = checkpoint.vector<float>(layer + ".bias", O);
+    }
+    adapters_.emplace(layer, std::move(lora));
+  }
+  if (adapters_.empty()) throw std::invalid_argument("the model has no such linear layer");
 }
 
+template <class Real>
+ModelWeights<WeightsOn<Reference, Real>> Parameters::weights() {
+  using W = WeightsOn<Reference, Real>;
+  if constexpr (Quantized<Real>) {
+    format_ = WeightFormat::bf16;
+    refresh();
+    Values<bf16> vision{*this};
+    BlockValues<Real> text{{*this}};
+    return load_weights<W>(config_, vision, text);
+  } else {
+    format_ = kFormatOf<Real>;
+    refresh();
+    Values<Real> all{*this};
+    return load_weights<W>(config_, all);
+  }
+}
+template ModelWeights<HostWeights<float>> Parameters::weights<float>();
+template ModelWeights<HostWeights<bf16>> Parameters::weights<bf16>();
+template ModelWeights<HostWeights<f16>> Parameters::weights<f16>();
+template ModelWeights<QuantizedWeights<Int8Block>> Parameters::weights<Int8Block>();
+template ModelWeights<QuantizedWeights<Int4Block>> Parameters::weights<Int4Block>();
+
 ModelWeights<HostGradients> Parameters::gradients() {
-  const auto find = [this](const std::string& name) -> Parameter* {
-    const auto place = places_.find(name);
-    return place != places_.end() ? &all_[place->second] : nullptr;
-  };
-  Sums<decltype(find)> source{find};
+  Sums source{*this};
   return load_weights<HostGradients>(config_, source);
 }
 
 void Parameters::zero() {
   for (Parameter& parameter : all_) paligemma::zero(reference, parameter.gradient.view());
+  for (auto& [layer, lora] : adapters_) {
+    paligemma::zero(reference, lora.turned_gradient.view());
+  }
+}
+
+void Parameters::collect() {
+  for (auto& [layer, lora] : adapters_) {
+    turn_lora(lora.turned_gradient.view(), lora.scale, all_[lora.b].gradient.view());
+  }
+}
+
+void Parameters::refresh() {
+  for (auto& [layer, lora] : adapters_) {
+    turn_lora(all_[lora.b].value.view(), lora.scale, lora.turned.view());
+  }
+  if (format_ == WeightFormat::f32 || !adapters_.empty()) return;
+  for (Parameter& parameter : all_) round_to(format_, parameter);
+}
+
+std::vector<std::string> Parameters::adapted_layers() const {
+  std::vector<std::string> layers;
+  for (const auto& [layer, lora] : adapters_) layers.push_back(layer);
+  return layers;
 }
 
 }  // namespace paligemma

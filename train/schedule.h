@@ -13,7 +13,7 @@
 // transformers", section 3.5 (rsqrt, with big_vision's timescale). Source: transformers 5.23.0, optimization.py, whose
 // cosine rises again behind the last step; here it stays at 0.
 //
-// Read next: train/adamw.h.
+// Read next: train/optimizer.h.
 #pragma once
 
 #include "tensor/view.h"

@@ -20,6 +20,11 @@ inline void shapes(benchmark::internal::Benchmark* b) {
   b->Args({1, 16384, 2048})->Args({264, 2048, 16384})->Args({256, 1152, 4304});
 }
 
+// Of a step that learns.
+inline void learned(benchmark::internal::Benchmark* b) {
+  products(b)->Args({264, 2048, 16384})->Args({264, 16384, 2048})->Args({256, 1152, 4304});
+}
+
 // Of what takes its time.
 inline void small_shapes(benchmark::internal::Benchmark* b) {
   products(b)->Args({1, 2048, 2048})->Args({264, 2048, 2048});

@@ -28,6 +28,21 @@ void linear_by(benchmark::State& state) {
                      std::is_same_v<Weight, bf16> ? &Limits::bf16 : &Limits::f32);
 }
 
+// The gradients of x and of the weights, two products.
+template <class On, class Weight>
+void linear_backward_by(benchmark::State& state) {
+  const Index T = state.range(0), I = state.range(1), O = state.range(2);
+  const auto x = test::random<float, 2>({T, I}, 1), dy = test::random<float, 2>({T, O}, 3);
+  const auto weight = test::random<Weight, 2>({O, I}, 2);
+  Buffer<float, 2> dx({T, I}), dw({O, I});
+  const On on;
+  for (auto _ : state) {
+    linear_backward(on, x.view(), Linear{weight.view()}, dy.view(), dx.view(), {dw.view()});
+    benchmark::ClobberMemory();
+  }
+  bench::count_flops(state, 4.0 * static_cast<double>(T) * static_cast<double>(I * O));
+}
+
 // The yardstick of decoding: the weights, copied.
 template <class Weight>
 void copy_of_the_weights(benchmark::State& state) {
@@ -52,6 +67,11 @@ BENCHMARK(linear_by<Reference, f16>)->Name("linear/reference/f16")->Apply(bench:
 BENCHMARK(linear_by<Fast, float>)->Name("linear/fast/f32")->Apply(bench::shapes);
 BENCHMARK(linear_by<Fast, bf16>)->Name("linear/fast/bf16")->Apply(bench::shapes);
 BENCHMARK(linear_by<Fast, f16>)->Name("linear/fast/f16")->Apply(bench::shapes);
+BENCHMARK(linear_backward_by<Reference, float>)
+    ->Name("linear/reference_backward/f32")
+    ->Apply(bench::small_shapes);
+BENCHMARK(linear_backward_by<Fast, float>)->Name("linear/fast_backward/f32")->Apply(bench::learned);
+BENCHMARK(linear_backward_by<Fast, bf16>)->Name("linear/fast_backward/bf16")->Apply(bench::learned);
 const int peers = (bench::add_product_yardsticks("linear"), 0);
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "bench/support/copy.h"
 #include "fast/tensor/scaled_dot_product_attention.h"
@@ -29,6 +30,34 @@ void attention_by(benchmark::State& state) {
   }
   bench::count_bytes(state, 2 * (T * N + S * K) * H * 4);
   bench::count_flops(state, 4.0 * static_cast<double>(T * S) * static_cast<double>(N * H));
+}
+
+// Five products of the forward's two.
+template <class On>
+void attention_backward_by(benchmark::State& state) {
+  const Index T = state.range(0), S = state.range(1), N = state.range(2), K = state.range(3),
+              H = state.range(4);
+  const auto q = test::random<float, 3>({T, N, H}, 1), dout = test::random<float, 3>({T, N, H}, 4);
+  const auto k = test::random<float, 3>({S, K, H}, 2), v = test::random<float, 3>({S, K, H}, 3);
+  Buffer<float, 3> out({T, N, H}), dq({T, N, H}), dk({S, K, H}), dv({S, K, H});
+  Buffer<float, 2> log_sum_exp({T, N});
+  const AttentionRule rule{1.0f / std::sqrt(static_cast<float>(H))};
+  const On on;
+  scaled_dot_product_attention(on, q.view(), k.view(), v.view(), {}, rule, out.view(), {},
+                               {.log_sum_exp = log_sum_exp.view()});
+  for (auto _ : state) {
+    scaled_dot_product_attention_backward(on,
+                                          {q.view(),
+                                           k.view(),
+                                           v.view(),
+                                           {},
+                                           rule,
+                                           std::as_const(out).view(),
+                                           std::as_const(log_sum_exp).view()},
+                                          dout.view(), {dq.view(), dk.view(), dv.view()});
+    benchmark::ClobberMemory();
+  }
+  bench::count_flops(state, 10.0 * static_cast<double>(T * S) * static_cast<double>(N * H));
 }
 
 // The yardstick of decoding: the keys and values, copied.
@@ -58,6 +87,14 @@ void decode(benchmark::internal::Benchmark* b) {
       ->UseRealTime();
 }
 
+void prefill(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"T", "S", "N", "K", "H"})
+      ->Args({276, 276, 8, 1, 256})
+      ->Args({256, 256, 16, 16, 72})
+      ->Unit(benchmark::kMicrosecond)
+      ->UseRealTime();
+}
+
 void shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"T", "S", "N", "K", "H"})
       ->Args({1, 276, 8, 1, 256})
@@ -73,6 +110,12 @@ BENCHMARK(attention_by<Reference>)
     ->Name("scaled_dot_product_attention/reference/f32")
     ->Apply(shapes);
 BENCHMARK(attention_by<Fast>)->Name("scaled_dot_product_attention/fast/f32")->Apply(shapes);
+BENCHMARK(attention_backward_by<Reference>)
+    ->Name("scaled_dot_product_attention/reference_backward/f32")
+    ->Apply(prefill);
+BENCHMARK(attention_backward_by<Fast>)
+    ->Name("scaled_dot_product_attention/fast_backward/f32")
+    ->Apply(prefill);
 
 }  // namespace
 }  // namespace paligemma

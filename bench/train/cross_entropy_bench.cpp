@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/support/copy.h"
+#include "fast/train/cross_entropy.h"
 #include "tests/support/data.h"
 #include "train/cross_entropy.h"
 
@@ -38,6 +39,7 @@ void shapes(benchmark::internal::Benchmark* b) {
 
 BENCHMARK(bench::copy)->Name("cross_entropy/copy/f32")->Apply(shapes);
 BENCHMARK(cross_entropy_by<Reference>)->Name("cross_entropy/reference/f32")->Apply(shapes);
+BENCHMARK(cross_entropy_by<Fast>)->Name("cross_entropy/fast/f32")->Apply(shapes);
 
 }  // namespace
 }  // namespace paligemma

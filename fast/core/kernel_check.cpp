@@ -2,76 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
-#include <vector>
+#include <utility>
 
+#include "fast/core/kernel_proof.h"
 #include "tensor/child_process.h"
 
 namespace paligemma {
 namespace {
 
-using Numbers = std::vector<float>;
-
-struct Check {
-  std::string name;
-  std::function<Numbers(const Fast&)> run;
-  float tolerance;  // of the largest number that the portable kernels give
-};
-
-// Whole numbers from -127 to 127, by chance, the same at every run.
-class Steps {
- public:
-  explicit Steps(std::uint32_t seed) : state_(seed) {}
-  int next() {
-    state_ = state_ * 1664525u + 1013904223u;
-    return static_cast<int>((state_ >> 16) % 255) - 127;
-  }
-
- private:
-  std::uint32_t state_;
-};
-
-// Numbers in [-1, 1] that need all digits of a float.
-Numbers uniform(Index count, std::uint32_t seed) {
-  Steps steps(seed);
-  Numbers numbers(static_cast<std::size_t>(count));
-  for (float& x : numbers) x = static_cast<float>(steps.next() * 255 + steps.next()) / 32512.0f;
-  return numbers;
-}
+using namespace proofs;
 
 // ---- products --------------------------------------------------------------------------------------
 
-// x, weights and bias are whole steps of 2^-7, and the largest x of a block of 256 is 127 of them. So neither
-// bf16 nor 8 bits with a scale round them; products are multiples of 2^-14, and floats sum those exactly up
-// to 2^10, which no sum here comes near. Every order gives the same bits.
-constexpr float kStep = 0x1p-7f;
-constexpr float kNoRounding = 0;
 // An exponential within 2 ulp, whose argument three roundings put off, where GELU bends: |x| < 4.
 constexpr float kGeluRounding = 0x1p-20f;
-
-template <class Number>
-Number next_weight(Steps& steps) {
-  if constexpr (std::is_same_v<Number, Int8Block>) {
-    Int8Block block{.scale = kStep, .q = {}};
-    for (auto& q : block.q) q = static_cast<std::int8_t>(steps.next());
-    return block;
-  } else if constexpr (std::is_same_v<Number, Int4Block>) {
-    Int4Block block{.scale = kStep, .factor = {}, .pair = {}};
-    for (auto& factor : block.factor) factor = static_cast<std::int8_t>(steps.next() % 16);
-    for (auto& pair : block.pair) pair = static_cast<std::uint8_t>(steps.next() + 128);
-    return block;
-  } else {
-    return narrow<Number>(static_cast<float>(steps.next()) * kStep);
-  }
-}
-
-template <class Number>
-std::vector<Number> weights(Index count, std::uint32_t seed) {
-  Steps steps(seed);
-  std::vector<Number> numbers(static_cast<std::size_t>(count));
-  for (Number& number : numbers) number = next_weight<Number>(steps);
-  return numbers;
-}
 
 struct Sizes {
   Index T, O, I;
@@ -120,7 +64,7 @@ Numbers products(const Fast& on, void (*kernel)(const Fast&, const LinearWork<We
 constexpr Index kManyFeatures = 8400;  // more than a panel has, and than the first cache
 
 template <class Weight>
-void add_products(std::vector<Check>& checks, const std::string& type,
+void add_products(std::vector<KernelProof>& checks, const std::string& type,
                   void (*LinearKernels::*kernel)(const Fast&, const LinearWork<Weight>&)) {
   const auto add = [&](const std::string& what, Sizes sizes, Ending ending) {
     checks.push_back(
@@ -147,26 +91,6 @@ Numbers adapted(const Fast& on) {
   auto y = weights<float>(T * kStride, 2);
   on.kernels().linear.remainder(on, {RandomRemainder(T, O, 1).of(true), y.data(), T, O, kStride});
   return y;
-}
-
-// ---- the way back ----------------------------------------------------------------------------------
-
-template <class Number>
-void add_way_back(std::vector<Check>& checks, const std::string& type,
-                  void (*ProductKernels::*kernel)(const Fast&, const ProductWork<Number>&)) {
-  constexpr Index M = 9, K = 515, N = 53;  // more rows than a panel has
-  for (const bool turned : {false, true}) {
-    if (turned && !std::is_same_v<Number, float>) continue;  // nobody asks for it
-    const auto run = [=](const Fast& on) {
-      auto a = weights<float>(M * K, 1), y = weights<float>(M * N + 3, 3);
-      const auto b = weights<Number>(K * N, 2);
-      (on.kernels().backward.*kernel)(
-          on, {a.data(), turned ? 1 : K, turned ? M : 1, b.data(), y.data(), M, K, N});
-      return y;
-    };
-    checks.push_back(
-        {type + " numbers, the way back by " + (turned ? "columns" : "rows"), run, kNoRounding});
-  }
 }
 
 // ---- attention -------------------------------------------------------------------------------------
@@ -203,7 +127,7 @@ Numbers attention(const Fast& on, const Attention& a) {
   return out;
 }
 
-void add_attention(std::vector<Check>& checks) {
+void add_attention(std::vector<KernelProof>& checks) {
   const auto add = [&](const std::string& name, const Attention& a) {
     checks.push_back({name, [=](const Fast& on) { return attention(on, a); }, kAttentionRounding});
   };
@@ -250,17 +174,15 @@ Numbers capped(const Fast& on) {
   return logits;
 }
 
-std::vector<Check> all_checks() {
-  std::vector<Check> checks;
+std::vector<KernelProof> all_checks() {
+  std::vector<KernelProof> checks;
   add_products(checks, "f32", &LinearKernels::f32);
   add_products(checks, "bf16", &LinearKernels::bf16);
   add_products(checks, "f16", &LinearKernels::f16);
   add_products(checks, "int8", &LinearKernels::int8);
   add_products(checks, "int4", &LinearKernels::int4);
   checks.push_back({"an adapter", adapted, kNoRounding});
-  add_way_back(checks, "f32", &ProductKernels::f32);
-  add_way_back(checks, "bf16", &ProductKernels::bf16);
-  add_way_back(checks, "f16", &ProductKernels::f16);
+  for (KernelProof& check : learning_checks()) checks.push_back(std::move(check));
   add_attention(checks);
   checks.push_back({"the largest logit", maxima, kNoRounding});
   checks.push_back({"the sum of exponentials", sum_of_exponentials, kLogitRounding});
@@ -281,7 +203,7 @@ bool agree(const Numbers& actual, const Numbers& expected, float tolerance) {
 std::string failed_check(const Kernels& kernels, const CheckListener& before) {
   const Fast checked({.kernels = &kernels, .threads = 1}),
       portable({.kernels = available_kernels().back(), .threads = 1});
-  for (const Check& check : all_checks()) {
+  for (const KernelProof& check : all_checks()) {
     if (before) before(check.name);
     if (!agree(check.run(checked), check.run(portable), check.tolerance)) return check.name;
   }

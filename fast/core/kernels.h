@@ -16,6 +16,8 @@
 
 #include "fast/core/probe_work.h"
 #include "fast/gemma/sampler_work.h"
+#include "fast/tensor/attention_backward_work.h"
+#include "fast/tensor/gelu_work.h"
 #include "fast/tensor/linear_work.h"
 #include "fast/tensor/product_work.h"
 #include "fast/tensor/scaled_dot_product_attention_work.h"
@@ -28,7 +30,9 @@ struct Kernels {
   std::string_view products;  // how each type of weights is multiplied, for people
   LinearKernels linear;
   ProductKernels backward;
+  GeluKernels gelu;
   AttentionKernel attention;
+  AttentionBackwardKernel attention_backward;
   LogitKernels logits;
   ProbeKernels probe;
 };

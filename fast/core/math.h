@@ -57,11 +57,18 @@ inline Lanes reciprocal(Lanes x) {
 #endif
 }
 
-// tensor/gelu.h's tanh form: 0.5 x (1 + tanh u) = x / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3).
-inline Lanes gelu_tanh(Lanes x) {
+// tensor/gelu.h's tanh form: 0.5 x (1 + tanh u) = x share, share = 1 / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3).
+inline Lanes gelu_share(Lanes x) {
   const Lanes minus_2u = x * (-1.5957691216f - 0.0713548163f * (x * x));
   const Lanes share = reciprocal(1.0f + exp(minus_2u));
-  return x * (minus_2u < 87.0f ? share : Lanes{});  // before e^-2u ends
+  return minus_2u < 87.0f ? share : Lanes{};  // before e^-2u ends
+}
+inline Lanes gelu_tanh(Lanes x) { return x * gelu_share(x); }
+
+// Its slope: share + x 2 u' share (1 - share).
+inline Lanes gelu_slope_of(Lanes x, Lanes share) {
+  const Lanes twice_slope_of_u = 1.5957691216f + 0.2140644488f * (x * x);
+  return share + x * share * (1.0f - share) * twice_slope_of_u;
 }
 
 }  // namespace

@@ -39,6 +39,14 @@ double sum_exp(const float* logits, Index count, float max) {
   return sum;
 }
 
+void scaled_exp(const float* logits, Index count, float shift, float factor, float* y) {
+  Index v = 0;
+  for (; v + kLanes <= count; v += kLanes) {
+    store(y + v, exp(load<Lanes>(logits + v) - shift) * factor);
+  }
+  for (; v < count; ++v) y[v] = exp(broadcast(logits[v] - shift))[0] * factor;
+}
+
 void cap_logits(float cap, float* logits, Index count) {
   Index v = 0;
   for (; v + kLanes <= count; v += kLanes) {

@@ -12,6 +12,8 @@ struct LogitKernels {
   double (*sum_exp)(const float* logits, Index count, float max);
   // x = cap tanh(x / cap)
   void (*soft_cap)(float cap, float* logits, Index count);
+  // y[v] = factor e^(logits[v] - shift)
+  void (*scaled_exp)(const float* logits, Index count, float shift, float factor, float* y);
 };
 
 }  // namespace paligemma

@@ -4,6 +4,8 @@
 #include "fast/core/kernels.h"
 #include "fast/core/probe_kernel.h"
 #include "fast/gemma/sampler_kernel.h"
+#include "fast/tensor/attention_backward_kernel.h"
+#include "fast/tensor/gelu_kernel.h"
 #include "fast/tensor/linear_kernel.h"
 #include "fast/tensor/lora_kernel.h"
 #include "fast/tensor/product_kernel.h"
@@ -21,8 +23,10 @@ constexpr Kernels kernels_named(std::string_view name, std::string_view features
           {multiply<float>, multiply<bf16>, multiply<f16>, multiply_quantized<Int8Block>,
            multiply_quantized<Int4Block>, make_whole},
           {add_product<float>, add_product<bf16>, add_product<f16>},
+          {gelu_numbers, gelu_slopes},
           attend,
-          {max_logit, sum_exp, cap_logits},
+          attend_backward,
+          {max_logit, sum_exp, cap_logits, scaled_exp},
           kProbeKernels};
 }
 

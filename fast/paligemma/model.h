@@ -8,6 +8,7 @@
 #include "fast/gemma/sampler.h"
 #include "fast/gemma/soft_cap.h"
 #include "fast/siglip/patch_embedding.h"
+#include "fast/tensor/gelu.h"
 #include "fast/tensor/layer_norm.h"
 #include "fast/tensor/linear.h"
 #include "fast/tensor/lora.h"

@@ -27,14 +27,15 @@ template <class Weight>
 void linear_backward(const Fast& on, View<const float, 2> x, const Linear<HostWeights<Weight>>& w,
                      View<const float, 2> dy, View<float, 2> dx, const Linear<HostGradients>& dw) {
   const Index T = x.size(0), I = x.size(1), O = w.weight.size(0);
-  check_linear_backward(x, w, dy, dx, dw);
+  check_linear_backward(x, w, I, dy, dx, dw);
   if (dx.data() != nullptr) {
     run(on, ProductWork<Weight>{dy.data(), O, 1, w.weight.data(), dx.data(), T, O, I});
   }
   if (dw.weight.data() != nullptr) {
     run(on, ProductWork<float>{dy.data(), 1, O, x.data(), dw.weight.data(), O, T, I});
   }
-  linear_backward(reference, x, w, dy, {}, {{}, dw.bias});
+  linear_backward(reference, x, Linear<HostWeights<Weight>>{w.weight}, dy, {}, {{}, dw.bias});
+  if (w.adapter != nullptr) lora_backward(on, x, *w.adapter, dy, dx, dw.adapter);
 }
 
 template void linear_backward(const Fast&, View<const float, 2>, const Linear<HostWeights<float>>&,

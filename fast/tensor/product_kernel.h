@@ -19,13 +19,33 @@ inline void copy_panel(const Number* b, Index N, Index rows, int columns, float*
   }
 }
 
+// y[m][n] += sum_k a[m][k] panel[k][n], with a[m][k] at a[m * row + k * next], of the `columns` that exist.
+inline void add_tiles(const float* a, Index row, Index next, const float* panel, Index depth,
+                      float* y, Index y_row, Index count, int columns) {
+  const auto units = [](const float* p) { return reinterpret_cast<const std::uint32_t*>(p); };
+  for_tiles(count, [&]<int Rows>(Index t) {
+    Lanes sum[Rows][kTileRegisters];
+    float* const to = y + t * y_row;
+    for (Index r = 0; r < Rows; ++r) {
+      for (int v = 0; v < kTileRegisters; ++v) {
+        sum[r][v] = load_lanes(to + r * y_row + v * kLanes, columns - v * kLanes);
+      }
+    }
+    multiply_tile<FloatProduct>(units(a + t * row), row, next, units(panel), depth, sum);
+    for (Index r = 0; r < Rows; ++r) {
+      for (int v = 0; v < kTileRegisters && v * kLanes < columns; ++v) {
+        store_some(to + r * y_row + v * kLanes, bits_as<Units>(sum[r][v]), columns - v * kLanes);
+      }
+    }
+  });
+}
+
 // Of fewer panels than threads, each thread takes some of the rows.
 template <class Number>
 void add_product(const Fast& on, const ProductWork<Number>& w) {
   constexpr Index kRows = 512;  // of a panel, which so stays in the second cache
   const Index panels = (w.N + kPanel - 1) / kPanel;
   const Index parts = panels < on.threads() ? on.threads() : 1;
-  const auto units = [](const float* p) { return reinterpret_cast<const std::uint32_t*>(p); };
   for_each(on, panels * parts, w.M * w.K * w.N > kWorthAThread, [&](Index i, int thread) {
     const Index n = i / parts * kPanel, m = i % parts * w.M / parts;
     const int columns = static_cast<int>(w.N - n < kPanel ? w.N - n : kPanel);
@@ -34,22 +54,8 @@ void add_product(const Fast& on, const ProductWork<Number>& w) {
     for (Index k = 0; k < w.K; k += kRows) {
       const Index rows = w.K - k < kRows ? w.K - k : kRows;
       copy_panel(w.b + k * w.N + n, w.N, rows, columns, panel);
-      for_tiles((i % parts + 1) * w.M / parts - m, [&]<int Rows>(Index t) {
-        Lanes sum[Rows][kTileRegisters];
-        float* const y = w.y + (m + t) * w.N + n;
-        for (Index r = 0; r < Rows; ++r) {
-          for (int v = 0; v < kTileRegisters; ++v) {
-            sum[r][v] = load_lanes(y + r * w.N + v * kLanes, columns - v * kLanes);
-          }
-        }
-        multiply_tile<FloatProduct>(units(w.a + (m + t) * w.a_row + k * w.a_next), w.a_row,
-                                    w.a_next, units(panel), rows, sum);
-        for (Index r = 0; r < Rows; ++r) {
-          for (int v = 0; v < kTileRegisters && v * kLanes < columns; ++v) {
-            store_some(y + r * w.N + v * kLanes, bits_as<Units>(sum[r][v]), columns - v * kLanes);
-          }
-        }
-      });
+      add_tiles(w.a + m * w.a_row + k * w.a_next, w.a_row, w.a_next, panel, rows, w.y + m * w.N + n,
+                w.N, (i % parts + 1) * w.M / parts - m, columns);
     }
   });
 }

@@ -10,6 +10,9 @@ void scaled_dot_product_attention(const Fast& on, View<const float, 3> q, View<c
                                   View<const float, 3> v, View<const KeyRange, 1> visible,
                                   AttentionRule rule, View<float, 3> out,
                                   const DistanceBias<>& bias, AttentionMaps<> maps) {
+  if (rule.dropout.rate > 0) {
+    return scaled_dot_product_attention(reference, q, k, v, visible, rule, out, bias, maps);
+  }
   check_attention(q, k, v, visible, out);
   check_attention(bias, maps, q.size(0), q.size(1), k.size(0));
   PG_CHECK(v.stride()[2] == 1 && (visible.size(0) == 0 || visible.stride()[0] == 1),

@@ -16,4 +16,8 @@ void scaled_dot_product_attention(const Fast& on, View<const float, 3> q, View<c
                                   AttentionRule rule, View<float, 3> out,
                                   const DistanceBias<>& bias = {}, AttentionMaps<> maps = {});
 
+// Threads share the query heads; of those that share keys the gradients are summed up in their order.
+void scaled_dot_product_attention_backward(const Fast& on, const AttentionForward& forward,
+                                           View<const float, 3> dout, AttentionGradients d);
+
 }  // namespace paligemma

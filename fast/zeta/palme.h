@@ -5,6 +5,7 @@
 #include "fast/from_reference.h"
 #include "fast/gemma/rms_norm.h"
 #include "fast/gemma/sampler.h"
+#include "fast/tensor/gelu.h"
 #include "fast/tensor/layer_norm.h"
 #include "fast/tensor/linear.h"
 #include "fast/tensor/residual_add.h"

@@ -52,6 +52,27 @@ TEST(Bench, AsJsonHasTheDocumentedKeys) {
   }
 }
 
+TEST(Bench, TimesAStepOfLearning) {
+  const std::vector<std::vector<std::string>> all{{},
+                                                  {"--reference"},
+                                                  {"--lora", "2", "--batch", "3"},
+                                                  {"--freeze", "vision", "--recompute", "blocks"}};
+  for (const auto& more : all) {
+    std::vector<std::string> words{"--train", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ran ran = bench(words);
+    ASSERT_EQ(ran.exit_code, 0) << ran;
+    const json object = json::parse(ran.out);
+    EXPECT_EQ(keys_of(object),
+              (std::set<std::string>{"model", "dtype", "executor", "threads", "rounds", "batch",
+                                     "learned", "step", "examples_per_second"}));
+    for (const auto& [key, value] : object["step"].items()) is_positive(value, key);
+    is_positive(object["examples_per_second"], "examples_per_second");
+  }
+  EXPECT_TRUE(refuses(bench({"--train", "--adapter", "x"}), 2, {"--lora"}));
+  EXPECT_TRUE(refuses(bench({"--freeze", "x"}), 2, {"--train"}));
+}
+
 TEST(Bench, TimesAnswersSideBySideWhereTheyAreAskedFor) {
   for (const char* more : {"--dtype=auto", "--reference"}) {
     const json object = json::parse(bench({"--json", "--batch", "3", more}).out);

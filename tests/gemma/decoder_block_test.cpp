@@ -175,11 +175,27 @@ TEST(DecoderBlock, NeedsTheNormsOfItsKind) {
 
 // ---- backward --------------------------------------------------------------------------------------
 
+// What the MLP makes of the stream behind attention.
+Buffer<float, 2> plus_mlp_of(const RandomDecoder<float>& decoder, View<const float, 2> x) {
+  const gemma::DecoderShape& shape = decoder.shape;
+  const auto& w = decoder.weights.blocks[0];
+  const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
+  Buffer<float, 2> normed(x.shape()), y(x.shape());
+  gemma::GegluMlpActivations<Reference> kept(shape, x.size(0));
+  rms_norm(reference, x, w.pre_mlp_norm, rule, normed.view());
+  geglu_mlp(reference, w.mlp, shape, std::as_const(normed).view(), kept, y.view());
+  if (shape.norms == gemma::Norms::pre_and_post) {
+    rms_norm(reference, y.view(), w.post_mlp_norm, rule, y.view());
+  }
+  residual_add(reference, x, y.view());
+  return y;
+}
+
 // Two sequences, the second of them all prefix.
 const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
 constexpr Index kRows = 10;
 
-TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThere) {
+void expect_the_slope_of_the_way_there(const Dropout& of_weights, const Dropout& of_branch) {
   for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
     Slopes slopes;
     const auto w = load_decoder<HostWeights<float>>(shape, true, slopes).blocks[0];
@@ -189,6 +205,8 @@ TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThere) {
     const auto dy = random<float, 2>({kRows, shape.width}, 2);
     gemma::DecoderBlockActivations<Reference> kept(shape, kRows);
     gemma::DecoderBlockGradients<Reference> d(shape, kRows);
+    kept.attention.dropout = of_weights;
+    kept.dropout = of_branch;
     const gemma::Step step{std::span(kSequences)};
     const auto loss = [&] {
       Buffer<float, 2> y({kRows, shape.width});
@@ -204,6 +222,34 @@ TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThere) {
     copy(reference, dy.view(), dx);
     decoder_block_backward(reference, w, shape, step, x, kept, d, dx, dw);
     slopes.expect_of(loss);
+  }
+}
+
+TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThere) { expect_the_slope_of_the_way_there({}, {}); }
+
+TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThereWithDropout) {
+  expect_the_slope_of_the_way_there({}, {.rate = 0.4f, .seed = 2});
+  expect_the_slope_of_the_way_there({.rate = 0.3f, .seed = 1}, {.rate = 0.4f, .seed = 2});
+}
+
+// Behind the norm that Gemma 2 has there; of the MLP nothing is left out.
+TEST(DecoderBlockBackward, DropoutIsOfWhatAttentionAdds) {
+  for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto x = random<float, 2>({T, shape.width}, 1);
+    const auto taps = taps_of(decoder, x.view());
+    gemma::DecoderBlockActivations<Reference> kept(shape, T);
+    kept.dropout = {.rate = 0.4f, .seed = 2, .number = 3, .place = 4};
+    Buffer<float, 2> y(x.view().shape());
+    decoder_block(reference, decoder.weights.blocks[0], shape, 0,
+                  gemma::Segment{SequenceId{}, 0, T, kPrefix}, x.view(), kept, y.view());
+    Buffer<float, 2> expected({T, shape.width});
+    copy(reference, taps.at("attn").view(), expected.view());
+    dropout(reference, kept.dropout, expected.view());
+    residual_add(reference, x.view(), expected.view());
+    EXPECT_TRUE(close(kept.x_attn.view(), expected.view(), kExact));
+    EXPECT_TRUE(
+        close(y.view(), plus_mlp_of(decoder, std::as_const(expected).view()).view(), kExact));
   }
 }
 

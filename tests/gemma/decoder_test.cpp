@@ -1,5 +1,7 @@
 #include "gemma/decoder.h"
 
+#include <set>
+
 #include "paligemma/weights.h"
 #include "tests/support/gemma.h"
 #include "tests/support/sequences.h"
@@ -243,7 +245,7 @@ TEST(Decoder, NamesItsTaps) {
 const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
 constexpr Index kRows = 10;
 
-TEST(DecoderBackward, IsTheSlopeOfTheWayThere) {
+void expect_the_slope_of_the_way_there(const Dropout& dropout) {
   for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
     for (const Recompute recompute : {Recompute::none, Recompute::blocks}) {
       Slopes slopes;
@@ -253,6 +255,7 @@ TEST(DecoderBackward, IsTheSlopeOfTheWayThere) {
       const auto dw = load_decoder<HostGradients>(shape, true, sums);
       const auto dy = random<float, 2>({kRows, shape.width}, 2);
       gemma::DecoderActivations<Reference> kept(shape, kRows, recompute);
+      kept.dropout = dropout;
       const gemma::Step step{std::span(kSequences)};
       const auto loss = [&] {
         copy(reference, x, kept.x[0].view());
@@ -261,8 +264,35 @@ TEST(DecoderBackward, IsTheSlopeOfTheWayThere) {
       };
       loss();
       decoder_backward(reference, w, shape, step, kept, dy.view(), slopes.gradient("x"), dw);
-      slopes.expect_of(loss);
+      // Factors above 1 bend the loss more.
+      slopes.expect_of(loss, 4e-3, dropout.rate > 0 ? 0x1p-11f : 0x1p-9f);
     }
+  }
+}
+
+TEST(DecoderBackward, IsTheSlopeOfTheWayThere) { expect_the_slope_of_the_way_there({}); }
+
+TEST(DecoderBackward, IsTheSlopeOfTheWayThereWithDropout) {
+  expect_the_slope_of_the_way_there({.rate = 0.2f, .seed = 1, .number = 2});
+}
+
+// Whether a block has its activations to itself or not.
+TEST(DecoderBackward, DropoutHasAPlaceInEachBlockForWeightsAndForTheBranch) {
+  const gemma::DecoderShape shape = small_gemma2();
+  for (const Recompute recompute : {Recompute::none, Recompute::blocks}) {
+    gemma::DecoderActivations<Reference> kept(shape, kRows, recompute);
+    kept.dropout = {.rate = 0.2f, .seed = 1, .number = 2};
+    std::set<std::uint32_t> places;
+    for (Index i = 0; i < shape.layers; ++i) {
+      const auto& block = kept.block(i);
+      for (const Dropout* dropout : {&block.attention.dropout, &block.dropout}) {
+        EXPECT_EQ(dropout->rate, 0.2f);
+        EXPECT_EQ(dropout->seed, 1u);
+        EXPECT_EQ(dropout->number, 2u);
+        places.insert(dropout->place);
+      }
+    }
+    EXPECT_EQ(std::ssize(places), 2 * shape.layers);
   }
 }
 

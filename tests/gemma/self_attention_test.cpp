@@ -172,7 +172,7 @@ TEST(GemmaSelfAttention, UsesTheScaleItIsGiven) {
 const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
 constexpr Index kRows = 10;
 
-TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThere) {
+void expect_the_slope_of_the_way_there(const Dropout& dropout) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
     const gemma::DecoderShape shape = shape_of(c);
@@ -183,6 +183,7 @@ TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThere) {
     const auto dw = load_decoder<HostGradients>(shape, true, sums).blocks[0].self_attention;
     const auto dy = random<float, 2>({kRows, shape.width}, 2);
     gemma::SelfAttentionActivations<Reference> kept(shape, kRows), d(shape, kRows);
+    kept.dropout = dropout;
     const gemma::Step step{std::span(kSequences)};
     const auto loss = [&] {
       Buffer<float, 2> y({kRows, shape.width});
@@ -196,6 +197,30 @@ TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThere) {
     self_attention_backward(reference, w, shape, step, x, kept, dy.view(), d, slopes.gradient("x"),
                             dw);
     slopes.expect_of(loss);
+  }
+}
+
+TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThere) { expect_the_slope_of_the_way_there({}); }
+
+TEST(SelfAttentionBackward, IsTheSlopeOfTheWayThereWithDropout) {
+  expect_the_slope_of_the_way_there({.rate = 0.3f, .seed = 1, .number = 2, .place = 3});
+}
+
+// Two sequences of the same rows say the same without dropout, and draw weights of their own with it.
+TEST(SelfAttentionBackward, DropoutDrawsAnewForEachSequence) {
+  const gemma::Segment twice_the_same[] = {{SequenceId{}, 0, 5, 3}, {SequenceId{}, 0, 5, 3}};
+  for (const float rate : {0.0f, 0.3f}) {
+    const RandomDecoder<float> decoder(small_gemma1());
+    const Index D = decoder.shape.width;
+    const auto some = random<float, 2>({5, D}, 1);
+    Buffer<float, 2> x({10, D}), y({10, D});
+    copy(reference, some.view(), x.view().rows(0, 5));
+    copy(reference, some.view(), x.view().rows(5, 10));
+    gemma::SelfAttentionActivations<Reference> kept(decoder.shape, 10);
+    kept.dropout = {.rate = rate, .seed = 4};
+    self_attention(reference, decoder.weights.blocks[0].self_attention, decoder.shape, 0,
+                   gemma::Step{std::span(twice_the_same)}, x.view(), kept, y.view());
+    EXPECT_EQ(bool(close(y.view().rows(5, 10), y.view().rows(0, 5), kExact)), rate == 0);
   }
 }
 

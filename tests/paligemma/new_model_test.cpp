@@ -61,8 +61,10 @@ TEST_F(NewModelIn, AFolderThatWasThereLeavesItAsItWas) {
 
 TEST_F(NewModelIn, AFolderIsWrittenByOneRun) {
   std::optional<NewModel> first(out_);
-  EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { NewModel second(out_); }),
-                    "model.safetensors", "another run"));
+  for (const bool replaces : {false, true}) {
+    EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { NewModel second(out_, replaces); }),
+                      "model.safetensors", "another run"));
+  }
   first.reset();
   EXPECT_NO_THROW(NewModel third(out_));
 }
@@ -77,6 +79,38 @@ TEST_F(NewModelIn, AFolderThatHasAModelIsRefused) {
     EXPECT_FALSE(fs::exists(out_ / "model.safetensors.part"));
     fs::remove_all(out_);
   }
+}
+
+TEST_F(NewModelIn, AFolderThatHasAModelIsAsItWasUntilAnotherReplacesIt) {
+  fs::create_directories(out_);
+  write_text(out_ / "model.safetensors", "old weights");
+  write_text(out_ / "config.json", "old");
+  const auto write = [&](bool finishes) {
+    NewModel model(out_, true);
+    write_text(model.weights(), "new weights");
+    model.write("new", "config.json");
+    EXPECT_EQ(read_bytes(out_ / "model.safetensors"), "old weights");
+    EXPECT_EQ(read_bytes(out_ / "config.json"), "old");
+    if (finishes) model.finish();
+  };
+  const auto files = [&] { return std::distance(fs::directory_iterator(out_), {}); };
+  write(false);
+  EXPECT_EQ(read_bytes(out_ / "model.safetensors"), "old weights");
+  EXPECT_EQ(read_bytes(out_ / "config.json"), "old");
+  EXPECT_EQ(files(), 2);
+  write(true);
+  EXPECT_EQ(read_bytes(out_ / "model.safetensors"), "new weights");
+  EXPECT_EQ(read_bytes(out_ / "config.json"), "new");
+  EXPECT_EQ(files(), 2);
+}
+
+// Its folder would have two models.
+TEST_F(NewModelIn, AFolderThatHasAModelInShardsIsNotReplaced) {
+  fs::create_directories(out_);
+  write_text(out_ / "model.safetensors.index.json", "mine");
+  EXPECT_TRUE(holds(error_text<std::runtime_error>([&] { NewModel model(out_, true); }),
+                    "there is a model already"));
+  EXPECT_FALSE(fs::exists(out_ / "model.safetensors.part"));
 }
 
 TEST_F(NewModelIn, AFolderTakesWhatAKilledRunLeft) {

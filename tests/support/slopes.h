@@ -52,7 +52,7 @@ class Slopes {
 
   // loss() is computed from what matrix(), vector() and input() gave; the gradients have been summed up.
   template <class Loss>
-  void expect_of(const Loss& loss, double tolerance = 4e-3) {
+  void expect_of(const Loss& loss, double tolerance = 4e-3, float size = 0x1p-9f) {
     for (Tensor& tensor : tensors_) {
       const Index n = tensor.value.count();
       auto* const numbers = const_cast<float*>(tensor.value.data());
@@ -65,8 +65,7 @@ class Slopes {
         std::copy(before.begin(), before.end(), numbers);
         return value;
       };
-      constexpr float kStep = 0x1p-9f;
-      const double slope = (moved(kStep) - moved(-kStep)) / (2 * double{kStep});
+      const double slope = (moved(size) - moved(-size)) / (2 * double{size});
       double expected = 0, length = 0;
       for (Index i = 0; i < n; ++i) {
         const double number = tensor.gradient.view().data()[i];

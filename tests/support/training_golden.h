@@ -47,7 +47,7 @@ struct TrainingGolden {
   }
 
   // Of some of the examples; the mean over all that is learned in them.
-  Batch batch(std::initializer_list<std::size_t> chosen) const {
+  TrainingBatch batch(std::initializer_list<std::size_t> chosen) const {
     std::vector<const Example*> some;
     for (const std::size_t i : chosen) some.push_back(&examples[i]);
     return make_batch(some, 1 / static_cast<float>(learned_tokens(some)));

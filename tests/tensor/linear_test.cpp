@@ -6,6 +6,7 @@
 #include "tests/support/data.h"
 #include "tests/support/epilogues.h"
 #include "tests/support/gradients.h"
+#include "tests/support/lora.h"
 
 namespace paligemma {
 namespace {
@@ -273,10 +274,31 @@ TEST(LinearBackward, LeavesOutWhatIsNotAskedFor) {
   EXPECT_TRUE(close(dweight_alone.view(), dweight.view(), kExact));
 }
 
+// What tests/tensor/lora_test.cpp looks at is there, once.
+TEST(LinearBackward, HasThePartOfAnAdapter) {
+  const Index T = 3, I = 4, O = 5, r = 2;
+  const auto x = random<float, 2>({T, I}, 1), weight = random<float, 2>({O, I}, 2),
+             dy = random<float, 2>({T, O}, 3);
+  const RandomLora random_lora(O, I, r, 4);
+  const auto lora = random_lora.plain();
+  Buffer<float, 2> dx({T, I}), da({r, I}), db({r, O}), expected_dx({T, I}), expected_da({r, I}),
+      expected_db({r, O});
+  const Lora<HostGradients> dw{da.view(), db.view()},
+      expected_dw{expected_da.view(), expected_db.view()};
+  linear_backward(reference, x.view(), Linear{weight.view()}, dy.view(), expected_dx.view(), {});
+  lora_backward(reference, x.view(), lora, dy.view(), expected_dx.view(), &expected_dw);
+  linear_backward(reference, x.view(), Linear<HostWeights<float>>{weight.view(), {}, &lora},
+                  dy.view(), dx.view(), {{}, {}, &dw});
+  EXPECT_TRUE(close(dx.view(), expected_dx.view(), kExact));
+  EXPECT_TRUE(close(da.view(), expected_da.view(), kExact));
+  EXPECT_TRUE(close(db.view(), expected_db.view(), kExact));
+}
+
 TEST(LinearBackward, RejectsWrongShapes) {
   const auto x = random<float, 2>({3, 4}, 1), weight = random<float, 2>({5, 4}, 2),
              dy = random<float, 2>({3, 5}, 3), few_dy = random<float, 2>({2, 5}, 3);
-  Buffer<float, 2> dx({3, 4}), narrow_dx({3, 3}), dweight({5, 4}), turned_dweight({4, 5});
+  Buffer<float, 2> dx({3, 4}), narrow_dx({3, 3}), dweight({5, 4}), turned_dweight({4, 5}),
+      narrow_dweight({5, 3});
   Buffer<float, 1> dbias({5}), short_dbias({4});
   const auto run = [&](View<const float, 2> dy_, View<float, 2> dx_, Linear<HostGradients> dw) {
     linear_backward(reference, x.view(), Linear{weight.view()}, dy_, dx_, dw);
@@ -285,6 +307,7 @@ TEST(LinearBackward, RejectsWrongShapes) {
   EXPECT_THROW(run(few_dy.view(), dx.view(), {}), ContractError);
   EXPECT_THROW(run(dy.view(), narrow_dx.view(), {}), ContractError);
   EXPECT_THROW(run(dy.view(), {}, {turned_dweight.view()}), ContractError);
+  EXPECT_THROW(run(dy.view(), {}, {narrow_dweight.view()}), ContractError);
   EXPECT_THROW(run(dy.view(), {}, {dweight.view(), short_dbias.view()}), ContractError);
 }
 

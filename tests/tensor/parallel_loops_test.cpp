@@ -54,8 +54,9 @@ template <class Weight>
 void run_linear(Index inputs, Index columns) {
   const Buffer<float, 2> x({3, inputs});
   const Buffer<Weight, 2> weight({5, columns});
-  Buffer<float, 2> y({3, 5});
+  Buffer<float, 2> y({3, 5}), dx({3, inputs});
   linear(reference, x.view(), Linear{weight.view()}, y.view());
+  linear_backward(reference, x.view(), Linear{weight.view()}, y.view(), dx.view(), {});
 }
 
 TEST_F(ParallelLoops, OfProductsAllocateNothing) {

@@ -10,6 +10,8 @@
 #include "gemma/token_embedding.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
+#include "tests/support/lora.h"
 
 namespace paligemma {
 namespace {
@@ -603,6 +605,20 @@ TYPED_TEST(QuantizedLinearOf, RejectsRowsThatAreNotContiguous) {
   EXPECT_THROW(linear(reference, x.view(), Linear{transposed}, y.view()), ContractError);
 }
 
+// A row is as long as there is room for it, whatever its last block has.
+TYPED_TEST(QuantizedLinearOf, GivesBackARow) {
+  for (const Index I : {1, 7, 255, 256, 257, 513}) {
+    const auto blocks = quantized<TypeParam>(random<float, 2>({2, I}, 1));
+    Buffer<float, 1> row({I + 1}), expected({I + 1});
+    row.view()(I) = expected.view()(I) = 5;
+    for (Index i = 0; i < I; ++i) {
+      expected.view()(i) = static_cast<float>(weight_of(blocks.view()(1, i / 256), i % 256));
+    }
+    dequantize_row(blocks.view().row(1), View<float, 1>(row.view().data(), {I}));
+    EXPECT_TRUE(close(row.view(), expected.view(), kExact)) << "I = " << I;
+  }
+}
+
 // The table of tokens is the output head, so it is quantised too (gemma/token_embedding.h). Three
 // roundings: the root, the weight, the product.
 TYPED_TEST(QuantizedLinearOf, IsATableOfTokensToo) {
@@ -627,6 +643,97 @@ TYPED_TEST(QuantizedLinearOf, IsATableOfTokensToo) {
         token_embedding(reference, std::as_const(ids).view(), table.view(), scale, wide.view()),
         ContractError);
   }
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+template <class Block>
+Doubles weights_of(View<const Block, 2> blocks, Index I) {
+  Doubles weights;
+  for (Index o = 0; o < blocks.size(0); ++o) {
+    for (Index i = 0; i < I; ++i) weights.push_back(weight_of(blocks(o, i / 256), i % 256));
+  }
+  return weights;
+}
+
+// docs/tensor/quantized_linear.md, "Backward".
+TEST(QuantizedLinearBackward, WorkedExample) {
+  const auto x = rows_of({{1, 2, 3}}), dy = rows_of({{2, -1}});
+  const auto weight = quantized<Int8Block>(rows_of({{31.75, -16, 5.1}, {127, 0, 64}}));
+  Buffer<float, 2> dx({1, 3});
+  linear_backward(reference, x.view(), Linear{weight.view()}, dy.view(), dx.view(), {});
+  EXPECT_TRUE(close(dx.view(), rows_of({{-63.5, -32, -54}}).view(), kExact));
+}
+
+// Of the weights as they are; more outputs than are floats at a time, and a last block that is not whole.
+TYPED_TEST(QuantizedLinearOf, BackwardIsTheSlopeOfTheDefinition) {
+  struct Size {
+    Index T, I, O;
+  };
+  for (const auto [T, I, O] :
+       {Size{1, 1, 1}, Size{3, 7, 65}, Size{2, 256, 64}, Size{2, 300, 5}, Size{1, 33, 150}}) {
+    const auto x = random<float, 2>({T, I}, 1), dy = random<float, 2>({T, O}, 3);
+    const auto weight = quantized<TypeParam>(random<float, 2>({O, I}, 2));
+    auto dx = random<float, 2>({T, I}, 4);
+    const Doubles weights = weights_of<TypeParam>(weight.view(), I);
+    const auto y = [&, T_ = T, I_ = I, O_ = O](const Doubles& at) {
+      Doubles sums;
+      for (Index t = 0; t < T_; ++t) {
+        for (Index o = 0; o < O_; ++o) {
+          double sum = 0;
+          for (Index i = 0; i < I_; ++i) sum += at[t * I_ + i] * weights[o * I_ + i];
+          sums.push_back(sum);
+        }
+      }
+      return sums;
+    };
+    const Doubles expected = doubles(dx) + gradient_of(y, doubles(x), doubles(dy));
+    linear_backward(reference, x.view(), Linear{weight.view()}, dy.view(), dx.view(), {});
+    EXPECT_TRUE(is_gradient(dx, expected, O + 1)) << "T = " << T << ", I = " << I << ", O = " << O;
+  }
+}
+
+// What tests/tensor/lora_test.cpp looks at is there, once, also where nobody asks for dx.
+TYPED_TEST(QuantizedLinearOf, BackwardHasThePartOfAnAdapter) {
+  const Index T = 3, I = 300, O = 70, r = 2;
+  const auto x = random<float, 2>({T, I}, 1), dy = random<float, 2>({T, O}, 3);
+  const auto weight = quantized<TypeParam>(random<float, 2>({O, I}, 2));
+  const RandomLora random_lora(O, I, r, 4);
+  const auto change = random_lora.plain();
+  const Linear<QuantizedWeights<TypeParam>> plain{weight.view()},
+      adapted{weight.view(), {}, &change};
+  Buffer<float, 2> expected_dx({T, I}), expected_da({r, I}), expected_db({r, O});
+  const Lora<HostGradients> expected_dw{expected_da.view(), expected_db.view()};
+  linear_backward(reference, x.view(), plain, dy.view(), expected_dx.view(), {});
+  lora_backward(reference, x.view(), change, dy.view(), expected_dx.view(), &expected_dw);
+  for (const bool asks : {true, false}) {
+    Buffer<float, 2> dx({T, I}), da({r, I}), db({r, O});
+    const Lora<HostGradients> dw{da.view(), db.view()};
+    linear_backward(reference, x.view(), adapted, dy.view(), asks ? dx.view() : View<float, 2>(),
+                    {{}, {}, &dw});
+    if (asks) {
+      EXPECT_TRUE(close(dx.view(), expected_dx.view(), kExact));
+    }
+    EXPECT_TRUE(close(da.view(), expected_da.view(), kExact));
+    EXPECT_TRUE(close(db.view(), expected_db.view(), kExact));
+  }
+}
+
+TYPED_TEST(QuantizedLinearOf, BackwardRefusesToLearnBlocksAndWrongShapes) {
+  const Buffer<float, 2> x({3, 300}), dy({3, 5}), few_dy({2, 5});
+  const Buffer<TypeParam, 2> weight({5, 2}), narrow({5, 1});
+  Buffer<float, 2> dx({3, 300}), short_dx({3, 256}), dweight({5, 300});
+  Buffer<float, 1> dbias({5});
+  const auto run = [&](const auto& w, View<const float, 2> dy_, View<float, 2> dx_,
+                       const Linear<HostGradients>& dw) {
+    linear_backward(reference, x.view(), Linear{w.view()}, dy_, dx_, dw);
+  };
+  EXPECT_NO_THROW(run(weight, dy.view(), dx.view(), {}));
+  EXPECT_THROW(run(weight, dy.view(), dx.view(), {dweight.view()}), ContractError);
+  EXPECT_THROW(run(weight, dy.view(), dx.view(), {{}, dbias.view()}), ContractError);
+  EXPECT_THROW(run(narrow, dy.view(), dx.view(), {}), ContractError);
+  EXPECT_THROW(run(weight, few_dy.view(), {}, {}), ContractError);
+  EXPECT_THROW(run(weight, dy.view(), short_dx.view(), {}), ContractError);
 }
 
 }  // namespace

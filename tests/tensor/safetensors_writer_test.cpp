@@ -55,6 +55,25 @@ TEST_F(SafetensorsWriterTo, AFileOfTrainedWeightsSaysNothingOfThem) {
   EXPECT_FALSE(SafetensorsFile(path_).metadata().contains("trained"));
 }
 
+// Whatever they hold; the numbers stand where they stood.
+TEST_F(SafetensorsWriterTo, AFileHasTheTextsThatItIsGiven) {
+  std::map<std::string, std::string> expected{
+      {"format", "pt"}, {"run", R"({"lr":0.1})"}, {"a \"name\"", "\\ \n caf\u00e9"}, {"none", ""}};
+  for (const bool trained : {true, false}) {
+    if (!trained) expected["trained"] = "false";
+    SafetensorsWriter writer(
+        path_, all_, trained,
+        {{"run", R"({"lr":0.1})"}, {"a \"name\"", "\\ \n caf\u00e9"}, {"none", ""}});
+    writer.leave_hole();
+    writer.finish();
+    const SafetensorsFile file(path_);
+    EXPECT_EQ(file.metadata(), expected);
+    EXPECT_EQ(file.tensors().size(), all_.size());
+    const auto* numbers = file.tensors().at("floats").bytes.data();
+    EXPECT_EQ((numbers - file.bytes().data()) % 64, 0);
+  }
+}
+
 TEST_F(SafetensorsWriterTo, AFileMayBeAHole) {
   SafetensorsWriter writer(path_, all_, false);
   writer.leave_hole();

@@ -424,9 +424,10 @@ Doubles definition(const BackwardSizes& z, AttentionRule rule, View<const KeyRan
         score *= rule.scale;
         if (rule.soft_cap > 0) score = rule.soft_cap * std::tanh(score / rule.soft_cap);
         sum += std::exp(score);
+        const double weight =
+            std::exp(score) * double{dropout_factor(rule.dropout, t, n * z.S + s)};
         for (Index h = 0; h < z.H; ++h) {
-          out[static_cast<std::size_t>((t * z.N + n) * z.H + h)] +=
-              std::exp(score) * at(v, s, z.K, g, h);
+          out[static_cast<std::size_t>((t * z.N + n) * z.H + h)] += weight * at(v, s, z.K, g, h);
         }
       }
       for (Index h = 0; h < z.H; ++h) {
@@ -467,27 +468,37 @@ void expect_the_slope_of_the_definition(const BackwardSizes& z, AttentionRule ru
   EXPECT_TRUE(is_gradient(dv, expected_dv, z.T * z.N + z.H));
 }
 
-// docs/tensor/scaled_dot_product_attention.md, "Backward": two keys of equal weight.
-TEST(ScaledDotProductAttentionBackward, WorkedExample) {
+// Two keys of equal weight, of which dropout may leave out some.
+void expect_of_two_keys(const Dropout& dropout, std::initializer_list<double> out_,
+                        const Buffer<float, 2>& dq_, const Buffer<float, 2>& dk_,
+                        const Buffer<float, 2>& dv_) {
   const auto q = rows_of({{1, 0}}), k = rows_of({{0, 1}, {0, -1}}), v = rows_of({{3, 0}, {1, 0}}),
              dout = rows_of({{1, 0}});
+  const AttentionRule rule{1, kNoSoftCap, dropout};
   Buffer<float, 3> out({1, 1, 2}), dq({1, 1, 2}), dk({2, 1, 2}), dv({2, 1, 2});
   Buffer<float, 2> log_sum_exp({1, 1});
-  scaled_dot_product_attention(reference, one_head(q), one_head(k), one_head(v), {}, {1},
+  scaled_dot_product_attention(reference, one_head(q), one_head(k), one_head(v), {}, rule,
                                out.view(), {}, {.log_sum_exp = log_sum_exp.view()});
   scaled_dot_product_attention_backward(reference,
                                         {one_head(q),
                                          one_head(k),
                                          one_head(v),
                                          {},
-                                         {1},
+                                         rule,
                                          std::as_const(out).view(),
                                          std::as_const(log_sum_exp).view()},
                                         one_head(dout), {dq.view(), dk.view(), dv.view()});
   const Tolerance rounding = float_operations(8);
-  EXPECT_TRUE(close(dq.view(), one_head(rows_of({{0, 1}})), rounding));
-  EXPECT_TRUE(close(dk.view(), one_head(rows_of({{0.5, 0}, {-0.5, 0}})), rounding));
-  EXPECT_TRUE(close(dv.view(), one_head(rows_of({{0.5, 0}, {0.5, 0}})), rounding));
+  EXPECT_TRUE(close(out.view(), one_head(rows_of({out_})), rounding));
+  EXPECT_TRUE(close(dq.view(), one_head(dq_), rounding));
+  EXPECT_TRUE(close(dk.view(), one_head(dk_), rounding));
+  EXPECT_TRUE(close(dv.view(), one_head(dv_), rounding));
+}
+
+// docs/tensor/scaled_dot_product_attention.md, "Backward".
+TEST(ScaledDotProductAttentionBackward, WorkedExample) {
+  expect_of_two_keys({}, {2, 0}, rows_of({{0, 1}}), rows_of({{0.5, 0}, {-0.5, 0}}),
+                     rows_of({{0.5, 0}, {0.5, 0}}));
 }
 
 TEST(ScaledDotProductAttentionBackward, IsTheSlopeOfTheDefinition) {
@@ -525,6 +536,71 @@ TEST(ScaledDotProductAttentionBackward, RejectsWrongShapes) {
   EXPECT_THROW(run(rows, rows, few_keys, keys, sums), ContractError);
   EXPECT_THROW(run(rows, rows, keys, few_keys, sums), ContractError);
   EXPECT_THROW(run(rows, rows, keys, keys, few_sums), ContractError);
+}
+
+// ---- dropout ---------------------------------------------------------------------------------------
+
+// docs/tensor/scaled_dot_product_attention.md, "Dropout": the second key is left out.
+TEST(ScaledDotProductAttentionDropout, WorkedExample) {
+  expect_of_two_keys({.rate = 0.5f}, {3, 0}, rows_of({{0, 3}}), rows_of({{1.5, 0}, {-1.5, 0}}),
+                     rows_of({{1, 0}, {0, 0}}));
+}
+
+// Sums of weights are told as they were, and so are weights.
+TEST(ScaledDotProductAttentionDropout, LeavesOutWeightsBehindTheSoftmax) {
+  const Sizes z{3, 9, 4, 2, 6};
+  const Inputs in(z);
+  const auto visible = ranges_of({{0, 1}, {2, 9}, {1, 8}});
+  const AttentionRule rule{0.5f, kNoSoftCap, {.rate = 0.4f, .seed = 1}};
+  const auto plain = oracle(in, visible.view(), 0.5, 0);
+  Buffer<float, 3> out({3, 4, 6}), weights({3, 4, 9});
+  Buffer<float, 2> log_sum_exp({3, 4});
+  scaled_dot_product_attention(reference, in.q.view(), in.k.view(), in.v.view(), visible.view(),
+                               rule, out.view(), {}, {weights.view(), log_sum_exp.view()});
+  EXPECT_TRUE(close(weights.view(), plain.weights.view(), float_sum_of(9 * 6, 1)));
+  EXPECT_TRUE(close(log_sum_exp.view(), plain.log_sum_exp.view(), float_sum_of(9 * 6, 1)));
+  Buffer<float, 3> expected({3, 4, 6});
+  for (Index t = 0; t < 3; ++t) {
+    for (Index n = 0; n < 4; ++n) {
+      for (Index s = visible.view()(t).begin; s < visible.view()(t).end; ++s) {
+        const float factor = dropout_factor(rule.dropout, t, n * 9 + s);
+        for (Index h = 0; h < 6; ++h) {
+          expected.view()(t, n, h) +=
+              factor * plain.weights.view()(t, n, s) * in.v.view()(s, n / 2, h);
+        }
+      }
+    }
+  }
+  EXPECT_TRUE(close(out.view(), expected.view(), float_sum_of(9 * 6, 2)));
+}
+
+TEST(ScaledDotProductAttentionDropout, BackwardIsTheSlopeOfTheDefinition) {
+  const auto visible = ranges_of({{0, 2}, {0, 2}, {0, 3}, {1, 4}, {4, 5}});
+  for (const float cap : {kNoSoftCap, 1.5f}) {
+    for (const float rate : {0.1f, 0.6f}) {
+      SCOPED_TRACE("cap " + std::to_string(cap) + ", rate " + std::to_string(rate));
+      const Dropout dropout{.rate = rate, .seed = 3, .number = 2, .place = 1, .first = 4};
+      expect_the_slope_of_the_definition({3, 5, 2, 2, 7}, {0.5f, cap, dropout}, {});
+      expect_the_slope_of_the_definition({4, 4, 4, 1, 8}, {0.3f, cap, dropout}, {});
+      expect_the_slope_of_the_definition({5, 5, 4, 2, 3}, {0.7f, cap, dropout}, visible.view());
+    }
+  }
+}
+
+TEST(ScaledDotProductAttentionDropout, RefusesRatesThatAreNone) {
+  const Inputs in({2, 5, 4, 2, 6});
+  Buffer<float, 3> rows({2, 4, 6}), keys({5, 2, 6});
+  const Buffer<float, 3> out({2, 4, 6});
+  const Buffer<float, 2> sums({2, 4});
+  for (const float rate : {1.0f, -0.5f, kNaN}) {
+    const AttentionRule rule{1, kNoSoftCap, {.rate = rate}};
+    EXPECT_THROW(attention(in, {}, rule), ContractError);
+    EXPECT_THROW(
+        scaled_dot_product_attention_backward(
+            reference, {in.q.view(), in.k.view(), in.v.view(), {}, rule, out.view(), sums.view()},
+            out.view(), {rows.view(), keys.view(), keys.view()}),
+        ContractError);
+  }
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ TEST_P(AdamWOf, LearnsAsTransformers) {
   for (Index step = 1; step <= static_cast<Index>(golden.losses.size()); ++step) {
     const auto i = static_cast<std::size_t>(step - 1);
     parameters.zero();
-    const double loss = gradients(reference, model, golden.batch({2 * i % 4, (2 * i + 1) % 4}), 0,
-                                  Recompute::none, parameters.gradients());
+    const double loss = gradients(reference, model, golden.batch({2 * i % 4, (2 * i + 1) % 4}), {},
+                                  parameters.gradients());
     EXPECT_NEAR(loss, golden.losses[i], 1e-3 * golden.losses[i]) << "step " << step;
     EXPECT_NEAR(global_norm(reference, all), golden.grad_norms[i], 1e-3 * golden.grad_norms[i])
         << "step " << step;

@@ -28,14 +28,14 @@ Example short_one() { return example_of(1, {90, 90, 2, 11, 5, 21, 22, 1}, 5, 1);
 // Two pictures and no word; one word and <eos> are learned.
 Example of_two_pictures() { return example_of(2, {90, 90, 90, 90, 2, 5, 31, 1}, 6, 2); }
 
-Batch batch_of(const std::vector<const Example*>& examples, float weight = 0.2f) {
+TrainingBatch batch_of(const std::vector<const Example*>& examples, float weight = 0.2f) {
   return make_batch(examples, weight);
 }
 
 // docs/train/batch.md, "By hand".
 TEST(Batch, WorkedExample) {
   const Example example = short_one();
-  const Batch batch = batch_of({&example}, 0.25f);
+  const TrainingBatch batch = batch_of({&example}, 0.25f);
   EXPECT_EQ(batch.ids, example.ids);
   EXPECT_EQ(batch.next.rows, (Rows{4, 5, 6}));
   EXPECT_EQ(batch.next.targets, (Ids{21, 22, 1}));
@@ -50,7 +50,7 @@ TEST(Batch, WorkedExample) {
 // Each row follows from its own example, and each token counts alike.
 TEST(Batch, HasExamplesOneBehindTheOther) {
   const Example a = short_one(), b = of_two_pictures(), c = example_of(1, {90, 90, 2, 41}, 3, 3);
-  const Batch batch = batch_of({&a, &b, &c});
+  const TrainingBatch batch = batch_of({&a, &b, &c});
   EXPECT_EQ(batch.ids,
             (Ids{90, 90, 2, 11, 5, 21, 22, 1, 90, 90, 90, 90, 2, 5, 31, 1, 90, 90, 2, 41}));
   EXPECT_EQ(batch.next.rows, (Rows{4, 5, 6, 13, 14, 18}));
@@ -68,7 +68,7 @@ TEST(Batch, HasExamplesOneBehindTheOther) {
 
 TEST(Batch, HasPicturesInTheOrderOfTheirTokens) {
   const Example a = short_one(), b = of_two_pictures();
-  const Batch batch = batch_of({&a, &b});
+  const TrainingBatch batch = batch_of({&a, &b});
   const auto pixels = batch.pixels.view();
   ASSERT_EQ(pixels.shape(), (std::array<Index, 4>{3, 2, 2, 3}));
   EXPECT_TRUE(close(pixels.row(0), a.pixels.view().row(0), kExact));

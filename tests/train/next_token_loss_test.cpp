@@ -130,6 +130,23 @@ TEST(NextTokenLoss, LearnsTheHeadIfItIsGivenRoomFor) {
   EXPECT_TRUE(close(alone.dnormed.view(), y.dnormed.view(), kExact));
 }
 
+// Where there is no room for what comes back, the head gets nothing, either.
+TEST(NextTokenLoss, IsAllThereIsWhereNothingIsLearned) {
+  for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
+    const RandomDecoder<float> decoder(shape);
+    const auto normed = random<float, 2>({kRows, shape.width}, 1);
+    const Result before(shape);
+    for (const Index at_once : {3, 64}) {
+      Result y(shape);
+      y.loss = next_token_loss(reference, decoder.weights, shape, normed.view(), seven(),
+                               kSmoothing, Buffer<float, 2>({0, shape.width}).view(),
+                               Linear<HostGradients>{y.dhead.view()}, at_once);
+      EXPECT_EQ(y.loss, result(decoder, normed.view(), seven(), at_once).loss);
+      EXPECT_TRUE(close(y.dhead.view(), before.dhead.view(), kExact));
+    }
+  }
+}
+
 TEST(NextTokenLoss, OfNoRowsIsNothing) {
   const RandomDecoder<float> decoder(small_gemma1());
   const auto normed = random<float, 2>({kRows, decoder.shape.width}, 1);

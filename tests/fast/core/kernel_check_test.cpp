@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "tests/support/instruction_sets.h"
+#include "tests/support/wrong_kernels.h"
 
 namespace paligemma {
 namespace {
@@ -23,14 +24,6 @@ TEST_P(KernelCheck, PassesWhatComputesTheSame) {
   EXPECT_EQ(failed_check_apart(fast.kernels()), "");
 }
 
-// The portable kernels, but for one.
-const Kernels& portable() { return *available_kernels().back(); }
-template <class Change>
-Kernels portable_but(const Change& change) {
-  Kernels kernels = portable();
-  change(kernels);
-  return kernels;
-}
 void expect_failure(const Kernels& wrong, const std::string& part) {
   EXPECT_NE(failed_check(wrong).find(part), std::string::npos)
       << failed_check(wrong) << ", expected: " << part;
@@ -94,28 +87,6 @@ TEST(KernelCheckOf, AdaptersNoticesAWrongOne) {
             "int4 weights, few rows, adapters and a gate");
   EXPECT_EQ(forgetting(forgets_the_gates_adapter<9>),
             "int4 weights, many rows, adapters and a gate");
-}
-
-// The right sums, but for the last one.
-template <class Number, auto Member, bool ByColumns>
-void almost_back(const Fast& on, const ProductWork<Number>& w) {
-  (portable().backward.*Member)(on, w);
-  if ((w.a_row == 1) == ByColumns) w.y[w.M * w.N - 1] += 1;
-}
-template <class Number, auto Member>
-void expect_each_failure_back(const std::string& type) {
-  const auto expect = [&](auto kernel, const std::string& what) {
-    const Kernels wrong =
-        portable_but([=](Kernels& kernels) { kernels.backward.*Member = kernel; });
-    EXPECT_EQ(failed_check(wrong), type + " numbers, the way back by " + what);
-  };
-  expect(almost_back<Number, Member, false>, "rows");
-  if (std::is_same_v<Number, float>) expect(almost_back<Number, Member, true>, "columns");
-}
-TEST(KernelCheckOf, TheWayBackNoticesAWrongOne) {
-  expect_each_failure_back<float, &ProductKernels::f32>("f32");
-  expect_each_failure_back<bf16, &ProductKernels::bf16>("bf16");
-  expect_each_failure_back<f16, &ProductKernels::f16>("f16");
 }
 
 // What would be seen beyond a panel's features or the first cache alone.

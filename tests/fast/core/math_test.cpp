@@ -63,6 +63,25 @@ TEST(FastMath, GeluOfVerySmallNumbersIsZero) {
   }
 }
 
+// 1 - share is off by 2 roundings of 1 until share is 1, at x = 5, where x 2u' is 35.
+TEST(FastMath, GelusSlopeIsWithinItsRoundings) {
+  for_numbers(20, [](float x) {
+    const double cube = 0.044715 * x * x * x, root = std::sqrt(2 / std::acos(-1.0));
+    const double h = std::tanh(root * (x + cube));
+    const double exact = (1 + h) / 2 + (1 - h * h) / 2 * root * (x + 3 * cube);
+    const Lanes lanes = broadcast(x);
+    EXPECT_NEAR(gelu_slope_of(lanes, gelu_share(lanes))[0], exact, 70 * 0x1p-24) << x;
+  });
+}
+
+TEST(FastMath, GelusSlopeFarOutIsZeroOrOne) {
+  for (const float x : {10.0f, 100.0f, 1e18f}) {
+    const Lanes lanes = broadcast(x);
+    EXPECT_EQ(gelu_slope_of(lanes, gelu_share(lanes))[0], 1) << x;
+    EXPECT_EQ(gelu_slope_of(-lanes, gelu_share(-lanes))[0], 0) << x;
+  }
+}
+
 TEST(FastMath, EveryLaneIsItsOwn) {
   Lanes x;
   for (int i = 0; i < kLanes; ++i) x[i] = static_cast<float>(i) - 1.5f;

@@ -71,6 +71,61 @@ TEST_P(FastPatchEmbedding, TakesAPictureSmallerThanAPatch) {
   expect_matches_reference<float>(random<float, 3>({3, 3, 3}, 1).view(), 4, 5);
 }
 
+// Sums of L products, whose magnitudes are L / 4 together, and of L numbers, L / 2, and of what was there.
+TEST_P(FastPatchEmbedding, GoesBackAsTheReference) {
+  struct Size {
+    Index R, P, D;
+  };
+  for (const auto& [R, P, D] : {Size{1, 1, 1}, Size{3, 1, 4304}, Size{4, 2, 72}, Size{7, 2, 3},
+                                Size{9, 3, 33}, Size{14, 14, 1152}, Size{43, 14, 65}}) {
+    SCOPED_TRACE("R = " + std::to_string(R) + ", P = " + std::to_string(P) +
+                 ", D = " + std::to_string(D));
+    const Index side = R / P, L = side * side, I = 3 * P * P;
+    const auto planes = random<float, 3>({3, R, R}, 1);  // channels first
+    const View<const float, 3> pixels(planes.view().data(), {R, R, 3}, {R, 1, R * R});
+    const auto dy = random<float, 2>({L, D}, 2);
+    auto dweight = random<float, 2>({D, I}, 3), expected_dweight = random<float, 2>({D, I}, 3);
+    auto dbias = random<float, 1>({D}, 4), expected_dbias = random<float, 1>({D}, 4);
+    patch_embedding_backward(fast, pixels, P, dy.view(), dweight.view(), dbias.view());
+    patch_embedding_backward(reference, pixels, P, dy.view(), expected_dweight.view(),
+                             expected_dbias.view());
+    const auto n = static_cast<double>(L);
+    EXPECT_TRUE(close(dweight.view(), expected_dweight.view(), twice(float_sum_of(L, n / 4 + 1))));
+    EXPECT_TRUE(close(dbias.view(), expected_dbias.view(), twice(float_sum_of(L, n / 2 + 1))));
+  }
+}
+
+TEST_P(FastPatchEmbedding, LeavesOutWhatIsNotAskedForOnTheWayBack) {
+  const auto pixels = random<float, 3>({9, 9, 3}, 1);
+  const auto dy = random<float, 2>({9, 33}, 2);
+  Buffer<float, 2> dweight({33, 27}), dweight_alone({33, 27});
+  Buffer<float, 1> dbias({33}), dbias_alone({33});
+  patch_embedding_backward(fast, pixels.view(), 3, dy.view(), dweight.view(), dbias.view());
+  patch_embedding_backward(fast, pixels.view(), 3, dy.view(), dweight_alone.view(), {});
+  patch_embedding_backward(fast, pixels.view(), 3, dy.view(), {}, dbias_alone.view());
+  EXPECT_TRUE(close(dweight_alone.view(), dweight.view(), kExact));
+  EXPECT_TRUE(close(dbias_alone.view(), dbias.view(), kExact));
+}
+
+TEST_P(FastPatchEmbedding, RejectsWrongShapesOnTheWayBack) {
+  const Buffer<float, 3> pixels({4, 4, 3}), grey({4, 4, 1}), wide({4, 6, 3});
+  const Buffer<float, 2> dy({4, 5}), short_dy({3, 5});
+  Buffer<float, 2> dweight({5, 12}), narrow_dweight({5, 11}), short_dweight({4, 12});
+  Buffer<float, 1> dbias({5}), short_dbias({4});
+  const auto run = [this](const auto& p, Index P, const auto& d, auto& w, auto& b) {
+    patch_embedding_backward(fast, p.view(), P, d.view(), w.view(), b.view());
+  };
+  EXPECT_NO_THROW(run(pixels, 2, dy, dweight, dbias));
+  EXPECT_THROW(run(grey, 2, dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(wide, 2, dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, 1, dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, 0, dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, 2, short_dy, dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, 2, dy, narrow_dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, 2, dy, short_dweight, dbias), ContractError);
+  EXPECT_THROW(run(pixels, 2, dy, dweight, short_dbias), ContractError);
+}
+
 TEST_P(FastPatchEmbedding, RejectsWrongShapes) {
   const Buffer<float, 3> pixels({4, 4, 3}), grey({4, 4, 1}), wide({4, 6, 3});
   const Buffer<float, 2> weight({5, 12}), narrow_weight({5, 11});

@@ -195,6 +195,37 @@ TEST_P(FastLinear, GoesBackAsTheReference) {
   expect_back_as_the_reference<f16>(fast);
 }
 
+TEST_P(FastLinear, GoesBackThroughAnAdapterAsTheReference) {
+  struct Size {
+    Index T, I, O, r;
+  };
+  for (const auto [T, I, O, r] :
+       {Size{1, 1, 1, 1}, Size{3, 7, 5, 2}, Size{20, 97, 65, 8}, Size{70, 130, 10, 3}}) {
+    SCOPED_TRACE("T = " + std::to_string(T) + ", I = " + std::to_string(I) +
+                 ", O = " + std::to_string(O));
+    const auto x = random<float, 2>({T, I}, 1), dy = random<float, 2>({T, O}, 2);
+    const auto weight = random<bf16, 2>({O, I}, 3);
+    const RandomLora random_lora(O, I, r, 4);
+    const auto lora = random_lora.plain();
+    const Linear<HostWeights<bf16>> w{weight.view(), {}, &lora};
+    auto expected_dx = random<float, 2>({T, I}, 10), dx = random<float, 2>({T, I}, 10),
+         expected_da = random<float, 2>({r, I}, 11), da = random<float, 2>({r, I}, 11),
+         expected_db = random<float, 2>({r, O}, 12), db = random<float, 2>({r, O}, 12);
+    const Lora<HostGradients> expected_dw{expected_da.view(), expected_db.view()},
+        dw{da.view(), db.view()};
+    linear_backward(reference, x.view(), w, dy.view(), expected_dx.view(), {{}, {}, &expected_dw});
+    linear_backward(fast, x.view(), w, dy.view(), dx.view(), {{}, {}, &dw});
+    // low is a sum of I products, dlow of O whose factors of b are a tenth; sums of those have errors of both signs.
+    const auto sums = [](Index n, double size) {
+      return twice(float_sum_of(n, size * (std::sqrt(static_cast<double>(n)) + 1)));
+    };
+    const double low = std::sqrt(static_cast<double>(I)), dlow = std::sqrt(static_cast<double>(O));
+    EXPECT_TRUE(close(dx.view(), expected_dx.view(), sums(O + r, 2)));
+    EXPECT_TRUE(close(da.view(), expected_da.view(), sums(T + O, 1 + 0.1 * dlow)));
+    EXPECT_TRUE(close(db.view(), expected_db.view(), sums(T + I, 1 + low)));
+  }
+}
+
 TEST_P(FastLinear, LeavesOutWhatIsNotAskedForOnTheWayBack) {
   const auto x = random<float, 2>({9, 50}, 1), dy = random<float, 2>({9, 33}, 2),
              weight = random<float, 2>({33, 50}, 3), few_dy = random<float, 2>({8, 33}, 2);

@@ -1,7 +1,10 @@
 #include "fast/tensor/quantized_linear.h"
 
+#include "fast/tensor/linear.h"
+#include "fast/tensor/lora.h"
 #include "tensor/gelu.h"
 #include "tests/support/instruction_sets.h"
+#include "tests/support/lora.h"
 #include "tests/support/rounded.h"
 
 namespace paligemma {
@@ -111,6 +114,39 @@ TEST_P(FastQuantizedLinear, AddsBiases) {
       EXPECT_TRUE(close(y.view(), expected.view(), bent)) << "T = " << T;
     }
   }
+}
+
+// On the way back nothing is rounded but sums: the weights are floats there, so many rows at a time.
+template <class Block>
+void expect_back_as_the_reference(const Fast& fast) {
+  struct Size {
+    Index T, I, O;
+  };
+  for (const auto [T, I, O] :
+       {Size{1, 1, 1}, Size{3, 72, 65}, Size{20, 300, 130}, Size{9, 513, 5}}) {
+    SCOPED_TRACE("T = " + std::to_string(T) + ", I = " + std::to_string(I) +
+                 ", O = " + std::to_string(O));
+    const Index r = 3;
+    const auto x = random<float, 2>({T, I}, 1), dy = random<float, 2>({T, O}, 2);
+    const auto weight = random_blocks<Block>(O, I, 3);
+    const RandomLora random_lora(O, I, r, 4);
+    const auto lora = random_lora.plain();
+    const Linear<QuantizedWeights<Block>> w{weight.view(), {}, &lora};
+    auto expected_dx = random<float, 2>({T, I}, 10), dx = random<float, 2>({T, I}, 10),
+         expected_da = random<float, 2>({r, I}, 11), da = random<float, 2>({r, I}, 11),
+         expected_db = random<float, 2>({r, O}, 12), db = random<float, 2>({r, O}, 12);
+    const Lora<HostGradients> expected_dw{expected_da.view(), expected_db.view()},
+        dw{da.view(), db.view()};
+    linear_backward(reference, x.view(), w, dy.view(), expected_dx.view(), {{}, {}, &expected_dw});
+    linear_backward(fast, x.view(), w, dy.view(), dx.view(), {{}, {}, &dw});
+    EXPECT_TRUE(close(dx.view(), expected_dx.view(), sums_of(O + r)));
+    EXPECT_TRUE(close(da.view(), expected_da.view(), sums_of(T + O)));
+    EXPECT_TRUE(close(db.view(), expected_db.view(), sums_of(T + I)));
+  }
+}
+TEST_P(FastQuantizedLinear, GoesBackAsTheReference) {
+  expect_back_as_the_reference<Int8Block>(fast);
+  expect_back_as_the_reference<Int4Block>(fast);
 }
 
 TEST_P(FastQuantizedLinear, RejectsWrongShapes) {
