@@ -44,6 +44,8 @@ fi
 "$venv/bin/python" tools/compare_with_transformers.py -n 100 -- --reference
 "$venv/bin/python" tools/compare_decoding.py -n 50 -- --reference
 "$venv/bin/python" tools/compare_adapters.py -n 40 -- --reference
+"$venv/bin/python" tools/compare_training.py -n 60
+"$venv/bin/python" tools/compare_training.py -n 60 --seed 1 -- --reference
 
 scripts/check_schedulers.sh
 scripts/check_3b.sh

@@ -162,13 +162,17 @@ def age_config(folder, settings):
     reference.write_json(path, config)
 
 
-def write(settings, folder):
+def sharp(model, seed):
+    reference.randomise(model, seed, sharpness=1.5)
+
+
+def write(settings, folder, fill=sharp):
     """The checkpoint and picture.png; returns the prompt's ids."""
     pieces = settings["pieces"]
     config = reference.config(settings["vision"], settings["text"], image_token=pieces)
     config.tie_word_embeddings = settings["tied"]
     model = PaliGemmaForConditionalGeneration(config)
-    reference.randomise(model, settings["seed"], sharpness=1.5)
+    fill(model, settings["seed"])
     shard = dict(max_shard_size=settings["shard"]) if settings["shard"] else {}
     tokens = tokenizer(pieces - 1152)
     reference.write_checkpoint(
@@ -213,19 +217,20 @@ def said_by_program(binary, extra, folder, settings):
     return taps, ids
 
 
+def compare_ids(logits, said, ids):
+    """(how many rows of logits are of the same text, faults, notes)."""
+    for step, (expected, found) in enumerate(zip(said, ids)):
+        if expected != found:
+            lead = reference.gaps(logits)[step]
+            what = [f"token {step} is {found}, not {expected} (which leads by {lead:.1e})"]
+            return step + 1, [] if lead < TIE else what, what if lead < TIE else []
+    return len(said), [f"{len(ids)} tokens, not {len(said)}"] * (len(ids) != len(said)), []
+
+
 def compare(expected, said, taps, ids):
     """(worst share, its tap, faults, notes)."""
-    faults, notes, shares = [], [], {"": 0.0}
-    rows = len(said)
-    differ = [i for i, (a, b) in enumerate(zip(said, ids)) if a != b]
-    if differ:
-        step = differ[0]
-        lead = reference.gaps(expected["logits"])[step]
-        what = f"token {step} is {ids[step]}, not {said[step]} (which leads by {lead:.1e})"
-        (notes if lead < TIE else faults).append(what)
-        rows = step + 1  # from here on the two have not read the same
-    elif len(ids) != len(said):
-        faults.append(f"{len(ids)} tokens, not {len(said)}")
+    rows, faults, notes = compare_ids(expected["logits"], said, ids)
+    shares = {"": 0.0}
     for name, tap in expected.items():
         if name not in taps:
             faults.append(f"{name} is missing")
