@@ -26,10 +26,10 @@ void print(const std::string& name, const Measured& m) {
 }  // namespace
 
 int run_bench(const Options& options) {
-  if (options.training.is_measured) return run_train_bench(options);
   if (options.device != "auto" && options.device != "cpu") {
     throw UsageError("bench measures the CPU, not --device " + options.device);
   }
+  if (options.training.is_measured) return run_train_bench(options);
   const ModelFolder found = find_model(options);
   const ExecutorOptions executor = options.executor(found.path);
   const ProvenKernels kernels = kernels_for(executor);

@@ -1,28 +1,13 @@
 #include "cli/job.h"
 
-#include <vector>
-
 #include "cli/lines.h"
 #include "cli/picture_name.h"
 #include "processing/image_file.h"
 #include "tensor/errors.h"
 #include "tensor/json.h"
+#include "train/examples.h"
 
 namespace paligemma::cli {
-namespace {
-
-std::vector<std::string> images_of(const JsonFields& fields) {
-  if (!fields.has("images")) return {fields.text("image")};
-  if (fields.has("image")) fields.fail("images", "beside \"image\"");
-  std::vector<std::string> all = fields.texts("images");
-  constexpr std::size_t kMost = 1024;
-  if (all.empty() || all.size() > kMost)
-    fields.fail("images", std::to_string(all.size()) + " pictures, must be 1 to 1024");
-  return all;
-}
-
-}  // namespace
-
 Job read_job(std::string_view text, Index line, const std::filesystem::path& folder) {
   Job job{.line = line};
   try {

@@ -13,9 +13,6 @@
 namespace paligemma::cli {
 
 int run_train_bench(const Options& options) {
-  if (options.device != "auto" && options.device != "cpu") {
-    throw UsageError("bench measures the CPU, not --device " + options.device);
-  }
   if (!options.adapter.empty()) throw UsageError("--train: --lora R in place of --adapter");
   const ModelFolder found = find_model(options);
   const Device device = choose_device(options.executor(found.path));

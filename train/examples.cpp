@@ -19,8 +19,6 @@ namespace paligemma {
 
 namespace fs = std::filesystem;
 
-namespace {
-
 std::vector<std::string> images_of(const JsonFields& fields) {
   if (!fields.has("images")) return {fields.text("image")};
   if (fields.has("image")) fields.fail("images", "beside \"image\"");
@@ -31,8 +29,6 @@ std::vector<std::string> images_of(const JsonFields& fields) {
   }
   return all;
 }
-
-}  // namespace
 
 Examples::Examples(fs::path file, const Config& config, const Tokenizer& tokenizer, bool skip_bad,
                    std::size_t kept_bytes)

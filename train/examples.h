@@ -22,9 +22,13 @@
 
 #include "paligemma/config.h"
 #include "processing/tokenizer.h"
+#include "tensor/json.h"
 #include "train/batch.h"
 
 namespace paligemma {
+
+// The names of a line's "image" or "images". Throws ModelFileError unless there are 1 to 1024.
+std::vector<std::string> images_of(const JsonFields& line);
 
 class Examples {
  public:
