@@ -5,6 +5,7 @@
     python train.py joint --out DIR     stage 1: everything, on prompts and answers
     python train.py polish --out DIR    a little more of the questions that are learnt last
     python train.py export --out DIR    writes models/tiny and checks it against transformers
+    python train.py mask-encoder --out DIR    gives models/tiny/vae-oid.npz another encoder
 
 A stage that was interrupted goes on from its last checkpoint in DIR; a stage begins with what the
 stages before it left there. README.md says what each does and why, and how long it takes.
@@ -169,8 +170,7 @@ def train_masks(options):
     found = [torch.optim.AdamW(model.parameters(), 3e-3, betas=(0.9, 0.99), weight_decay=0.0)]
     found[0].param_groups[0]["peak"] = 3e-3
     stage = Stage("masks", options.out, options.steps or 1000, model, found, decay=0.0)
-    pool, held = (torch.from_numpy(np.concatenate([scene.masks for scene in scenes.scenes(split, 0, count)]))
-                  for split, count in (("train", 5000), ("val", 300)))
+    pool, held = mask_sets()
     while stage.step < stage.steps:
         masks = vqvae.as_target(pool[torch.randint(len(pool), (64,))])
         quantise = stage.step >= PLAIN_STEPS
@@ -181,14 +181,48 @@ def train_masks(options):
         take_step(model, found, min(1, (stage.step + 1) / 100) * max(0.02, 1 - stage.progress))
         stage.end_step(len(masks), dict(loss=loss, codes=len(codes.unique())))
         if stage.step % 500 == 0 or stage.step == stage.steps:
-            model.eval()
-            codes = model.codes(held)
-            iou = vqvae.overlap(model.masks(codes), held > 127)
-            stage.log(f"val: mean IoU {iou.mean():.4f}  least {iou.min():.3f}  codes in use {len(codes.unique())}")
+            evaluate_masks(stage, model.eval(), held)
             model.train()
 
 
+def mask_sets():
+    """To train with, and to look at."""
+    return (torch.from_numpy(np.concatenate([scene.masks for scene in scenes.scenes(split, 0, count)]))
+            for split, count in (("train", 5000), ("val", 300)))
+
+
+def evaluate_masks(stage, model, held):
+    codes = model.codes(held)
+    iou = vqvae.overlap(model.masks(codes), held > 127)
+    stage.log(f"val: mean IoU {iou.mean():.4f}  least {iou.min():.3f}  codes in use {len(codes.unique())}")
+
+
 PLAIN_STEPS = 200  # without the codes, so that these begin where something is
+
+
+def train_mask_encoder(options):
+    """For a file with a codebook and a decoder: an encoder that fits. The two stay as they are."""
+    torch.manual_seed(5)
+    path = options.model / "vae-oid.npz"
+    model = vqvae.load(path)  # in eval(), so that the codebook follows nobody
+    model.begin_encoder()
+    model.decoder.requires_grad_(False)
+    found = [torch.optim.AdamW(model.encoder.parameters(), 3e-3, betas=(0.9, 0.99), weight_decay=0.0)]
+    found[0].param_groups[0]["peak"] = 3e-3
+    stage = Stage("mask-encoder", options.out, options.steps or 2000, model, found, decay=0.99)
+    pool, held = mask_sets()
+    while stage.step < stage.steps:
+        masks = vqvae.as_target(pool[torch.randint(len(pool), (64,))])
+        loss = model.soft_loss(masks, WARMEST * (COLDEST / WARMEST) ** stage.progress)
+        loss.backward()
+        take_step(model, found, min(1, (stage.step + 1) / 100) * max(0.02, 1 - stage.progress))
+        stage.end_step(len(masks), dict(loss=loss))
+        if stage.step % 500 == 0 or stage.step == stage.steps:
+            evaluate_masks(stage, stage.average, held)
+    vqvae.export(stage.average, path)
+
+
+WARMEST, COLDEST = 300, 1  # temperatures; squared distances between codes are 1,300 in the mean, 22 between nearest
 
 
 # ---- stage 0
@@ -425,7 +459,8 @@ def export(options):
 
 
 if __name__ == "__main__":
-    stages = dict(masks=train_masks, vision=train_vision, joint=train_joint, polish=train_polish, export=export)
+    stages = {"masks": train_masks, "mask-encoder": train_mask_encoder, "vision": train_vision, "joint": train_joint,
+              "polish": train_polish, "export": export}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=stages)
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log.txt")

@@ -1,8 +1,7 @@
 """The VQ-VAE of the mask tokens: 16 codes of 128 for a mask of 64 x 64.
 
 The graph is that of big_vision's vae-oid.npz (its names, PyTorch's layouts), at a fraction of its
-width. The exported file holds the codebook and the decoder; the encoder stays with the training.
-The codebook follows the encoder by moving averages, and codes that nobody uses move to where masks
+width. The exported file holds all three parts. The codebook follows the encoder by moving averages, and codes that nobody uses move to where masks
 are (Razavi et al. 2019, arXiv 1906.00446, appendix A.1).
 """
 import numpy as np
@@ -51,9 +50,13 @@ class VqVae(nn.Module):
         self.register_buffer("counts", torch.ones(CODES))  # moving averages: how often each code is used,
         self.register_buffer("sums", self.embedding.clone())  # and the sum of what it stands for
 
+    def distances(self, z):
+        """z [..., CODE] -> squared distances [..., CODES] from the codes, less |z|^2."""
+        return self.embedding.square().sum(1) - 2 * z @ self.embedding.T
+
     def nearest(self, z):
         """z [..., CODE] -> codes [...]."""
-        return (self.embedding.square().sum(1) - 2 * z @ self.embedding.T).argmin(-1)
+        return self.distances(z).argmin(-1)
 
     def encode(self, masks):
         """[n, 64, 64] in [-1, 1] -> z [n, 16, CODE], row by row."""
@@ -90,6 +93,20 @@ class VqVae(nn.Module):
         out = self.decode(z + (quantised - z).detach())  # straight through
         return F.mse_loss(out, masks) + 0.25 * F.mse_loss(z, quantised.detach()), codes
 
+    def soft_loss(self, masks, temperature):
+        """Each z stands for a mean of all codes, weighted by how near they are: the nearest alone, once it is cold."""
+        z = self.encode(masks)
+        mean = torch.softmax(-self.distances(z) / temperature, -1) @ self.embedding
+        return F.mse_loss(self.decode(mean), masks) + 0.05 * F.mse_loss(z, mean.detach())
+
+    @torch.no_grad()
+    def begin_encoder(self):
+        """An encoder whose answers lie where the codes are, about as far apart."""
+        self.encoder = encoder()
+        last = self.encoder[-1]
+        last.bias.copy_(self.embedding.mean(0))
+        last.weight.mul_(3 * self.embedding.std(0)[:, None, None, None])
+
     @torch.no_grad()
     def follow(self, z, codes, decay=0.99, dead=0.5):
         used = torch.zeros(CODES).index_add_(0, codes, torch.ones(len(codes)))
@@ -115,5 +132,15 @@ def overlap(a, b):
 
 def export(model, path):
     arrays = {"_vq_vae._embedding": model.embedding}
-    arrays |= {"decoder." + name: value for name, value in model.decoder.state_dict().items()}
+    for part in ("decoder", "encoder"):
+        arrays |= {f"{part}.{name}": value for name, value in getattr(model, part).state_dict().items()}
     np.savez(path, **{name: value.detach().float().numpy() for name, value in arrays.items()})
+
+
+def load(path):
+    """An exported file; one without an encoder leaves the model its new one."""
+    model = VqVae()
+    with np.load(path) as arrays:
+        parts = {name.replace("_vq_vae._embedding", "embedding"): torch.from_numpy(arrays[name]) for name in arrays}
+    model.load_state_dict(parts, strict=False)
+    return model.eval()
