@@ -7,12 +7,13 @@
 //   mask = convolve(x) > 0             1 x 1, to one channel                       decoder.12
 //
 // The decoder half of a VQ-VAE. Its weights do not come with the checkpoint but in a file of their
-// own, big_vision's vae-oid.npz; the encoder half in it is passed over. All widths are the file's, up to
+// own, big_vision's vae-oid.npz; the encoder half in it is passed over, since masks become tokens in
+// processing/mask_encoder. The layers are processing/mask_layers'. All widths are the file's, up to
 // 1024, so that no product of them asks for more than the 32 MiB of two pictures [64, 64, 1024].
 //
 // Paper: Ning et al. 2023, "All in Tokens"; Beyer et al. 2024, "PaliGemma", section 3.2.5;
 // big_vision's evaluator for the network and for what becomes of its values.
-// Read next: processing/draw.h.
+// Read next: processing/mask_encoder.h.
 #pragma once
 
 #include <cstdint>
@@ -22,23 +23,10 @@
 #include <vector>
 
 #include "processing/detections.h"
+#include "processing/mask_layers.h"
 #include "tensor/buffer.h"
 
 namespace paligemma {
-
-// The layers, on x [H, W, C] and with a weight [k, k, C, O], outputs last.
-//
-//   y[r,q,o] = bias[o] + sum_{i,j,c} weight[i,j,c,o] x[r + i - (k-1)/2, q + j - (k-1)/2, c]
-//
-// for odd k; beyond the border x is zero. y [H, W, O].
-void convolve(View<const float, 3> x, View<const float, 4> weight, View<const float, 1> bias,
-              View<float, 3> y);
-
-// Each pixel of x paints 4 x 4 pixels of a y [2H, 2W, O], two apart, the border cut off:
-//
-//   y[2r + i - 1, 2q + j - 1, o] += weight[i,j,c,o] x[r,q,c]     beginning with bias[o]
-void convolve_transposed(View<const float, 3> x, View<const float, 4> weight,
-                         View<const float, 1> bias, View<float, 3> y);
 
 class MaskDecoder {
  public:
@@ -49,17 +37,12 @@ class MaskDecoder {
   Buffer<float, 2> decode(std::span<const int> codes) const;
 
  private:
-  struct Layer {
-    Buffer<float, 4> weight;  // [k, k, C, O]
-    Buffer<float, 1> bias;    // [O]
-  };
-  class Reader;
-  explicit MaskDecoder(Reader reader);
+  explicit MaskDecoder(MaskLayerReader reader);
 
   Buffer<float, 2> codebook_;  // [128, E]
-  Layer first_;
-  std::vector<Layer> residual_, growing_;  // 2 blocks of three layers; four layers
-  Layer last_;
+  MaskLayer first_;
+  std::vector<MaskLayer> residual_, growing_;  // 2 blocks of three layers; four layers
+  MaskLayer last_;
 };
 
 using Mask = Buffer<std::uint8_t, 2>;  // [H, W]: 255 where the object is, elsewhere 0
