@@ -9,6 +9,7 @@ namespace paligemma {
 namespace {
 
 constexpr Index kMaxWidth = 1024, kAny = MaskLayerReader::kAnyWidth;
+constexpr Index kWorthThreads = 1 << 20;  // multiply-adds: fewer are done before threads have met
 
 // y[o] += sum_c x[c] weight[c,o]
 void add_product(View<const float, 1> x, View<const float, 2> weight, View<float, 1> y) {
@@ -38,7 +39,8 @@ bool inside(View<const float, 3> x, Index r, Index q) {
 void look_up(View<const float, 3> x, View<const float, 4> weight, View<const float, 1> bias,
              Index stride, View<float, 3> y) {
   const Index k = weight.size(0), O = weight.size(3), border = (k - 1) / 2;
-#pragma omp parallel for collapse(2)
+  const Index products = y.size(0) * y.size(1) * weight.count();
+#pragma omp parallel for collapse(2) if (products >= kWorthThreads)
   for (Index r = 0; r < y.size(0); ++r) {
     for (Index q = 0; q < y.size(1); ++q) {
       for (Index o = 0; o < O; ++o) y(r, q, o) = bias(o);
@@ -88,7 +90,8 @@ void convolve_transposed(View<const float, 3> x, View<const float, 4> weight,
            "weight " + shape_text(weight) + ", y " + shape_text(y));
 
   // For each pixel of y, the pixels of x that paint it: at most two in each direction.
-#pragma omp parallel for collapse(2)
+  const Index products = H * W * weight.count();
+#pragma omp parallel for collapse(2) if (products >= kWorthThreads)
   for (Index r = 0; r < 2 * H; ++r) {
     for (Index q = 0; q < 2 * W; ++q) {
       for (Index o = 0; o < O; ++o) y(r, q, o) = bias(o);

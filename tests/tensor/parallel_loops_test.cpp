@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "processing/segmentation.h"
+#include "processing/mask_layers.h"
 #include "siglip/patch_embedding.h"
 #include "tensor/linear.h"
 #include "tensor/quantized_linear.h"
@@ -80,10 +80,14 @@ TEST_F(ParallelLoops, OfPicturesAllocateNothing) {
   const Buffer<float, 2> patch({6, 12});
   Buffer<float, 2> patches({4, 6});
   patch_embedding(reference, pixels.view(), patch.view(), bias.view(), 2, patches.view());
-  const Buffer<float, 4> kernel({3, 3, 3, 6}), stamp({4, 4, 3, 6});
-  Buffer<float, 3> convolved({4, 4, 6}), grown({8, 8, 6});
-  convolve(pixels.view(), kernel.view(), bias.view(), convolved.view());
-  convolve_transposed(pixels.view(), stamp.view(), bias.view(), grown.view());
+
+  // As many products as are worth threads.
+  const Buffer<float, 3> x({32, 32, 64});
+  const Buffer<float, 4> kernel({3, 3, 64, 6}), stamp({4, 4, 64, 6});
+  Buffer<float, 3> y({32, 32, 6}), smaller({16, 16, 6}), larger({64, 64, 6});
+  convolve(x.view(), kernel.view(), bias.view(), y.view());
+  convolve_halving(x.view(), stamp.view(), bias.view(), smaller.view());
+  convolve_transposed(x.view(), stamp.view(), bias.view(), larger.view());
   EXPECT_EQ(allocated_in_parallel, 0);
 }
 
