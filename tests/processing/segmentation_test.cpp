@@ -42,76 +42,6 @@ std::string drawn(const Mask& mask) {
   return text;
 }
 
-// The definitions, in double. A convolution looks up, a transposed one paints; magnitudes likewise.
-struct Exact {
-  std::vector<double> sums, magnitudes;
-  Index terms = 0;  // of the longest sum
-};
-
-Exact exact_convolution(View<const float, 3> x, View<const float, 4> w, View<const float, 1> b) {
-  const auto H = static_cast<int>(x.size(0)), W = static_cast<int>(x.size(1));
-  const auto k = static_cast<int>(w.size(0)), half = k / 2;
-  Exact exact;
-  for (int r = 0; r < H; ++r) {
-    for (int q = 0; q < W; ++q) {
-      for (int o = 0; o < w.size(3); ++o) {
-        double sum = b(o), magnitude = std::abs(b(o));
-        for (int dr = -half; dr <= half; ++dr) {
-          for (int dq = -half; dq <= half; ++dq) {
-            for (int c = 0; c < x.size(2); ++c) {
-              const bool is_border = r + dr < 0 || r + dr >= H || q + dq < 0 || q + dq >= W;
-              const double pixel = is_border ? 0 : x(r + dr, q + dq, c);
-              sum += pixel * w(dr + half, dq + half, c, o);
-              magnitude += std::abs(pixel * w(dr + half, dq + half, c, o));
-            }
-          }
-        }
-        exact.sums.push_back(sum);
-        exact.magnitudes.push_back(magnitude);
-      }
-    }
-  }
-  exact.terms = k * k * x.size(2) + 1;
-  return exact;
-}
-
-Exact exact_transposed(View<const float, 3> x, View<const float, 4> w, View<const float, 1> b) {
-  const Index H = x.size(0), W = x.size(1), O = w.size(3);
-  Exact exact;
-  for (Index i = 0; i < 4 * H * W * O; ++i) {
-    exact.sums.push_back(b(i % O));
-    exact.magnitudes.push_back(std::abs(b(i % O)));
-  }
-  for (Index r = 0; r < H; ++r) {
-    for (Index q = 0; q < W; ++q) {
-      for (Index i = 0; i < 4; ++i) {
-        for (Index j = 0; j < 4; ++j) {
-          const Index to_r = 2 * r + i - 1, to_q = 2 * q + j - 1;
-          if (to_r < 0 || to_r >= 2 * H || to_q < 0 || to_q >= 2 * W) continue;
-          for (Index c = 0; c < x.size(2); ++c) {
-            for (Index o = 0; o < O; ++o) {
-              const double product = double{x(r, q, c)} * w(i, j, c, o);
-              exact.sums[(to_r * 2 * W + to_q) * O + o] += product;
-              exact.magnitudes[(to_r * 2 * W + to_q) * O + o] += std::abs(product);
-            }
-          }
-        }
-      }
-    }
-  }
-  exact.terms = 4 * x.size(2) + 1;
-  return exact;
-}
-
-// Terms have both signs, so errors are measured against the magnitudes.
-void expect_close(View<const float, 3> y, const Exact& exact) {
-  ASSERT_EQ(y.count(), std::ssize(exact.sums));
-  for (Index i = 0; i < y.count(); ++i) {
-    const double allowed = float_sum_of(exact.terms).relative * exact.magnitudes[i];
-    ASSERT_NEAR(y.data()[i], exact.sums[i], allowed) << "y " << shape_text(y) << " at " << i;
-  }
-}
-
 // docs/processing/segmentation.md, "By hand".
 TEST(Segmentation, WorkedExample) {
   const auto x = picture_of({{1, 10}});
@@ -125,55 +55,6 @@ TEST(Segmentation, WorkedExample) {
 
   const auto values = rows_of({{-1, 3}});
   EXPECT_EQ(drawn(mask_on_picture(values.view(), {1, 0, 5, 1}, 6, 1)), "...##.\n");
-}
-
-TEST(Segmentation, ConvolvesAsDefined) {
-  unsigned seed = 0;
-  for (Index k : {1, 3, 5}) {
-    for (const auto& shape : {std::array<Index, 3>{1, 1, 1}, {4, 4, 7}, {3, 5, 2}, {2, 9, 255}}) {
-      for (Index O : {1, 7}) {
-        const auto x = random<float, 3>(shape, ++seed);
-        const auto weight = random<float, 4>({k, k, shape[2], O}, ++seed);
-        const auto bias = random<float, 1>({O}, ++seed);
-        Buffer<float, 3> y({shape[0], shape[1], O});
-        convolve(x.view(), weight.view(), bias.view(), y.view());
-        expect_close(y.view(), exact_convolution(x.view(), weight.view(), bias.view()));
-      }
-    }
-  }
-}
-
-TEST(Segmentation, ConvolvesTransposedAsDefined) {
-  unsigned seed = 100;
-  for (const auto& shape : {std::array<Index, 3>{1, 1, 1}, {4, 4, 7}, {3, 5, 2}, {2, 9, 255}}) {
-    for (Index O : {1, 7}) {
-      const auto x = random<float, 3>(shape, ++seed);
-      const auto weight = random<float, 4>({4, 4, shape[2], O}, ++seed);
-      const auto bias = random<float, 1>({O}, ++seed);
-      Buffer<float, 3> y({2 * shape[0], 2 * shape[1], O});
-      convolve_transposed(x.view(), weight.view(), bias.view(), y.view());
-      expect_close(y.view(), exact_transposed(x.view(), weight.view(), bias.view()));
-    }
-  }
-}
-
-TEST(Segmentation, RejectsShapesThatDoNotMatch) {
-  const Buffer<float, 3> x({4, 4, 2});
-  const auto try_shapes = [&](auto layer, std::array<Index, 4> w, Index b,
-                              std::array<Index, 3> y_shape) {
-    Buffer<float, 3> y(y_shape);
-    layer(x.view(), Buffer<float, 4>(w).view(), Buffer<float, 1>({b}).view(), y.view());
-  };
-  EXPECT_NO_THROW(try_shapes(convolve, {3, 3, 2, 5}, 5, {4, 4, 5}));
-  EXPECT_THROW(try_shapes(convolve, {3, 3, 1, 5}, 5, {4, 4, 5}), ContractError);
-  EXPECT_THROW(try_shapes(convolve, {3, 3, 2, 5}, 4, {4, 4, 5}), ContractError);
-  EXPECT_THROW(try_shapes(convolve, {3, 3, 2, 5}, 5, {4, 4, 6}), ContractError);
-  EXPECT_THROW(try_shapes(convolve, {3, 3, 2, 5}, 5, {4, 3, 5}), ContractError);
-  EXPECT_THROW(try_shapes(convolve, {3, 1, 2, 5}, 5, {4, 4, 5}), ContractError);
-  EXPECT_THROW(try_shapes(convolve, {4, 4, 2, 5}, 5, {4, 4, 5}), ContractError);
-  EXPECT_NO_THROW(try_shapes(convolve_transposed, {4, 4, 2, 5}, 5, {8, 8, 5}));
-  EXPECT_THROW(try_shapes(convolve_transposed, {3, 3, 2, 5}, 5, {8, 8, 5}), ContractError);
-  EXPECT_THROW(try_shapes(convolve_transposed, {4, 4, 2, 5}, 5, {4, 4, 5}), ContractError);
 }
 
 std::vector<int> golden_codes(NpzFile& golden, std::size_t set) {
