@@ -1,8 +1,9 @@
 """The VQ-VAE of the mask tokens: 16 codes of 128 for a mask of 64 x 64.
 
 The graph is that of big_vision's vae-oid.npz (its names, PyTorch's layouts), at a fraction of its
-width. The exported file holds all three parts. The codebook follows the encoder by moving averages, and codes that nobody uses move to where masks
-are (Razavi et al. 2019, arXiv 1906.00446, appendix A.1).
+width. The exported file holds codebook, decoder and encoder. The codebook follows the encoder by
+moving averages, and codes that nobody uses move to where masks are (Razavi et al. 2019,
+arXiv 1906.00446, appendix A.1).
 """
 import numpy as np
 import torch
