@@ -35,7 +35,6 @@ void convolve_transposed(View<const float, 3> x, View<const float, 4> weight,
 void relu(View<float, 3> x);
 
 struct MaskLayer {
-  Index inputs() const { return weight.view().size(2); }
   Index outputs() const { return weight.view().size(3); }
 
   Buffer<float, 4> weight;  // [k, k, C, O]

@@ -226,7 +226,6 @@ TEST_F(MaskLayersFile, HasOutputsFirst) {
   auto file = reader({{"a.weight", counted({3, 2, 4, 4})}, {"a.bias", counted({3})}});
   const MaskLayer layer = file.convolution("a", 2, MaskLayerReader::kAnyWidth, 4);
   ASSERT_EQ(shape_text(layer.weight.view()), "[4, 4, 2, 3]");
-  EXPECT_EQ(layer.inputs(), 2);
   EXPECT_EQ(layer.outputs(), 3);
   EXPECT_EQ(layer.weight.view()(1, 3, 1, 2), 2 * 32 + 1 * 16 + 1 * 4 + 3);
   EXPECT_EQ(layer.bias.view()(2), 2);
