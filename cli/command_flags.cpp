@@ -38,6 +38,8 @@ std::string flags_of(Command command) {
       return model +
              "--tokenizer --dtype --resize --reference --device --kernels --threads --json --out "
              "--batch --seed ";
+    case Command::train_tiny:
+      return model + "--mask-decoder --reference --device --kernels --threads --json --out --seed ";
     case Command::bench:
       return model + "--adapter --dtype --reference --device --kernels --threads --json --batch ";
     case Command::quantize:

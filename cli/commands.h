@@ -12,6 +12,7 @@ int run_scene(const Options& options);
 int run_eval(const Options& options);
 int run_eval_lines(const Options& options);
 int run_finetune(const Options& options);
+int run_train_tiny(const Options& options);
 int run_bench(const Options& options);
 int run_train_bench(const Options& options);
 int run_quantize(const Options& options);

@@ -1,11 +1,6 @@
 // Teaches a model from the lines of a file, and writes what came of it.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 
@@ -14,6 +9,7 @@
 #include "cli/model_folder.h"
 #include "cli/training_log.h"
 #include "cli/training_rules.h"
+#include "cli/training_run.h"
 #include "engine/learners.h"
 #include "paligemma/pipeline.h"
 #include "tensor/errors.h"
@@ -28,40 +24,6 @@ namespace paligemma::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-volatile std::sig_atomic_t signal_seen = 0;
-
-// The first asks for a checkpoint and the end, the second for the end.
-void note_signal(int number) {
-  signal_seen = number;
-  std::signal(number, SIG_DFL);
-}
-
-// The folder to write, absent, empty or of a run, which nobody else writes meanwhile.
-class OutFolder {
- public:
-  explicit OutFolder(const fs::path& path) {
-    std::error_code error;
-    if (is_there(path) && !is_folder(path))
-      throw UsageError("--out " + path.string() + ": is no folder");
-    if (is_folder(path) && !fs::is_empty(path, error) && !is_there(saved_run_file(path))) {
-      throw UsageError("--out " + path.string() + ": holds something else than a run's checkpoint");
-    }
-    fs::create_directories(path, error);
-    lock_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (error || lock_ < 0) throw std::runtime_error(path.string() + ": cannot be written");
-    if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(lock_);
-      throw std::runtime_error(path.string() + ": is being written by another run");
-    }
-  }
-  ~OutFolder() { ::close(lock_); }
-  OutFolder(const OutFolder&) = delete;
-  OutFolder& operator=(const OutFolder&) = delete;
-
- private:
-  int lock_ = -1;
-};
 
 class Run {
  public:
@@ -81,12 +43,13 @@ class Run {
       validation_.emplace(flags_.validation, config_, tokenizer_, flags_.skip_bad);
     }
     rules_ = training_rules(o, examples_.count(), checkpoint_.format());
+    rules_.optimizer.orthogonalize = orthogonalizer(device_);
   }
 
   int all() {
     Parameters parameters = chosen_parameters(checkpoint_, config_, rules_);
     Optimizer optimizer(rules_.optimizer, parameters.all());
-    const OutFolder out(options_.out);
+    const RunFolder out(options_.out, saved_run_file(options_.out));
     const std::string run = identity_of(options_, rules_, checkpoint_);
     RunState state = saved_state(run, parameters, optimizer);
     TrainingLog log(flags_.log, state.step);
@@ -95,8 +58,8 @@ class Run {
     print_notes(options_, {device_.note, found_.note, tokenizer_.note(), skipped_note()});
     const Index before = state.step, steps = rules_.loop.schedule.steps;
 
-    Loop loop(rules_.loop, *learner, parameters, optimizer, examples_,
-              validation_ ? &*validation_ : nullptr);
+    LineLessons lessons(rules_.lines, examples_, validation_ ? &*validation_ : nullptr);
+    Loop loop(rules_.loop, *learner, parameters, optimizer, lessons);
     Progress progress(options_.verbosity >= 1);
     LoopListener listener;
     double seconds = 0;
@@ -113,19 +76,18 @@ class Run {
       save_run(options_.out, run, state, parameters.all(), optimizer);
       if (!flags_.curve.empty()) write_file(flags_.curve, curve_svg(state, found_.id));
     };
-    listener.is_stopped = [] { return signal_seen != 0; };
-    for (const int number : {SIGINT, SIGTERM}) {  // unless whoever started it has it ignored
-      if (std::signal(number, note_signal) == SIG_IGN) std::signal(number, SIG_IGN);
-    }
+    listener.is_stopped = [] { return signal_seen() != 0; };
+    note_signals();
+    keep_memory();
     const bool is_done = loop.run(state, listener);
     progress.clear();
-    if (loop.skipped() > 0) {
-      print_notes(options_, {std::to_string(loop.skipped()) + " pictures could not be decoded"});
+    if (lessons.skipped() > 0) {
+      print_notes(options_, {std::to_string(lessons.skipped()) + " pictures could not be decoded"});
     }
     if (!is_done) {
       std::fprintf(stderr, "paligemma: stopped after step %td of %td; the same command goes on\n",
                    state.step, steps);
-      return 128 + signal_seen;
+      return 128 + signal_seen();
     }
     tell(state, before);
     return 0;

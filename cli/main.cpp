@@ -123,6 +123,8 @@ int run(int argc, char** argv) {
       return run_eval(options);
     case Command::finetune:
       return run_finetune(options);
+    case Command::train_tiny:
+      return run_train_tiny(options);
     case Command::bench:
       return run_bench(options);
     case Command::quantize:

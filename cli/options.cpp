@@ -84,7 +84,8 @@ void check(const Options& o) {
     require(o.images.empty() && o.pixels.empty(), "--jsonl: the pictures are named in the lines");
     require(!o.prompt && o.prompt_file.empty(), "--jsonl: the prompts stand in the lines");
   }
-  require(o.out.empty() || !o.jsonl.empty() || o.command == Command::finetune,
+  require(o.out.empty() || !o.jsonl.empty() || o.command == Command::finetune ||
+              o.command == Command::train_tiny,
           "--out is for --jsonl; -o writes a picture");
   require(o.shard.empty() || !o.jsonl.empty(), "--shard is for --jsonl");
   require(o.batch.value_or(1) >= 1 && o.batch.value_or(1) <= 1024,
@@ -150,6 +151,7 @@ void check(const Options& o) {
           "--reference runs on the CPU, not on --device " + o.device);
   check_kernels(o);
   if (o.command == Command::finetune) check_training(o);
+  if (o.command == Command::train_tiny) check_train_tiny(o);
   if (o.command == Command::bench) {
     check_what_is_learned(o.training);
     const TrainingFlags& t = o.training;

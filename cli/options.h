@@ -30,6 +30,7 @@ enum class Command {
   scene,
   eval,
   finetune,
+  train_tiny,
   bench,
   quantize,
   merge,
@@ -42,7 +43,7 @@ enum class Command {
 
 // How a model is to learn (train/loop.h).
 struct TrainingFlags {
-  std::string data, validation, log, curve;
+  std::string data, validation, log, curve, photos;
   std::optional<std::int64_t> epochs, steps, accumulate, warmup, every, lora;
   std::optional<double> rate, lora_alpha;
   double weight_decay = 0, clip = 1, smoothing = 0, dropout = 0, ema = 0;
@@ -118,7 +119,8 @@ struct Options {
 
 // Throws UsageError for a value out of range or a flag that is not there yet.
 void check(const Options& options);
-void check_training(const Options& options);             // what only `finetune` has
+void check_training(const Options& options);  // what only `finetune` has
+void check_train_tiny(const Options& options);
 void check_what_is_learned(const TrainingFlags& flags);  // and `bench`
 
 // Throws UsageError unless the value is one of these.

@@ -58,6 +58,18 @@ void add_training(CLI::App& command, TrainingFlags& t) {
   command.add_option("--curve", t.curve, "Draw the losses (.svg)");
 }
 
+void add_train_tiny(CLI::App& command, TrainingFlags& t) {
+  command.add_option("--steps", t.steps, "At most so many of each stage, to try it out");
+  command.add_option("--photos", t.photos, "Folder of pictures in which there are no shapes");
+}
+
+void check_train_tiny(const Options& o) {
+  require(o.device == "auto" || o.device == "cpu",
+          "--device " + o.device + ": a model learns on the CPU alone");
+  require(!o.out.empty(), "say where to write: train-tiny --out FOLDER");
+  require(o.training.steps.value_or(1) >= 1, "--steps must be at least 1");
+}
+
 void check_what_is_learned(const TrainingFlags& t) {
   require(!t.lora || (*t.lora >= 1 && *t.lora <= 1 << 16), "--lora must be from 1 to 65536");
   require(t.lora || (!t.lora_alpha && t.lora_targets.empty()),

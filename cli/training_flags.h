@@ -15,4 +15,7 @@ void add_data(CLI::App& command, TrainingFlags& flags);
 void add_training_bench(CLI::App& command, TrainingFlags& flags);
 void add_training(CLI::App& command, TrainingFlags& flags);
 
+// The flags of `train-tiny`.
+void add_train_tiny(CLI::App& command, TrainingFlags& flags);
+
 }  // namespace paligemma::cli

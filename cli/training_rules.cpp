@@ -92,15 +92,16 @@ TrainingRules training_rules(const Options& o, Index lines, WeightFormat stored)
   constexpr Index kUsualBatch = 8;
   TrainingRules rules;
   LoopOptions& loop = rules.loop;
-  loop.batch = o.batch.value_or(std::min(kUsualBatch, lines));
-  loop.accumulate = t.accumulate.value_or(1);
+  LineOrder& order = rules.lines;
+  order.batch = o.batch.value_or(std::min(kUsualBatch, lines));
+  order.accumulate = t.accumulate.value_or(1);
+  order.shuffles = t.shuffle == "true";
+  order.skip_bad = t.skip_bad;
+  order.seed = seed;
   loop.rate = t.rate.value_or(t.lora ? 1e-4 : 1e-5);
-  loop.schedule = schedule_of(t, lines, loop.batch * loop.accumulate);
+  loop.schedule = schedule_of(t, lines, order.batch * order.accumulate);
   loop.clip = t.clip;
   loop.every = t.every.value_or(0);
-  loop.shuffles = t.shuffle == "true";
-  loop.skip_bad = t.skip_bad;
-  loop.seed = seed;
 
   rules.optimizer.kind = *optimizer_named(t.optimizer);
   rules.optimizer.decay = t.weight_decay;
@@ -143,8 +144,8 @@ std::string identity_of(const Options& o, const TrainingRules& rules,
                             {"data", fingerprint_of(t.data)},
                             {"validation", fingerprint_of(t.validation)},
                             {"dtype", name_of(rules.learner.format)},
-                            {"batch", rules.loop.batch},
-                            {"accumulate", rules.loop.accumulate},
+                            {"batch", rules.lines.batch},
+                            {"accumulate", rules.lines.accumulate},
                             {"lr", rules.loop.rate},
                             {"schedule", t.schedule},
                             {"warmup", rules.loop.schedule.warmup},

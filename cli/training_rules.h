@@ -14,6 +14,7 @@ namespace paligemma::cli {
 
 struct TrainingRules {
   LoopOptions loop;
+  LineOrder lines;
   OptimizerRule optimizer;
   LearnerOptions learner;
   std::optional<LoraRule> lora;  // or, without one, what is learned of the model

@@ -19,4 +19,10 @@ std::unique_ptr<Learner> open_learner(const Device& device, const Config& config
                       parameters, options);
 }
 
+Orthogonalize orthogonalizer(const Device& device) {
+  if (device.executor == "reference") return orthogonalize_plainly;
+  return [fast = Fast({.kernels = device.kernels, .threads = device.threads})](
+             View<const float, 2> u, View<float, 2> x) { orthogonalize(fast, u, x); };
+}
+
 }  // namespace paligemma

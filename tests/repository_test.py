@@ -40,10 +40,11 @@ ALLOWED = {  # a folder and what it may include
     "world": {"tensor", "processing", "world"},
     "zeta": {"tensor", "siglip", "gemma", "processing", "zeta"},
     "train": {"tensor", "siglip", "gemma", "processing", "paligemma", "train"},
+    "tiny": {"tensor", "processing", "paligemma", "world", "train", "tiny"},
     "fast": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "train", "fast"},
     "cuda": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "cuda"},
     "engine": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "train", "fast", "cuda", "engine"},
-    "cli": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "world", "train", "fast", "engine", "cli",
+    "cli": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "world", "train", "tiny", "fast", "engine", "cli",
             "commit.h"},
 }
 INSTALLED = ["engine/engine.h", "tensor/errors.h"]  # headers

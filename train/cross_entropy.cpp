@@ -7,7 +7,7 @@
 namespace paligemma {
 
 void check_cross_entropy(View<const float, 2> logits, View<const TokenId, 1> targets,
-                         View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                         View<const float, 1> weights, const Aim& aim, View<float, 1> losses,
                          View<float, 2> dlogits) {
   const Index B = logits.size(0), V = logits.size(1);
   PG_CHECK(targets.size(0) == B && weights.size(0) == B && losses.size(0) == B,
@@ -15,17 +15,32 @@ void check_cross_entropy(View<const float, 2> logits, View<const TokenId, 1> tar
                shape_text(weights) + ", losses " + shape_text(losses));
   PG_CHECK(dlogits.shape() == logits.shape(),
            "logits " + shape_text(logits) + ", dlogits " + shape_text(dlogits));
-  PG_CHECK(0 <= smoothing && smoothing < 1, "smoothing " + std::to_string(smoothing));
+  PG_CHECK(0 <= aim.smoothing && aim.smoothing < 1, "smoothing " + std::to_string(aim.smoothing));
+  const Scale& scale = aim.scale;
+  PG_CHECK(0 <= scale.first && scale.first <= scale.last && scale.last <= V,
+           "scale " + std::to_string(scale.first) + " to " + std::to_string(scale.last));
   for (Index b = 0; b < B; ++b) {
     PG_CHECK(0 <= targets(b) && targets(b) < V,
              "target " + std::to_string(targets(b)) + " of " + std::to_string(V));
   }
 }
 
+std::vector<float> near_on(const Scale& scale, TokenId target) {
+  std::vector<float> near;
+  double sum = 0;
+  for (TokenId v = scale.first; v < scale.last; ++v) {
+    const double steps = (v - target) / double{scale.width};
+    near.push_back(static_cast<float>(std::exp(-steps * steps / 2)));
+    sum += double{near.back()};
+  }
+  for (float& share : near) share /= static_cast<float>(sum);
+  return near;
+}
+
 void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1> targets,
-                   View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                   View<const float, 1> weights, const Aim& aim, View<float, 1> losses,
                    View<float, 2> dlogits) {
-  check_cross_entropy(logits, targets, weights, smoothing, losses, dlogits);
+  check_cross_entropy(logits, targets, weights, aim, losses, dlogits);
   const Index B = logits.size(0), V = logits.size(1);
 #pragma omp parallel for
   for (Index b = 0; b < B; ++b) {
@@ -38,13 +53,20 @@ void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1
     }
     const auto log_sum = static_cast<float>(std::log(sum_exp));
 
-    const float share = smoothing / static_cast<float>(V);
-    const float aimed_at =
-        (1 - smoothing) * (logits(b, targets(b)) - max) + share * static_cast<float>(sum);
-    losses(b) = weights(b) * (log_sum - aimed_at);
+    const TokenId target = targets(b);
+    const bool is_number = aim.scale.has(target);
+    const TokenId first = is_number ? aim.scale.first : target;
+    const std::vector<float> near = is_number ? near_on(aim.scale, target) : std::vector{1.0f};
+    const float share = aim.smoothing / static_cast<float>(V), rest = 1 - aim.smoothing;
+    float aimed_at = 0;
+    for (std::size_t i = 0; i < near.size(); ++i) {
+      aimed_at += near[i] * (logits(b, first + static_cast<Index>(i)) - max);
+    }
+    losses(b) = weights(b) * (log_sum - (rest * aimed_at + share * static_cast<float>(sum)));
     for (Index v = 0; v < V; ++v) {
-      const float aim = (v == targets(b) ? 1 - smoothing : 0.0f) + share;
-      dlogits(b, v) = weights(b) * (std::exp(logits(b, v) - max - log_sum) - aim);
+      const auto i = static_cast<std::size_t>(v - first);  // before the first: beyond the last
+      const float aimed = (i < near.size() ? rest * near[i] : 0.0f) + share;
+      dlogits(b, v) = weights(b) * (std::exp(logits(b, v) - max - log_sum) - aimed);
     }
   }
 }

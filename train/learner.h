@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "train/gradients.h"
@@ -16,6 +17,7 @@ namespace paligemma {
 struct LearnerOptions {
   WeightFormat format = WeightFormat::f32;  // of the weights that the model reads
   LearningRule rule = {};
+  std::optional<DenseHead> head = {};  // beside the vision tower
 };
 
 class Learner {
@@ -42,7 +44,8 @@ class LearnerOn : public Learner {
         gradients_(parameters.gradients()) {}
 
   double learn(const TrainingBatch& batch) override {
-    return gradients(model_.on, model_, batch, options_.rule, gradients_);
+    return gradients(model_.on, model_, batch, options_.rule, gradients_,
+                     options_.head ? &*options_.head : nullptr);
   }
   double loss(const TrainingBatch& batch) override { return loss_of(model_.on, model_, batch); }
 

@@ -3,72 +3,35 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 #include <string>
 
 #include "tensor/errors.h"
-#include "train/batch.h"
 #include "train/clip_by_norm.h"
 
 namespace paligemma {
-namespace {
 
-std::vector<const Example*> pointers(const std::vector<Example>& examples, std::size_t begin,
-                                     std::size_t end) {
-  std::vector<const Example*> all;
-  for (std::size_t i = begin; i < end; ++i) all.push_back(&examples[i]);
-  return all;
-}
-
-}  // namespace
-
-Loop::Loop(LoopOptions options, Learner& learner, Parameters& parameters, Optimizer& optimizer,
-           Examples& examples, Examples* validation)
+Loop::Loop(const LoopOptions& options, Learner& learner, Parameters& parameters,
+           Optimizer& optimizer, Lessons& lessons)
     : options_(options),
       learner_(learner),
       parameters_(parameters),
       optimizer_(optimizer),
-      examples_(examples),
-      validation_(validation),
-      order_(examples.count(), options.shuffles, options.seed) {}
-
-// Those whose pictures can be decoded; all of them, unless the others may be passed over.
-std::vector<Example> Loop::decoded(Examples& from, std::span<const Index> lines) {
-  std::vector<Example> all;
-  for (const Index line : lines) {
-    try {
-      all.push_back(from.at(line));
-    } catch (const ImageError&) {
-      if (!options_.skip_bad) throw;
-      ++skipped_;
-    }
-  }
-  return all;
-}
+      lessons_(lessons) {}
 
 StepReport Loop::step(Index step) {
   const auto start = std::chrono::steady_clock::now();
-  const Index at_once = options_.batch * options_.accumulate;
-  std::vector<Index> lines;
-  for (Index i = 0; i < at_once; ++i) lines.push_back(order_.at((step - 1) * at_once + i));
-  const std::vector<Example> examples = decoded(examples_, lines);
-  if (examples.empty()) {
-    throw ImageError("step " + std::to_string(step) + ": none of its pictures can be decoded");
-  }
   StepReport report{.step = step,
                     .loss = 0,
                     .grad_norm = 0,
                     .rate = options_.rate * options_.schedule.at(step - 1),
-                    .tokens = learned_tokens(pointers(examples, 0, examples.size())),
+                    .tokens = 0,
                     .seconds = 0,
                     .validation_loss = {}};
+  const std::vector<TrainingBatch> batches = lessons_.of_step(step);
   parameters_.zero();
-  const auto batch = static_cast<std::size_t>(options_.batch);
-  for (std::size_t begin = 0; begin < examples.size(); begin += batch) {
-    const auto some = pointers(examples, begin, std::min(begin + batch, examples.size()));
-    TrainingBatch part = make_batch(some, 1 / static_cast<float>(report.tokens));
-    part.number = static_cast<std::uint64_t>((step - 1) * options_.accumulate) + begin / batch;
-    report.loss += learner_.learn(part);
+  for (const TrainingBatch& batch : batches) {
+    report.tokens += std::ssize(batch.next.rows);
+    report.loss += learner_.learn(batch);
   }
   parameters_.collect();
 
@@ -106,8 +69,8 @@ bool Loop::run(RunState& state, const LoopListener& listener) {
     const bool is_last = state.step == last;
     const bool is_time = is_last || (every > 0 && state.step % every == 0);
     if (is_time) exchange_means();
-    if (is_time && validation_ != nullptr) {
-      report.validation_loss = validation_loss();
+    if (is_time) report.validation_loss = lessons_.validation_loss(learner_);
+    if (report.validation_loss) {
       const auto loss = static_cast<float>(*report.validation_loss);
       const bool is_best =
           std::isfinite(loss) && std::ranges::none_of(state.validations, [&](const auto& before) {
@@ -130,24 +93,6 @@ void Loop::exchange_means() {
   if (!optimizer_.has_means()) return;
   optimizer_.exchange_means();
   parameters_.refresh();
-}
-
-// The mean over all of its tokens, some lines at a time.
-double Loop::validation_loss() {
-  double sum = 0;
-  Index tokens = 0;
-  for (Index begin = 0; begin < validation_->count(); begin += options_.batch) {
-    const Index end = std::min(begin + options_.batch, validation_->count());
-    std::vector<Index> lines(static_cast<std::size_t>(end - begin));
-    std::iota(lines.begin(), lines.end(), begin);
-    const std::vector<Example> examples = decoded(*validation_, lines);
-    if (examples.empty()) continue;
-    const auto some = pointers(examples, 0, examples.size());
-    sum += learner_.loss(make_batch(some, 1));
-    tokens += learned_tokens(some);
-  }
-  if (tokens == 0) throw ImageError("none of the validation's pictures can be decoded");
-  return sum / static_cast<double>(tokens);
 }
 
 }  // namespace paligemma

@@ -1,25 +1,21 @@
 // Loop: from one step to the next.
 //
-//   step n:  examples  batch * accumulate lines from place (n - 1) batch accumulate of the order on
-//            gradients of their mean loss, `batch` lines at a time
+//   step n:  the lessons of n, and the gradients of their loss, batch by batch
 //            clip, and move the parameters by rate * schedule(n - 1)
 //   every `every` steps, and at the end:  the loss of the validation, and the run is saved
 //
-// Everything that a step does depends on its number, the seed, the parameters and what the optimizer keeps of them. So
+// Everything that a step does depends on its number, the lessons, the parameters and what the optimizer keeps. So
 // a run that goes on from a saved one has the numbers of one that was never stopped; in the reference bit for bit.
 //
 // Read next: train/learner.h.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <optional>
-#include <span>
 #include <stdexcept>
-#include <vector>
 
-#include "train/examples.h"
 #include "train/learner.h"
+#include "train/lessons.h"
 #include "train/optimizer.h"
 #include "train/saved_run.h"
 #include "train/schedule.h"
@@ -27,13 +23,10 @@
 namespace paligemma {
 
 struct LoopOptions {
-  Index batch = 1, accumulate = 1;
   double rate = 1e-5;
   Schedule schedule = {};  // its steps are the run's
   double clip = 0;         // the longest gradient; 0: any
   Index every = 0;         // 0: at the end alone
-  bool shuffles = true, skip_bad = false;
-  std::uint64_t seed = 0;
 };
 
 // What is told of a step.
@@ -61,30 +54,23 @@ struct DivergedError : std::runtime_error {
 
 class Loop {
  public:
-  Loop(LoopOptions options, Learner& learner, Parameters& parameters, Optimizer& optimizer,
-       Examples& examples, Examples* validation);
+  Loop(const LoopOptions& options, Learner& learner, Parameters& parameters, Optimizer& optimizer,
+       Lessons& lessons);
 
   // From `state` on, which is kept up to date, to the last step or until it is stopped; then the run is saved, and the
   // result false. Throws DivergedError, and ImageError behind a save, before a step has moved anything; or ImageError
   // of the validation behind it.
   bool run(RunState& state, const LoopListener& listener);
 
-  Index skipped() const { return skipped_; }  // how often a picture could not be decoded
-
  private:
   StepReport step(Index step);
-  double validation_loss();
   void exchange_means();  // what is validated and kept, in the place of what is learned
-  std::vector<Example> decoded(Examples& from, std::span<const Index> lines);
 
   LoopOptions options_;
   Learner& learner_;
   Parameters& parameters_;
   Optimizer& optimizer_;
-  Examples& examples_;
-  Examples* validation_;
-  Order order_;
-  Index skipped_ = 0;
+  Lessons& lessons_;
 };
 
 }  // namespace paligemma

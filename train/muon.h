@@ -21,15 +21,56 @@
 // Read next: train/adafactor.h.
 #pragma once
 
-#include "tensor/execution.h"
-#include "tensor/view.h"
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <utility>
+
+#include "tensor/buffer.h"
+#include "tensor/linear.h"
 
 namespace paligemma {
 
-// x [O, I], about U V^T of u.
-void orthogonalize(Reference, View<const float, 2> u, View<float, 2> x);
+// x [O, I], about U V^T of u; may be u itself.
+template <class On>
+void orthogonalize(const On& on, View<const float, 2> u, View<float, 2> x) {
+  PG_CHECK(x.shape() == u.shape(), "u " + shape_text(u) + ", x " + shape_text(x));
+  const auto turn = [](View<const float, 2> from, View<float, 2> to) {
+    for (Index i = 0; i < from.size(0); ++i) {
+      for (Index j = 0; j < from.size(1); ++j) to(j, i) = from(i, j);
+    }
+  };
+  const bool is_tall = u.size(0) > u.size(1);
+  const Index O = std::min(u.size(0), u.size(1)), I = std::max(u.size(0), u.size(1));
+  Buffer<float, 2> wide_({O, I}, unwritten), tall_({I, O}, unwritten), a_({O, O}, unwritten),
+      b_({O, O}, unwritten), next_({O, I}, unwritten);
+  const auto wide = wide_.view(), tall = tall_.view(), a = a_.view(), b = b_.view(),
+             next = next_.view();
+  const auto by = [](View<const float, 2> weight) { return Linear<HostWeights<float>>{weight}; };
+
+  is_tall ? turn(u, wide) : copy(reference, u, wide);
+  double sum_sq = 0;
+  for (Index i = 0; i < O * I; ++i) sum_sq += std::pow(double{wide.data()[i]}, 2);
+  const auto scale = static_cast<float>(1 / std::max(std::sqrt(sum_sq), 1e-7));
+  for (Index i = 0; i < O * I; ++i) wide.data()[i] *= scale;
+  for (int step = 0; step < 5; ++step) {
+    linear(on, wide, by(wide), a);  // x x^T
+    linear(on, a, by(a), b);        // a is symmetric
+    for (Index i = 0; i < O * O; ++i) b.data()[i] = -4.775f * a.data()[i] + 2.0315f * b.data()[i];
+    turn(wide, tall);
+    linear(on, b, by(tall), next);
+    for (Index i = 0; i < O * I; ++i) wide.data()[i] = 3.4445f * wide.data()[i] + next.data()[i];
+  }
+  is_tall ? turn(wide, x) : copy(reference, std::as_const(wide_).view(), x);
+}
+
+// As some executor does it.
+using Orthogonalize = std::function<void(View<const float, 2> u, View<float, 2> x)>;
+inline void orthogonalize_plainly(View<const float, 2> u, View<float, 2> x) {
+  orthogonalize(reference, u, x);
+}
 
 void muon(Reference, double momentum, double rate, double decay, View<const float, 2> g,
-          View<float, 2> m, View<float, 2> w);
+          View<float, 2> m, View<float, 2> w, const Orthogonalize& how = orthogonalize_plainly);
 
 }  // namespace paligemma

@@ -30,6 +30,7 @@ struct NextTokens {
   std::vector<Index> rows;
   std::vector<TokenId> targets;
   std::vector<float> weights;
+  Scale scale = {};  // among the targets (train/cross_entropy.h)
 };
 
 // The sum of the losses. `at_once` rows take 2 V floats each.
@@ -58,8 +59,8 @@ double next_token_loss(const On& on, const gemma::DecoderWeights<W>& w,
     linear(on, some(x), w.head, some(logits));
     if (shape.final_soft_cap != kNoSoftCap) soft_cap(on, shape.final_soft_cap, some(logits));
     cross_entropy(on, some(logits), View<const TokenId, 1>(next.targets.data() + b, {count}),
-                  View<const float, 1>(next.weights.data() + b, {count}), smoothing, some(losses),
-                  some(dlogits));
+                  View<const float, 1>(next.weights.data() + b, {count}), {smoothing, next.scale},
+                  some(losses), some(dlogits));
     for (Index i = 0; i < count; ++i) sum += losses.view()(i);
     if (dnormed.size(0) == 0) continue;
 

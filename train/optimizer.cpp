@@ -6,7 +6,6 @@
 #include "tensor/buffer.h"
 #include "train/adafactor.h"
 #include "train/ema.h"
-#include "train/muon.h"
 #include "train/sgd.h"
 
 namespace paligemma {
@@ -24,10 +23,10 @@ std::optional<OptimizerKind> optimizer_named(std::string_view name) {
   return std::nullopt;
 }
 
-// Of all matrices tables of words and positions are looked up, and a head that is no table stands behind all layers.
+// Of all matrices tables of words and positions are looked up, and a head stands behind all layers.
 OptimizerKind Optimizer::kind_of(const Parameter& parameter) const {
   const auto has = [&](const char* part) { return parameter.name.find(part) != std::string::npos; };
-  const bool is_layer = parameter.is_matrix() && !has("embed") && !has("lm_head");
+  const bool is_layer = parameter.is_matrix() && !has("embed") && !has("head");
   return rule_.kind == OptimizerKind::muon && !is_layer ? OptimizerKind::adamw : rule_.kind;
 }
 
@@ -76,7 +75,8 @@ void Optimizer::step(double rate, Index step) {
       case OptimizerKind::muon: {  // muon() scales by the root of max(1, O / I) itself
         const auto O = static_cast<double>(w.size(0)), I = static_cast<double>(w.size(1));
         const double factor = 0.2 * std::sqrt(std::max(O, I)) / std::sqrt(std::max(1.0, O / I));
-        muon(reference, kMuonMomentum, rate * factor, decay / factor, g, kept(0), w);
+        muon(reference, kMuonMomentum, rate * rule_.matrix_rate * factor,
+             decay / (rule_.matrix_rate * factor), g, kept(0), w, rule_.orthogonalize);
         break;
       }
       case OptimizerKind::adafactor:

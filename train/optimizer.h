@@ -1,14 +1,14 @@
 // Optimizer: which rule moves which parameter, and what it keeps from step to step.
 //
 //   adamw       train/adamw.h of each
-//   muon        train/muon.h of the matrices of layers; adamw of vectors, tables that are looked up, and the head
+//   muon        train/muon.h of the matrices of layers; adamw of vectors, tables that are looked up, and heads
 //   adafactor   train/adafactor.h of each
 //   sgd         train/sgd.h of each
 //
 // One learning rate does for all, since Muon's steps are brought to the length of AdamW's:
 //
 //   w = w - rate decay w
-//   w = w - rate 0.2 sqrt( max(O, I) ) x             x [O, I] of train/muon.h
+//   w = w - rate matrix_rate 0.2 sqrt( max(O, I) ) x      x [O, I] of train/muon.h, matrix_rate 1 unless it is said
 //
 // With `ema` it keeps the mean of each weight's late values too, whatever moves it.
 //
@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "train/adamw.h"
+#include "train/muon.h"
 #include "train/parameters.h"
 
 namespace paligemma {
@@ -37,8 +38,10 @@ struct OptimizerRule {
   double decay = 0;  // of weights
   std::function<bool(const std::string& name)> is_decayed = [](const std::string&) { return true; };
   AdamWRule adamw = {};
-  double momentum = 0.9;  // of Adafactor and SGD; Muon's is 0.95
-  double ema = 0;         // above 0 the mean of late values is kept (train/ema.h)
+  double momentum = 0.9;   // of Adafactor and SGD; Muon's is 0.95
+  double matrix_rate = 1;  // how many times faster Muon moves its matrices
+  Orthogonalize orthogonalize = orthogonalize_plainly;  // of Muon
+  double ema = 0;  // above 0 the mean of late values is kept (train/ema.h)
 };
 
 class Optimizer {

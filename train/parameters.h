@@ -53,6 +53,10 @@ class Parameters {
   ModelWeights<WeightsOn<Reference, Real>> weights();
   ModelWeights<HostGradients> gradients();
 
+  // Zeros that are learned beside the model's own tensors; it keeps its place while nothing is added.
+  Parameter& add(const std::string& name, const std::vector<Index>& shape);
+  Parameter* find(const std::string& name);  // or nothing
+
   void zero();     // before a step
   void collect();  // behind its ways back: the gradients of B, of what the model reads in its place
   void refresh();  // behind the step: what the model reads of the new values
@@ -67,9 +71,6 @@ class Parameters {
   template <class Block>
   struct BlockValues;
   struct Sums;
-
-  Parameter* find(const std::string& name);
-  Parameter& add(const std::string& name, const std::vector<Index>& shape);
 
   Checkpoint* checkpoint_;
   const Config config_;

@@ -8,7 +8,10 @@ namespace paligemma {
 double Schedule::at(Index step) const {
   PG_CHECK(step >= 0 && warmup >= 0, "step " + std::to_string(step));
   if (step < warmup) return static_cast<double>(step) / static_cast<double>(warmup);
-  const auto since = static_cast<double>(step - warmup), all = static_cast<double>(steps - warmup);
+  const bool falls = decay == Decay::linear || decay == Decay::cosine;
+  const Index begin = warmup + (falls ? flat : 0);
+  if (step < begin) return 1;
+  const auto since = static_cast<double>(step - begin), all = static_cast<double>(steps - begin);
   switch (decay) {
     case Decay::constant:
       return 1;

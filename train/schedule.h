@@ -2,8 +2,8 @@
 //
 //   step < warmup   step / warmup                                     0 at the first step
 //   constant        1
-//   linear          (steps - step) / (steps - warmup)
-//   cosine          (1 + cos( pi (step - warmup) / (steps - warmup) )) / 2
+//   linear          (steps - step) / (steps - begin)                  begin = warmup + flat, before which it is 1
+//   cosine          (1 + cos( pi (step - begin) / (steps - begin) )) / 2
 //   rsqrt           1 / sqrt( 1 + (step - warmup) / timescale )       does not know the end
 //
 //   step       0 for the first one
@@ -27,6 +27,7 @@ struct Schedule {
   Index warmup = 0;
   Index steps = 0;           // of the whole run
   double timescale = 10000;  // of rsqrt
+  Index flat = 0;            // of linear and cosine: steps at the whole rate
 
   double at(Index step) const;
 };

@@ -8,14 +8,14 @@
 namespace paligemma {
 
 void cross_entropy(const Fast& on, View<const float, 2> logits, View<const TokenId, 1> targets,
-                   View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                   View<const float, 1> weights, const Aim& aim, View<float, 1> losses,
                    View<float, 2> dlogits) {
   if (logits.stride()[1] != 1 || dlogits.stride()[1] != 1) {
-    return cross_entropy(reference, logits, targets, weights, smoothing, losses, dlogits);
+    return cross_entropy(reference, logits, targets, weights, aim, losses, dlogits);
   }
-  check_cross_entropy(logits, targets, weights, smoothing, losses, dlogits);
+  check_cross_entropy(logits, targets, weights, aim, losses, dlogits);
   const Index B = logits.size(0), V = logits.size(1);
-  const float share = smoothing / static_cast<float>(V);
+  const float smoothing = aim.smoothing, share = smoothing / static_cast<float>(V);
   for_each(on, B, B * V > 1 << 14, [&](Index b, int) {
     const float* const x = &logits(b, 0);
     float* const dx = &dlogits(b, 0);
@@ -24,12 +24,20 @@ void cross_entropy(const Fast& on, View<const float, 2> logits, View<const Token
     const auto log_sum = static_cast<float>(std::log(sum_exp));
     double sum = 0;  // of what smoothing aims at
     for (Index v = 0; smoothing > 0 && v < V; ++v) sum += double{x[v]} - double{max};
-    const float aimed_at =
-        (1 - smoothing) * (x[targets(b)] - max) + share * static_cast<float>(sum);
+    const TokenId target = targets(b);
+    const bool is_number = aim.scale.has(target);
+    const TokenId first = is_number ? aim.scale.first : target;
+    const std::vector<float> near = is_number ? near_on(aim.scale, target) : std::vector{1.0f};
+    float aimed_at = share * static_cast<float>(sum);
+    for (std::size_t i = 0; i < near.size(); ++i) {
+      aimed_at += (1 - smoothing) * near[i] * (x[static_cast<std::size_t>(first) + i] - max);
+    }
     losses(b) = weight * (log_sum - aimed_at);
     on.kernels().logits.scaled_exp(x, V, max, static_cast<float>(weight / sum_exp), dx);
     for (Index v = 0; smoothing > 0 && v < V; ++v) dx[v] -= weight * share;
-    dx[targets(b)] -= weight * (1 - smoothing);
+    for (std::size_t i = 0; i < near.size(); ++i) {
+      dx[static_cast<std::size_t>(first) + i] -= weight * (1 - smoothing) * near[i];
+    }
   });
 }
 

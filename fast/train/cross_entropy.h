@@ -8,7 +8,7 @@
 namespace paligemma {
 
 void cross_entropy(const Fast& on, View<const float, 2> logits, View<const TokenId, 1> targets,
-                   View<const float, 1> weights, float smoothing, View<float, 1> losses,
+                   View<const float, 1> weights, const Aim& aim, View<float, 1> losses,
                    View<float, 2> dlogits);
 
 }  // namespace paligemma

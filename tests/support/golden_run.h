@@ -6,13 +6,14 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/run_options.h"
 #include "tests/support/training_golden.h"
 #include "train/loop.h"
 
 namespace paligemma::test {
 
 // Two lines a step, in the order of the file.
-inline LoopOptions golden_options() {
+inline RunOptions golden_options() {
   return {.batch = 2, .rate = 1e-4, .schedule = {.steps = 6}, .shuffles = false};
 }
 
@@ -39,11 +40,11 @@ struct GoldenRun {
         optimizer({.decay = 0.01}, parameters.all()) {}
 
   // To the end, or until the step `last` is done.
-  bool run(const LoopOptions& options, LoopListener listener = {}, Index last = -1,
+  bool run(const RunOptions& options, LoopListener listener = {}, Index last = -1,
            const LearnerOptions& how = {}) {
     const auto learner = make_learner(reference, golden.config, parameters, how);
-    Loop loop(options, *learner, parameters, optimizer, examples,
-              options.every > 0 ? &validation : nullptr);
+    LineLessons lessons(options.lines(), examples, options.every > 0 ? &validation : nullptr);
+    Loop loop(options.loop(), *learner, parameters, optimizer, lessons);
     listener.on_step = [&](const StepReport& report) { reports.push_back(report); };
     listener.is_stopped = [&] { return state.step == last; };
     return loop.run(state, listener);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/run_options.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training_golden.h"
 #include "train/loop.h"
@@ -83,8 +84,9 @@ struct ToldRun {
   }
   Examples lines() const { return lines(golden.training / "lines.jsonl"); }
 
-  bool run(const LoopOptions& options, Examples examples, Examples* validation = nullptr) {
-    Loop loop(options, learner, parameters, optimizer, examples, validation);
+  bool run(const RunOptions& options, Examples examples, Examples* validation = nullptr) {
+    LineLessons lessons(options.lines(), examples, validation);
+    Loop loop(options.loop(), learner, parameters, optimizer, lessons);
     const auto note = [this](const char* event) {
       events.push_back(event + std::to_string(state.step));
     };
@@ -97,7 +99,7 @@ struct ToldRun {
     listener.save = [&] { note("save "); };
     listener.is_stopped = [&] { return state.step == last; };
     const bool is_done = loop.run(state, listener);
-    skipped = loop.skipped();
+    skipped = lessons.skipped();
     return is_done;
   }
 };

@@ -29,7 +29,7 @@ struct TwoWords {
     token_embedding(reference, {&a, {1}}, std::as_const(table).view(), 1.0f, x.view());
     rms_norm(reference, x.view(), std::as_const(scale).view(), RmsNormRule{0, 1}, n.view());
     linear(reference, n.view(), Linear{std::as_const(head).view()}, logits.view());
-    cross_entropy(reference, logits.view(), {&b, {1}}, {&one, {1}}, 0, losses.view(),
+    cross_entropy(reference, logits.view(), {&b, {1}}, {&one, {1}}, {}, losses.view(),
                   dlogits.view());
     return losses.view()(0);
   }

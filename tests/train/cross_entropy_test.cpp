@@ -33,7 +33,7 @@ struct Result {
 Result result(const Rows& rows, float smoothing) {
   const auto logits = rows.logits.view();
   Result y{Buffer<float, 1>({logits.size(0)}), Buffer<float, 2>(logits.shape())};
-  cross_entropy(reference, logits, rows.targets_view(), rows.weights_view(), smoothing,
+  cross_entropy(reference, logits, rows.targets_view(), rows.weights_view(), {smoothing},
                 y.losses.view(), y.dlogits.view());
   return y;
 }
@@ -91,7 +91,7 @@ TEST(CrossEntropy, MayWriteInPlace) {
   const Result y = result(rows, 0.1f);
   Buffer<float, 1> losses({4});
   const auto logits = rows.logits.view();
-  cross_entropy(reference, logits, rows.targets_view(), rows.weights_view(), 0.1f, losses.view(),
+  cross_entropy(reference, logits, rows.targets_view(), rows.weights_view(), {0.1f}, losses.view(),
                 logits);
   EXPECT_TRUE(close(losses.view(), y.losses.view(), kExact));
   EXPECT_TRUE(close(logits, y.dlogits.view(), kExact));
@@ -146,7 +146,7 @@ TEST(CrossEntropy, RejectsWrongShapesTargetsAndSmoothings) {
   const auto run = [&](const std::vector<TokenId>& targets, const Buffer<float, 1>& weights_,
                        float smoothing, Buffer<float, 1>& losses_, Buffer<float, 2>& dlogits_) {
     cross_entropy(reference, logits.view(), {targets.data(), {static_cast<Index>(targets.size())}},
-                  weights_.view(), smoothing, losses_.view(), dlogits_.view());
+                  weights_.view(), {smoothing}, losses_.view(), dlogits_.view());
   };
   EXPECT_NO_THROW(run(good, weights, 0, losses, dlogits));
   EXPECT_THROW(run(three, weights, 0, losses, dlogits), ContractError);

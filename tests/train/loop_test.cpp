@@ -23,7 +23,7 @@ using Counts = std::vector<std::size_t>;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-LoopOptions in_order(Index batch, Index steps, Index every = 0) {
+RunOptions in_order(Index batch, Index steps, Index every = 0) {
   return {.batch = batch, .schedule = {.steps = steps}, .every = every, .shuffles = false};
 }
 
@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(Golden, LoopOnGolden, ::testing::Values(1, 2));
 // torch's own in float32 are within 2.2e-4 of those in float64, which are stored; losses by far.
 void expect_torchs(int version, Index batch, Index accumulate) {
   GoldenRun run(version);
-  LoopOptions options = golden_options();
+  RunOptions options = golden_options();
   options.batch = batch;
   options.accumulate = accumulate;
   EXPECT_TRUE(run.run(options));
@@ -86,12 +86,12 @@ TEST_P(LoopOnGolden, LearnsTheSameFromABatchInParts) { expect_torchs(GetParam(),
 // Whatever a step depends on: the order of the lines, the schedule, the optimizer's own numbers, means among them, what
 // is left out, the validation.
 TEST_P(LoopOnGolden, GoesOnFromASavedRunAsIfItHadNeverStopped) {
-  const LoopOptions options{.batch = 2,
-                            .rate = 1e-4,
-                            .schedule = {.decay = Decay::cosine, .warmup = 1, .steps = 6},
-                            .clip = 400,
-                            .every = 2,
-                            .seed = 5};
+  const RunOptions options{.batch = 2,
+                           .rate = 1e-4,
+                           .schedule = {.decay = Decay::cosine, .warmup = 1, .steps = 6},
+                           .clip = 400,
+                           .every = 2,
+                           .seed = 5};
   const LearnerOptions how{.rule = {.dropout = 0.1f, .seed = 5}};
   const OptimizerRule rule{.decay = 0.01, .ema = 0.9};
   GoldenRun whole(GetParam());
@@ -128,7 +128,7 @@ TEST_P(LoopOnGolden, GoesOnFromASavedRunAsIfItHadNeverStopped) {
 // The means are validated and kept as the best, and the values go on and are saved. What the model reads are rounded
 // ones, made anew each time.
 TEST_P(LoopOnGolden, ValidatesAndKeepsMeansInThePlaceOfValues) {
-  LoopOptions options = golden_options();
+  RunOptions options = golden_options();
   options.every = 2;
   const LearnerOptions how{.format = WeightFormat::bf16};
   GoldenRun plain(GetParam()), run(GetParam());
@@ -174,10 +174,11 @@ TEST(Loop, KeepsTheMeansAtTheEnd) {
   run.optimizer =
       Optimizer({.kind = OptimizerKind::sgd, .momentum = 0, .ema = 0.5}, run.parameters.all());
   const float before = run.number(1);
-  LoopOptions options = in_order(4, 2);
+  RunOptions options = in_order(4, 2);
   options.rate = 0.25;
   Examples lines = run.lines();
-  Loop loop(options, run.learner, run.parameters, run.optimizer, lines, nullptr);
+  LineLessons lessons(options.lines(), lines, nullptr);
+  Loop loop(options.loop(), run.learner, run.parameters, run.optimizer, lessons);
   float best = 0, saved = 0;
   loop.run(run.state,
            {.on_best = [&] { best = run.number(1); }, .save = [&] { saved = run.number(1); }});
@@ -189,7 +190,7 @@ TEST(Loop, KeepsTheMeansAtTheEnd) {
 TEST(Loop, NumbersTheBatches) {
   ToldRun run;
   const TemporaryFolder folder;
-  LoopOptions options = in_order(1, 3);
+  RunOptions options = in_order(1, 3);
   options.accumulate = 2;
   options.skip_bad = true;
   EXPECT_TRUE(run.run(options, run.lines(lines_with_a_bad_picture(run.golden, folder))));
@@ -198,7 +199,7 @@ TEST(Loop, NumbersTheBatches) {
 
 // Adapters and rounded weights are made anew behind each step: the loss of the same lines falls.
 TEST_P(LoopOnGolden, ShowsTheModelWhatWasLearned) {
-  LoopOptions options = golden_options();
+  RunOptions options = golden_options();
   options.batch = 4;
   options.schedule.steps = 3;
   const auto expect_falling = [](const GoldenRun& run) {
@@ -314,7 +315,7 @@ TEST(Loop, ClipsGradientsThatAreTooLong) {
   for (const double clip : {0.0, 2.5, 10.0}) {
     ToldRun run;
     const float before = run.number(1);
-    LoopOptions options = in_order(4, 1);
+    RunOptions options = in_order(4, 1);
     options.rate = 1;
     options.clip = clip;
     EXPECT_TRUE(run.run(options, run.lines()));
@@ -326,7 +327,7 @@ TEST(Loop, ClipsGradientsThatAreTooLong) {
 TEST(Loop, TakesLinesInTheirOrderOrByTheSeed) {
   const auto tokens = [](bool shuffles, std::uint64_t seed) {
     ToldRun run;
-    LoopOptions options = in_order(1, 8);
+    RunOptions options = in_order(1, 8);
     options.shuffles = shuffles;
     options.seed = seed;
     EXPECT_TRUE(run.run(options, run.lines()));
@@ -344,7 +345,7 @@ TEST(Loop, PassesOverPicturesThatCannotBeDecoded) {
   const TemporaryFolder folder;
   const auto file = lines_with_a_bad_picture(run.golden, folder);
   Examples validation = run.lines(file);
-  LoopOptions options = in_order(2, 4, 4);
+  RunOptions options = in_order(2, 4, 4);
   options.skip_bad = true;
   run.learner.loss_of = [](Index learned) { return static_cast<double>(learned); };
   EXPECT_TRUE(run.run(options, run.lines(file), &validation));
@@ -360,7 +361,7 @@ TEST(Loop, RefusesPicturesThatCannotBeDecoded) {
   const auto file = lines_with_a_bad_picture(TrainingGolden(1), folder);
   for (const bool skip_bad : {false, true}) {
     ToldRun run;
-    LoopOptions options = in_order(skip_bad ? 1 : 2, 4);
+    RunOptions options = in_order(skip_bad ? 1 : 2, 4);
     options.skip_bad = skip_bad;
     EXPECT_TRUE(holds(error_text<ImageError>([&] { run.run(options, run.lines(file)); }),
                       skip_bad ? "step 3" : "2.png"));

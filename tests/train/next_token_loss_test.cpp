@@ -56,7 +56,7 @@ Result by_hand(const RandomDecoder<float>& decoder, View<const float, 2> normed,
   const float cap = shape.final_soft_cap;
   if (cap != kNoSoftCap) soft_cap(reference, cap, logits.view());
   cross_entropy(reference, logits.view(), {next.targets.data(), {B}}, {next.weights.data(), {B}},
-                kSmoothing, losses.view(), dlogits.view());
+                {kSmoothing}, losses.view(), dlogits.view());
   if (cap != kNoSoftCap) soft_cap_backward(reference, cap, logits.view(), dlogits.view());
 
   Result y(shape);

@@ -29,7 +29,7 @@ class FastCrossEntropy : public OnEveryInstructionSet {
     for (Index b = 0; b < B; ++b) targets.push_back(static_cast<TokenId>((7 * b + 3) % V));
     const auto weights = random<float, 1>({B}, 2);
     Result result{Buffer<float, 1>({B}), Buffer<float, 2>({B, V})};
-    cross_entropy(on, logits, {targets.data(), {B}}, weights.view(), smoothing,
+    cross_entropy(on, logits, {targets.data(), {B}}, weights.view(), {smoothing},
                   result.losses.view(), result.dlogits.view());
     return result;
   }
@@ -91,7 +91,7 @@ TEST_P(FastCrossEntropy, TakesColumns) {
   const TokenId targets[] = {3, 10};
   const auto weights = random<float, 1>({2}, 2);
   const View<float, 2> to(turned.view().data(), {2, 40}, {1, 2});
-  cross_entropy(fast, std::as_const(logits).view(), {targets, {2}}, weights.view(), 0.1f,
+  cross_entropy(fast, std::as_const(logits).view(), {targets, {2}}, weights.view(), {0.1f},
                 losses.view(), to);
   copy(reference, View<const float, 2>(to), dlogits.view());
   EXPECT_TRUE(close(dlogits.view(), expected.dlogits.view(), kGradient));
@@ -103,7 +103,7 @@ TEST_P(FastCrossEntropy, MayWriteInPlace) {
   const TokenId targets[] = {3, 10};
   const auto weights = random<float, 1>({2}, 2);
   Buffer<float, 1> losses({2});
-  cross_entropy(fast, std::as_const(logits).view(), {targets, {2}}, weights.view(), 0.1f,
+  cross_entropy(fast, std::as_const(logits).view(), {targets, {2}}, weights.view(), {0.1f},
                 losses.view(), logits.view());
   EXPECT_TRUE(close(logits.view(), expected.dlogits.view(), kExact));
   EXPECT_TRUE(close(losses.view(), expected.losses.view(), kExact));
@@ -125,7 +125,7 @@ TEST_P(FastCrossEntropy, RejectsWhatTheReferenceRejects) {
   const TokenId target = 4;
   Buffer<float, 1> number({1});
   Buffer<float, 2> dlogits({1, 4});
-  EXPECT_THROW(cross_entropy(fast, logits.view(), {&target, {1}}, number.view(), 0, number.view(),
+  EXPECT_THROW(cross_entropy(fast, logits.view(), {&target, {1}}, number.view(), {}, number.view(),
                              dlogits.view()),
                ContractError);
 }
