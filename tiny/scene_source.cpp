@@ -60,13 +60,22 @@ RgbImage SceneSource::cutting(world::Random& random) const {
   return cut_out(photo, y0, x0, height, width);
 }
 
-DrawnScene SceneSource::at(std::uint64_t index) const {
+DrawnScene SceneSource::without_picture(std::uint64_t index) const {
   world::Random random(world::scene_seed(split_, index) ^ (std::uint64_t{1} << 61));
   const bool is_photo = !photos_.empty() && random.chance(kPhotoShare);
   world::Scene scene = is_photo ? world::Scene{} : world::random_scene(split_, index, texts_);
   world::Truth truth = world::truth_of(scene);
-  RgbImage picture = is_photo ? cutting(random) : world::render(scene);
-  return {std::move(scene), std::move(truth), std::move(picture), random};
+  return {std::move(scene), std::move(truth), is_photo, random};
+}
+
+void SceneSource::draw(DrawnScene& scene) const {
+  scene.picture = scene.is_photo ? cutting(scene.random) : world::render(scene.scene);
+}
+
+DrawnScene SceneSource::at(std::uint64_t index) const {
+  DrawnScene scene = without_picture(index);
+  draw(scene);
+  return scene;
 }
 
 Buffer<std::uint8_t, 2> small_mask(const world::Scene& scene, const world::Truth& truth,

@@ -19,8 +19,9 @@ namespace paligemma::tiny {
 struct DrawnScene {
   world::Scene scene;
   world::Truth truth;
-  RgbImage picture;
+  bool is_photo;
   world::Random random;  // for what is asked about it
+  RgbImage picture{{0, 0, 3}};
 };
 
 class SceneSource {
@@ -30,6 +31,9 @@ class SceneSource {
   SceneSource(world::Split split, double texts, const std::filesystem::path& photos = {});
 
   DrawnScene at(std::uint64_t index) const;
+  // The same in two steps, for who asks before the picture is there: a cutting takes from its random numbers.
+  DrawnScene without_picture(std::uint64_t index) const;
+  void draw(DrawnScene& scene) const;
 
  private:
   RgbImage cutting(world::Random& random) const;

@@ -11,83 +11,20 @@
 //
 // With --photos, three records in a hundred are cuttings of these pictures, which hold no shapes.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "processing/resize.h"
+#include "tiny/scene_source.h"
 #include "world/curriculum.h"
-#include "world/render.h"
 
 namespace {
 
 using namespace paligemma;
 using namespace paligemma::world;
 using json = nlohmann::ordered_json;
-
-constexpr Index kMaskSide = 64;
-
-// A copy of x [y0 : y0 + height, x0 : x0 + width, :].
-RgbImage cut_out(View<const std::uint8_t, 3> x, Index y0, Index x0, Index height, Index width) {
-  RgbImage part({height, width, 3});
-  for (Index y = 0; y < height; ++y) {
-    for (Index i = 0; i < width; ++i) {
-      for (Index c = 0; c < 3; ++c) part.view()(y, i, c) = x(y0 + y, x0 + i, c);
-    }
-  }
-  return part;
-}
-
-RgbImage resized(View<const std::uint8_t, 3> x, Index size, ResampleFilter filter) {
-  RgbImage y({size, size, 3});
-  resize(x, filter, y.view());
-  return y;
-}
-
-// As the training code of PaliGemma does: the box rounded to pixels, then resized.
-void append_mask(const Scene& scene, std::size_t index, const CanvasBox& box, std::string& out) {
-  const auto mask = render_mask(scene, index);
-  const Index height = mask.view().size(0), width = mask.view().size(1);
-  RgbImage grey({height, width, 3});
-  for (Index i = 0; i < mask.view().count(); ++i) {
-    for (Index c = 0; c < 3; ++c) grey.view().data()[i * 3 + c] = mask.view().data()[i];
-  }
-  const auto pixel = [](double v, Index size) { return std::lround(v / kCanvas * double(size)); };
-  const Index y0 = pixel(box[0], height), y1 = pixel(box[2], height);
-  const Index x0 = pixel(box[1], width), x1 = pixel(box[3], width);
-  const RgbImage small = resized(cut_out(grey.view(), y0, x0, y1 - y0, x1 - x0).view(), kMaskSide,
-                                 ResampleFilter::bilinear);
-  for (Index i = 0; i < kMaskSide * kMaskSide; ++i) {
-    out += static_cast<char>(small.view().data()[i * 3]);
-  }
-}
-
-// The PNG pictures of a folder, by name.
-std::vector<RgbImage> read_all(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".png") names.push_back(entry.path());
-  }
-  std::sort(names.begin(), names.end());
-  std::vector<RgbImage> pictures;
-  pictures.reserve(names.size());
-  for (const auto& name : names) pictures.push_back(read_image(name));
-  return pictures;
-}
-
-RgbImage random_cutting(const std::vector<RgbImage>& photos, Random& random) {
-  const auto photo = random.one_of(std::span(photos)).view();
-  const auto part_of = [&](Index size) {
-    return static_cast<Index>(double(size) * random.between(0.3, 1));
-  };
-  const Index height = part_of(photo.size(0)), width = part_of(photo.size(1));
-  const Index y0 = random.below(static_cast<int>(photo.size(0) - height) + 1);
-  const Index x0 = random.below(static_cast<int>(photo.size(1) - width) + 1);
-  return cut_out(photo, y0, x0, height, width);
-}
 
 struct Settings {
   std::string split = "train", photos;
@@ -97,13 +34,11 @@ struct Settings {
   bool hard = false;
 };
 
-std::string record_of(const Settings& settings, const std::vector<RgbImage>& photos,
+std::string record_of(const Settings& settings, const tiny::SceneSource& scenes,
                       std::uint64_t index) {
   const Split split = split_named(settings.split);
-  Random random(scene_seed(split, index) ^ (std::uint64_t{1} << 61));
-  const bool photo = !photos.empty() && random.chance(0.03);
-  const Scene scene = photo ? Scene{} : random_scene(split, index, settings.texts);
-  const Truth truth = truth_of(scene);
+  tiny::DrawnScene drawn = scenes.without_picture(index);
+  const Truth& truth = drawn.truth;
   json record = {{"seed", index}, {"objects", json::array()}, {"text", nullptr}};
   for (const Thing& thing : truth.things) {
     record["objects"].push_back(
@@ -115,9 +50,9 @@ std::string record_of(const Settings& settings, const std::vector<RgbImage>& pho
                       {"boxes", truth.writing->characters}};
   }
   record["examples"] = json::array();
-  const auto questions = split == Split::train
-                             ? training_questions(truth, settings.examples, random, settings.hard)
-                             : evaluation_questions(truth, split, index);
+  const auto questions = split == Split::train ? training_questions(truth, settings.examples,
+                                                                    drawn.random, settings.hard)
+                                               : evaluation_questions(truth, split, index);
   for (const Question& q : questions) {
     record["examples"].push_back({{"task", name_of(task_of(q.family))},
                                   {"family", name_of(q.family)},
@@ -129,12 +64,16 @@ std::string record_of(const Settings& settings, const std::vector<RgbImage>& pho
   std::string bytes;
   for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(text.size() >> shift);
   bytes += text;
-  const RgbImage picture = photo ? random_cutting(photos, random) : render(scene);
-  const RgbImage small = resized(picture.view(), settings.size, ResampleFilter::bicubic);
-  bytes.append(reinterpret_cast<const char*>(small.view().data()),
-               static_cast<std::size_t>(small.view().count()));
+  scenes.draw(drawn);
+  RgbImage small({settings.size, settings.size, 3}, unwritten);
+  resize(drawn.picture.view(), ResampleFilter::bicubic, small.view());
+  const auto append = [&](const std::uint8_t* data, Index count) {
+    bytes.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(count));
+  };
+  append(small.view().data(), small.view().count());
   for (std::size_t i = 0; i < truth.things.size(); ++i) {
-    append_mask(scene, i, truth.things[i].box, bytes);
+    const auto mask = tiny::small_mask(drawn.scene, truth, i);
+    append(mask.view().data(), mask.view().count());
   }
   return bytes;
 }
@@ -151,13 +90,12 @@ int main(int argc, char** argv) {
   app.add_option("--examples", settings.examples, "questions per training scene, at most");
   app.add_flag("--hard", settings.hard, "more of the questions that are learnt last");
   app.add_option("--texts", settings.texts, "share of scenes that are to have a text");
-  app.add_option("--photos", settings.photos, "folder of PNG pictures of other things");
+  app.add_option("--photos", settings.photos, "folder of pictures of other things");
   CLI11_PARSE(app, argc, argv);
   try {
-    std::vector<RgbImage> photos;
-    if (!settings.photos.empty()) photos = read_all(settings.photos);
+    const tiny::SceneSource scenes(split_named(settings.split), settings.texts, settings.photos);
     for (std::uint64_t i = 0; i < settings.count; ++i) {
-      const std::string bytes = record_of(settings, photos, settings.first + i);
+      const std::string bytes = record_of(settings, scenes, settings.first + i);
       if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size()) return 1;
     }
   } catch (const std::exception& error) {
