@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHeadName = "dense_head.weight";
 constexpr const char* kHeadBiasName = "dense_head.bias";
+constexpr const char* kLogName = "log.jsonl";  // in a stage's folder, the first file of a run
 constexpr Index kEvery = 50, kLogged = 10;  // steps between two checkpoints, and two lines of a log
 
 class Run {
@@ -40,7 +41,7 @@ class Run {
 
   int all() {
     const std::span<const tiny::Stage> stages = tiny::stages();
-    const RunFolder out(options_.out, saved_run_file(folder_of(stages.front())));
+    const RunFolder out(options_.out, folder_of(stages.front()) / kLogName);
     print_notes(options_, {device_.note, tokenizer_.note()});
     note_signals();
     keep_memory();
@@ -87,8 +88,6 @@ class Run {
     rule.orthogonalize = orthogonalizer(device_);
     Optimizer optimizer(rule, parameters.all());
     const fs::path folder = folder_of(stage);
-    std::error_code error;
-    fs::create_directories(folder, error);
     const std::string run = identity_of(stage), name(stage.name);
     RunState state = saved_state(folder, run, parameters, optimizer);
     Parameter &head = *parameters.find(kHeadName), &bias = *parameters.find(kHeadBiasName);
@@ -97,7 +96,9 @@ class Run {
                      {.head = DenseHead{{head.value.view(), bias.value.view().row(0)},
                                         {head.gradient.view(), bias.gradient.view().row(0)}}});
     tiny::SceneLessons lessons(stage, config_, tokenizer_, masks_, options_.training.photos);
-    TrainingLog log(folder / "log.jsonl", state.step);
+    std::error_code error;
+    fs::create_directories(folder, error);
+    TrainingLog log(folder / kLogName, state.step);
     Progress progress(options_.verbosity >= 1);
 
     LoopListener listener;
