@@ -168,8 +168,7 @@ void Parser::add_commands(Options& o) {
   eval->add_option("--split", o.split, "test, held-out, val, train or other");
   eval->add_option("--scenes", o.scenes, "How many (default: 2000, or all of other)");
   add_data(*eval, o.training);
-  add_training(*command(Command::finetune, "finetune", "Teach the model from examples"),
-               o.training);
+  add_training(*command(Command::finetune, "finetune", "Teach the model by examples"), o.training);
   add_train_tiny(*command(Command::train_tiny, "train-tiny", "Make the default model"), o.training);
   CLI::App* bench = command(Command::bench, "bench", "Time the model, beside the machine's limits");
   bench->add_option("--rounds", o.rounds, "Rounds, of which the median is given (default: 5)");

@@ -226,7 +226,8 @@ function(pg_check prefix target)
   add_dependencies(${check} ${target})
 endfunction()
 
-# The test tests/<path>_test.cpp. A case may take 120 seconds, or as many as are given.
+# The test tests/<path>_test.cpp. A case may take 120 seconds, or as many as are given, behind which stand CTest's further
+# properties of all cases.
 function(pg_test path)
   if(NOT PG_TESTS)
     return()
@@ -234,12 +235,13 @@ function(pg_test path)
   set(seconds 120)
   if(ARGC GREATER 1)
     set(seconds ${ARGV1})
+    list(POP_FRONT ARGN)
   endif()
   string(REPLACE "/" "_" target ${path}_test)
   add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${path}_test.cpp)
   pg_compile_caller(${target})
   target_link_libraries(${target} PRIVATE paligemma_library pg_source_tree GTest::gtest_main)
-  pg_discover_tests(${target} ${path} ${seconds})
+  pg_discover_tests(${target} ${path} ${seconds} ${ARGN})
 endfunction()
 
 function(pg_bench path)

@@ -27,7 +27,7 @@ struct Flag {
   Words words;
   Commands commands;
 };
-const Commands kOfAModel{"embed",    "eval",  "finetune", "bench",
+const Commands kOfAModel{"embed",    "eval",  "finetune", "train-tiny", "bench",
                          "quantize", "merge", "inspect",  "tokenize"};
 const std::vector<Flag> kFlags{
     {{"--model", "x"}, kAsk + kOfAModel},
@@ -35,22 +35,24 @@ const std::vector<Flag> kFlags{
     {{"--revision", "x"}, kAsk + kOfAModel},
     {{"--adapter", "x"}, kAsk + Commands{"embed", "eval", "bench", "merge"}},
     {{"--json"},
-     kAsk +
-         Commands{"embed", "scene", "eval", "finetune", "bench", "inspect", "tokenize", "presets"}},
+     kAsk + Commands{"embed", "scene", "eval", "finetune", "train-tiny", "bench", "inspect",
+                     "tokenize", "presets"}},
     {{"--dtype", "bf16"}, kAsk + Commands{"embed", "eval", "finetune", "bench", "quantize"}},
     {{"--threads", "1"},
-     kAsk + Commands{"embed", "eval", "finetune", "bench", "quantize", "merge", "init"}},
-    {{"--device", "cpu"}, kAsk + Commands{"embed", "eval", "finetune", "bench"}},
-    {{"--kernels", "portable"}, kAsk + Commands{"embed", "eval", "finetune", "bench"}},
-    {{"--reference"}, kAsk + Commands{"embed", "eval", "finetune", "bench"}},
+     kAsk +
+         Commands{"embed", "eval", "finetune", "train-tiny", "bench", "quantize", "merge", "init"}},
+    {{"--device", "cpu"}, kAsk + Commands{"embed", "eval", "finetune", "train-tiny", "bench"}},
+    {{"--kernels", "portable"},
+     kAsk + Commands{"embed", "eval", "finetune", "train-tiny", "bench"}},
+    {{"--reference"}, kAsk + Commands{"embed", "eval", "finetune", "train-tiny", "bench"}},
     {{"--tokenizer", "x"}, kAsk + Commands{"eval", "finetune", "tokenize", "init"}},
-    {{"--mask-decoder", "x"}, kAsk + Commands{"eval"}},
+    {{"--mask-decoder", "x"}, kAsk + Commands{"eval", "train-tiny"}},
     {{"--softcap", "off"}, kAsk + Commands{"eval"}},
     {{"--sliding-window", "off"}, kAsk + Commands{"eval"}},
     {{"--orientation", "ignore"}, kAsk + Commands{"embed"}},
     {{"--resize", "bilinear"}, kAsk + Commands{"embed", "eval", "finetune"}},
     {{"--output", "x"}, kAsk + Commands{"embed", "scene", "quantize", "merge", "init"}},
-    {{"--seed", "1"}, kAsk + Commands{"finetune", "scene", "init"}},
+    {{"--seed", "1"}, kAsk + Commands{"finetune", "train-tiny", "scene", "init"}},
     {{"--image", "x"}, kAsk + Commands{"embed"}},
     {{"--pixels", "x"}, kAsk + Commands{"embed"}},
     {{"--max-tokens", "1"}, kAsk},
@@ -76,7 +78,7 @@ const std::vector<Flag> kFlags{
     {{"--trace", "x"}, kAsk},
     {{"--batch", "2"}, kAsk + Commands{"finetune", "bench"}},
     {{"--jsonl", "x"}, {"", "tokenize"}},
-    {{"--out", "x"}, {"", "finetune"}},
+    {{"--out", "x"}, {"", "finetune", "train-tiny"}},
     {{"--shard", "0/1"}, {""}},
     {{"--prompt", "x"}, {"", "tokenize"}},
     {{"--file", "x"}, {"", "tokenize"}},
@@ -93,7 +95,8 @@ const std::vector<Flag> kOwnFlags{{{"--split", "val"}, {"scene", "eval"}},
                                   {{"--skip-bad"}, {"finetune", "eval"}},
                                   {{"--validation", "x"}, {"finetune"}},
                                   {{"--epochs", "1"}, {"finetune"}},
-                                  {{"--steps", "1"}, {"finetune"}},
+                                  {{"--steps", "1"}, {"finetune", "train-tiny"}},
+                                  {{"--photos", "x"}, {"train-tiny"}},
                                   {{"--accumulate", "1"}, {"finetune"}},
                                   {{"--lr", "1"}, {"finetune"}},
                                   {{"--schedule", "linear"}, {"finetune"}},
@@ -135,9 +138,9 @@ class EveryFlagOf : public ::testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Command, EveryFlagOf,
                          ::testing::Values("", "caption", "answer", "detect", "segment", "ocr",
-                                           "embed", "scene", "eval", "finetune", "bench",
-                                           "quantize", "merge", "init", "inspect", "tokenize",
-                                           "presets", "completion-bash"),
+                                           "embed", "scene", "eval", "finetune", "train-tiny",
+                                           "bench", "quantize", "merge", "init", "inspect",
+                                           "tokenize", "presets", "completion-bash"),
                          [](const auto& command) {
                            std::string name = command.param.empty() ? "none" : command.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -29,6 +29,7 @@ TEST(CompletionBash, CompletesFlagsAndCommands) {
   EXPECT_EQ(completed("--max-t"), "--max-tokens\n");
   EXPECT_EQ(completed("--mask"), "--mask-decoder\n");
   EXPECT_EQ(completed("capt"), "caption\n");
+  EXPECT_EQ(completed("train-"), "train-tiny\n");
   EXPECT_EQ(completed("photo"), "\n");  // then bash offers files
 }
 

@@ -301,8 +301,11 @@ TEST(Help, EndsWithExamplesAndNamesEveryCommand) {
   const Ran ran = run_program({"--help"});
   EXPECT_EQ(ran.exit_code, 0) << ran;
   EXPECT_EQ(run_program({"-h"}).out, ran.out);
-  for (const char* word : {"--model", "--image", "--prompt", "caption", "answer", "detect",
-                           "segment", "ocr", "inspect", "tokenize", "completion-bash"}) {
+  for (const char* word :
+       {"--model",    "--image", "--prompt",       "caption", "answer", "detect",
+        "segment",    "ocr",     "embed",          "scene",   "eval",   "finetune",
+        "train-tiny", "bench",   "quantize",       "merge",   "init",   "inspect",
+        "tokenize",   "presets", "completion-bash"}) {
     EXPECT_NE(ran.out.find(word), std::string::npos) << word;
   }
   EXPECT_NE(ran.out.find("Examples:"), std::string::npos);
