@@ -28,8 +28,7 @@ std::string kept_lines(const std::filesystem::path& path, Index last) {
       if (fields.whole("step", Index{1} << 40) > last) break;
       static_cast<void>(fields.as_json("grad_norm"));
     } catch (const ModelFileError&) {
-      throw UsageError("--log " + path.string() +
-                       ": is no log of training, so it is left as it is");
+      throw UsageError(path.string() + ": is no log of training, so it is left as it is");
     }
     kept += std::string(line) + "\n";
   }
