@@ -87,9 +87,7 @@ void DenseCounts::add(const PatchTruth& picture) {
 
 DenseTargets dense_targets(std::span<const PatchTruth* const> pictures, const DenseCounts& counts,
                            double weight) {
-  const auto share = [&](double count) {
-    return static_cast<float>(count > 0 ? weight / count : 0);
-  };
+  const auto share = [&](double count) { return static_cast<float>(weight / count); };
   DenseTargets::Name shape{world::kShapes + 1, {}, {}}, color{world::kColors + 1, {}, {}},
       character{kNoCharacter + 1, {}, {}};
   DenseTargets::Measure box{4, {}, {}}, character_box{4, {}, {}};

@@ -90,12 +90,12 @@ TEST(PatchTruth, OfTwoThatAreAsNearIsTheFirst) {
   EXPECT_EQ(patch_truth(truth, 8).shape[patch(2, 1)], 1);
 }
 
-// A line without height is as near as its pixel, not infinitely far.
-TEST(PatchTruth, OfALineIsFinite) {
-  const Truth truth = truth_with({{Color::green, Shape::square, {70, 28, 70, 56}}});
+// A line without height, a quarter of a patch off the middle, is as far as in halves of a pixel, not infinitely far.
+TEST(PatchTruth, OfALineIsThere) {
+  const Truth truth = truth_with({{Color::green, Shape::square, {77, 28, 77, 56}}});
   const PatchTruth patches = patch_truth(truth, 8);
   EXPECT_EQ(patches.shape[patch(2, 1)], 1);
-  EXPECT_EQ(box_of(patches.box, patch(2, 1)), (std::vector<double>{0, 0, 0, 0.5}));
+  EXPECT_EQ(box_of(patches.box, patch(2, 1)), (std::vector<double>{0.25, 0, 0, 0.5}));
 }
 
 TEST(PatchTruth, HasLettersBeforeDigits) {
