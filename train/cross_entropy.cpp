@@ -58,11 +58,13 @@ void cross_entropy(Reference, View<const float, 2> logits, View<const TokenId, 1
     const TokenId first = is_number ? aim.scale.first : target;
     const std::vector<float> near = is_number ? near_on(aim.scale, target) : std::vector{1.0f};
     const float share = aim.smoothing / static_cast<float>(V), rest = 1 - aim.smoothing;
-    float aimed_at = 0;
+    double sum_near = 0;
     for (std::size_t i = 0; i < near.size(); ++i) {
-      aimed_at += near[i] * (logits(b, first + static_cast<Index>(i)) - max);
+      const float logit = logits(b, first + static_cast<Index>(i));
+      sum_near += double{near[i]} * (double{logit} - double{max});
     }
-    losses(b) = weights(b) * (log_sum - (rest * aimed_at + share * static_cast<float>(sum)));
+    const float aimed_at = rest * static_cast<float>(sum_near) + share * static_cast<float>(sum);
+    losses(b) = weights(b) * (log_sum - aimed_at);
     for (Index v = 0; v < V; ++v) {
       const auto i = static_cast<std::size_t>(v - first);  // before the first: beyond the last
       const float aimed = (i < near.size() ? rest * near[i] : 0.0f) + share;

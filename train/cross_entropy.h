@@ -16,11 +16,12 @@
 // Softmax and loss are one: log p is a difference of logits and their log-sum-exp, so nothing underflows. A mean over
 // tokens is this with weights of one over their number.
 //
-// A scale is a run of tokens that stand for numbers, as <loc0000> to <loc1023> do: with a width a neighbour of the right
-// one is nearly right, not wholly wrong.
+// A scale is a run of tokens that stand for numbers, as <loc0000> to <loc1023> do: with a width a neighbour of the
+// right one is nearly right, not wholly wrong.
 //
 // Paper: Goodfellow, Bengio & Courville 2016, "Deep learning", section 6.2.2.3; Szegedy et al. 2015, "Rethinking the
-// Inception architecture", section 7, for the smoothing, whose share the target has too, as in PyTorch.
+// Inception architecture", section 7, for the smoothing, whose share the target has too, as in PyTorch; Diaz & Marathe
+// 2019, "Soft labels for ordinal regression", for the scale.
 //
 // Read next: tensor/dropout.h.
 #pragma once

@@ -28,10 +28,12 @@ void cross_entropy(const Fast& on, View<const float, 2> logits, View<const Token
     const bool is_number = aim.scale.has(target);
     const TokenId first = is_number ? aim.scale.first : target;
     const std::vector<float> near = is_number ? near_on(aim.scale, target) : std::vector{1.0f};
-    float aimed_at = share * static_cast<float>(sum);
+    double sum_near = 0;
     for (std::size_t i = 0; i < near.size(); ++i) {
-      aimed_at += (1 - smoothing) * near[i] * (x[static_cast<std::size_t>(first) + i] - max);
+      sum_near += double{near[i]} * (double{x[static_cast<std::size_t>(first) + i]} - double{max});
     }
+    const float aimed_at =
+        (1 - smoothing) * static_cast<float>(sum_near) + share * static_cast<float>(sum);
     losses(b) = weight * (log_sum - aimed_at);
     on.kernels().logits.scaled_exp(x, V, max, static_cast<float>(weight / sum_exp), dx);
     for (Index v = 0; smoothing > 0 && v < V; ++v) dx[v] -= weight * share;

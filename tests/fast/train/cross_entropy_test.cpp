@@ -1,5 +1,6 @@
 #include "fast/train/cross_entropy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -23,14 +24,14 @@ class FastCrossEntropy : public OnEveryInstructionSet {
     return x;
   }
   template <class On>
-  static Result run(const On& on, View<const float, 2> logits, float smoothing) {
+  static Result run(const On& on, View<const float, 2> logits, const Aim& aim) {
     const Index B = logits.size(0), V = logits.size(1);
     std::vector<TokenId> targets;
     for (Index b = 0; b < B; ++b) targets.push_back(static_cast<TokenId>((7 * b + 3) % V));
     const auto weights = random<float, 1>({B}, 2);
     Result result{Buffer<float, 1>({B}), Buffer<float, 2>({B, V})};
-    cross_entropy(on, logits, {targets.data(), {B}}, weights.view(), {smoothing},
-                  result.losses.view(), result.dlogits.view());
+    cross_entropy(on, logits, {targets.data(), {B}}, weights.view(), aim, result.losses.view(),
+                  result.dlogits.view());
     return result;
   }
 };
@@ -49,10 +50,27 @@ TEST_P(FastCrossEntropy, MatchesReference) {
     for (const Index V : {1, 7, 255, 257, 1856, 4304, 257216}) {
       const Index B = V > 100000 ? 2 : 5;
       const auto logits = random_logits(B, V);
-      const Result y = run(fast, logits.view(), smoothing),
-                   expected = run(reference, logits.view(), smoothing);
+      const Result y = run(fast, logits.view(), {smoothing}),
+                   expected = run(reference, logits.view(), {smoothing});
       EXPECT_TRUE(close(y.losses.view(), expected.losses.view(), kLoss)) << "V = " << V;
       EXPECT_TRUE(close(y.dlogits.view(), expected.dlogits.view(), kGradient)) << "V = " << V;
+    }
+  }
+}
+
+// The first row's target is on both scales, the others' on the longer one, as far as there are as many tokens.
+TEST_P(FastCrossEntropy, MatchesReferenceOnAScale) {
+  for (const Index V : {1, 7, 255, 4304, 257216}) {
+    const Index B = V > 100000 ? 2 : 5;
+    const auto logits = random_logits(B, V);
+    const auto end = [V](Index last) { return static_cast<TokenId>(std::min(V, last)); };
+    for (const Scale& scale : {Scale{end(2), end(1026), 3}, Scale{0, end(5), 0.5f}}) {
+      for (const float smoothing : {0.0f, 0.1f}) {
+        const Result y = run(fast, logits.view(), {smoothing, scale}),
+                     expected = run(reference, logits.view(), {smoothing, scale});
+        EXPECT_TRUE(close(y.losses.view(), expected.losses.view(), kLoss)) << "V = " << V;
+        EXPECT_TRUE(close(y.dlogits.view(), expected.dlogits.view(), kGradient)) << "V = " << V;
+      }
     }
   }
 }
@@ -64,7 +82,7 @@ TEST_P(FastCrossEntropy, LargeLogitsLoseNothing) {
     logits.view().data()[i] = static_cast<float>(i * 37 % 80) / 8;
     large.view().data()[i] = logits.view().data()[i] + 65536;
   }
-  const Result expected = run(fast, logits.view(), 0.1f), y = run(fast, large.view(), 0.1f);
+  const Result expected = run(fast, logits.view(), {0.1f}), y = run(fast, large.view(), {0.1f});
   EXPECT_TRUE(close(y.losses.view(), expected.losses.view(), kExact));
   EXPECT_TRUE(close(y.dlogits.view(), expected.dlogits.view(), kExact));
 }
@@ -72,7 +90,7 @@ TEST_P(FastCrossEntropy, LargeLogitsLoseNothing) {
 TEST_P(FastCrossEntropy, TakesRowsOfAWiderMatrix) {
   const auto wide = random_logits(2, 60);
   const View<const float, 2> logits(wide.view().data(), {2, 40}, {60, 1});
-  const Result y = run(fast, logits, 0.1f), expected = run(reference, logits, 0.1f);
+  const Result y = run(fast, logits, {0.1f}), expected = run(reference, logits, {0.1f});
   EXPECT_TRUE(close(y.losses.view(), expected.losses.view(), kLoss));
   EXPECT_TRUE(close(y.dlogits.view(), expected.dlogits.view(), kGradient));
 }
@@ -81,7 +99,7 @@ TEST_P(FastCrossEntropy, TakesRowsOfAWiderMatrix) {
 TEST_P(FastCrossEntropy, TakesColumns) {
   const auto table = random_logits(40, 2);
   const View<const float, 2> columns(table.view().data(), {2, 40}, {1, 2});
-  const Result y = run(fast, columns, 0.1f), expected = run(reference, columns, 0.1f);
+  const Result y = run(fast, columns, {0.1f}), expected = run(reference, columns, {0.1f});
   EXPECT_TRUE(close(y.losses.view(), expected.losses.view(), kLoss));
   EXPECT_TRUE(close(y.dlogits.view(), expected.dlogits.view(), kGradient));
 
@@ -98,15 +116,17 @@ TEST_P(FastCrossEntropy, TakesColumns) {
 }
 
 TEST_P(FastCrossEntropy, MayWriteInPlace) {
-  auto logits = random_logits(2, 40);
-  const Result expected = run(fast, logits.view(), 0.1f);
-  const TokenId targets[] = {3, 10};
-  const auto weights = random<float, 1>({2}, 2);
-  Buffer<float, 1> losses({2});
-  cross_entropy(fast, std::as_const(logits).view(), {targets, {2}}, weights.view(), {0.1f},
-                losses.view(), logits.view());
-  EXPECT_TRUE(close(logits.view(), expected.dlogits.view(), kExact));
-  EXPECT_TRUE(close(losses.view(), expected.losses.view(), kExact));
+  for (const Scale& scale : {Scale{}, Scale{2, 30, 2}}) {
+    auto logits = random_logits(2, 40);
+    const Result expected = run(fast, logits.view(), {0.1f, scale});
+    const TokenId targets[] = {3, 10};
+    const auto weights = random<float, 1>({2}, 2);
+    Buffer<float, 1> losses({2});
+    cross_entropy(fast, std::as_const(logits).view(), {targets, {2}}, weights.view(), {0.1f, scale},
+                  losses.view(), logits.view());
+    EXPECT_TRUE(close(logits.view(), expected.dlogits.view(), kExact));
+    EXPECT_TRUE(close(losses.view(), expected.losses.view(), kExact));
+  }
 }
 
 TEST_P(FastCrossEntropy, ALogitThatIsNoNumberShowsInTheLoss) {
@@ -114,14 +134,15 @@ TEST_P(FastCrossEntropy, ALogitThatIsNoNumberShowsInTheLoss) {
     for (const Index at : {0, 20, 36, 38}) {  // in whole registers, and behind them
       auto logits = random_logits(1, 39);
       logits.view()(0, at) = wrong;
-      EXPECT_FALSE(std::isfinite(run(fast, logits.view(), 0).losses.view()(0)));
+      EXPECT_FALSE(std::isfinite(run(fast, logits.view(), {}).losses.view()(0)));
     }
   }
 }
 
 TEST_P(FastCrossEntropy, RejectsWhatTheReferenceRejects) {
   const auto logits = random_logits(1, 4);
-  EXPECT_THROW(run(fast, logits.view(), 1.0f), ContractError);
+  EXPECT_THROW(run(fast, logits.view(), {1.0f}), ContractError);
+  EXPECT_THROW(run(fast, logits.view(), {0, {0, 5, 1}}), ContractError);
   const TokenId target = 4;
   Buffer<float, 1> number({1});
   Buffer<float, 2> dlogits({1, 4});
