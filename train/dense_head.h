@@ -15,7 +15,7 @@
 #pragma once
 
 #include <cmath>
-#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -72,12 +72,15 @@ double dense_loss(const On& on, const Encoded& encoded, const DenseHead& head,
   };
   for (const auto& [width, classes, weights] : targets.names) {
     const View<float, 2> part = next(width);
-    cross_entropy(on, part, View<const TokenId, 1>(classes.data(), {R}),
-                  View<const float, 1>(weights.data(), {R}), {}, losses.view(), part);
+    cross_entropy(on, part, View<const TokenId, 1>(classes.data(), {std::ssize(classes)}),
+                  View<const float, 1>(weights.data(), {std::ssize(weights)}), {}, losses.view(),
+                  part);
     for (Index r = 0; r < R; ++r) loss += double{losses.view()(r)};
   }
   for (const auto& [width, values, weights] : targets.measures) {
     const View<float, 2> part = next(width);
+    PG_CHECK(std::ssize(values) == R * width && std::ssize(weights) == R,
+             std::to_string(values.size()) + " values of " + std::to_string(R) + " rows");
     for (Index r = 0; r < R; ++r) {
       const float weight = weights[static_cast<std::size_t>(r)];
       for (Index i = 0; i < width; ++i) {
