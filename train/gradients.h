@@ -6,8 +6,8 @@
 //
 // A sequence is a picture and a prompt, which see one another both ways, and the suffix that is learned, which sees
 // what came before it. Nothing is padded. Several sequences may be about one picture, which is then encoded once. The
-// gradients are added to what is there, so that a batch may come in parts; the mean over its tokens is in the weights of
-// `next`.
+// gradients are added to what is there, so that a batch may come in parts; the mean over its tokens is in the weights
+// of `next`.
 //
 // The vision tower may learn from a dense head, too (train/dense_head.h), or from it alone, of a batch without ids.
 //
@@ -53,8 +53,12 @@ void for_each_run(const TrainingBatch& batch, TokenId image_token, Index L,
   Index pictures = 0;
   for (Index begin = 0, end = 0; begin < R; begin = end) {
     while (end < R && is_picture(end) == is_picture(begin)) ++end;
-    if (!is_picture(begin)) of_words(begin, end);
-    for (Index row = begin; row < end && is_picture(begin); row += L, ++pictures) {
+    if (!is_picture(begin)) {
+      of_words(begin, end);
+      continue;
+    }
+    PG_CHECK((end - begin) % L == 0, std::to_string(end - begin) + " image tokens in a row");
+    for (Index row = begin; row < end; row += L, ++pictures) {
       of_picture(row,
                  batch.shown.empty() ? pictures : batch.shown[static_cast<std::size_t>(pictures)]);
     }

@@ -1,5 +1,6 @@
 #include "train/gradients.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -7,6 +8,8 @@
 #include "paligemma/checkpoint.h"
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/dense.h"
+#include "tests/support/error_text.h"
 #include "tests/support/gradients.h"
 #include "tests/support/training_golden.h"
 #include "train/parameters.h"
@@ -75,10 +78,39 @@ class Gradients : public ::testing::TestWithParam<int> {
     EXPECT_LE(worst, tolerance * largest) << parameter.name;
   }
 
-  double run(const TrainingBatch& batch, const LearningRule& rule = {}) {
+  double run(const TrainingBatch& batch, const LearningRule& rule = {},
+             const DenseHead* head = nullptr) {
     parameters_.zero();
-    return gradients(reference, model_, batch, rule, parameters_.gradients());
+    return gradients(reference, model_, batch, rule, parameters_.gradients(), head);
   }
+  // Nearly the numbers that are there now: sums of another order, through the whole tower.
+  void expect_near(const std::vector<std::vector<float>>& expected, double tolerance) {
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const Parameter& parameter = parameters_.all()[i];
+      if (parameter.name.ends_with("k_proj.bias")) continue;  // vanishes
+      expect_near_largest(parameter, Doubles(expected[i].begin(), expected[i].end()), tolerance);
+    }
+  }
+  // Four sequences, each about the picture that is named; each picture once for each sequence.
+  TrainingBatch repeated(const std::vector<Index>& pictures) const {
+    TrainingBatch batch = golden_.batch({0, 1, 2, 3});
+    const TrainingBatch whole = golden_.batch({0, 1, 2, 3});
+    for (Index i = 0; i < 4; ++i) {
+      const auto from = whole.pixels.view().row(pictures[static_cast<std::size_t>(i)]);
+      std::copy_n(from.data(), from.count(), batch.pixels.view().row(i).data());
+    }
+    return batch;
+  }
+  // Of the pictures and the dense head alone.
+  TrainingBatch without_words(const DenseTargets& targets) const {
+    TrainingBatch batch = golden_.batch({0, 1});
+    batch.ids.clear();
+    batch.segments.clear();
+    batch.next = {};
+    batch.dense = targets;
+    return batch;
+  }
+  DenseTargets targets() const { return dense_targets_of(2 * golden_.config.vision.patches()); }
   std::vector<std::vector<float>> numbers() const {
     std::vector<std::vector<float>> all;
     for (const Parameter& parameter : parameters_.all()) {
@@ -322,6 +354,155 @@ TEST_P(Gradients, RefusePicturesThatNoTokenStandsFor) {
   batch.ids[0] = 5;
   EXPECT_THROW(run(batch), ContractError);
   EXPECT_THROW(loss_of(reference, model_, batch), ContractError);
+  batch = golden_.batch({0, 1});
+  const auto L = static_cast<std::size_t>(golden_.config.vision.patches());
+  std::fill_n(batch.ids.begin(), L, 5);  // all of one picture's
+  EXPECT_THROW(run(batch), ContractError);
+  EXPECT_THROW(loss_of(reference, model_, batch), ContractError);
+}
+
+// ---- several sequences about one picture -----------------------------------------------------------
+
+// Pictures in any order, and two that nobody asks about. The way there has the same bits.
+TEST_P(Gradients, AreTheSameOfAPictureThatIsShownAgain) {
+  const std::vector<Index> shown{2, 0, 2, 0};
+  const double loss = run(repeated(shown));
+  const auto expected = numbers();
+  TrainingBatch batch = golden_.batch({0, 1, 2, 3});
+  const double in_order = loss_of(reference, model_, batch);
+  EXPECT_NE(in_order, loss);
+  batch.shown = {0, 1, 2, 3};
+  EXPECT_EQ(loss_of(reference, model_, batch), in_order);
+  batch.shown = shown;
+  EXPECT_EQ(run(batch), loss);
+  expect_near(expected, 1e-4);
+  EXPECT_EQ(loss_of(reference, model_, batch), loss);
+}
+
+// Two in a row, of one sequence.
+TEST_P(Gradients, AreTheSameOfTwoPicturesInARow) {
+  TrainingBatch batch = golden_.batch({0});
+  const Index L = golden_.config.vision.patches();
+  batch.ids.insert(batch.ids.begin(), static_cast<std::size_t>(L), golden_.config.image_token);
+  batch.segments[0].T += L;
+  batch.segments[0].prefix += L;
+  for (Index& row : batch.next.rows) row += L;
+  batch.shown = {0, 0};
+  const double loss = run(batch);
+  const auto expected = numbers();
+  batch.pixels = golden_.batch({0, 0}).pixels;
+  batch.shown.clear();
+  EXPECT_EQ(run(batch), loss);
+  expect_near(expected, 1e-4);
+  EXPECT_GT(loss, 0);
+}
+
+TEST_P(Gradients, RefusePicturesThatAreNotThere) {
+  TrainingBatch batch = golden_.batch({0, 1});
+  for (const std::vector<Index>& shown :
+       std::vector<std::vector<Index>>{{0}, {0, 1, 1}, {0, 2}, {-1, 0}}) {
+    batch.shown = shown;
+    EXPECT_THROW(run(batch), ContractError);
+    EXPECT_THROW(loss_of(reference, model_, batch), ContractError);
+    const std::string said = error_text<ContractError>([&] { run(batch); });
+    EXPECT_TRUE(shown.size() != 2 || holds(said, shown[0] < 0 ? "picture -1" : "picture 2"));
+  }
+  batch.shown = {1, 0};
+  EXPECT_NO_THROW(run(batch));
+  std::swap(batch.ids[1], batch.ids[static_cast<std::size_t>(golden_.config.vision.patches())]);
+  EXPECT_THROW(run(batch), ContractError);  // as many image tokens as before
+}
+
+// ---- the dense head --------------------------------------------------------------------------------
+
+// Nothing else than the tower and the head learns, and the loss is the head's of what the tower says.
+TEST_P(Gradients, OfABatchWithoutWordsAreTheDenseHeads) {
+  HeadAndGradients head(targets().columns(), golden_.config.vision.width);
+  const DenseHead views = head.views();
+  const TrainingBatch batch = without_words(targets());
+  const double loss = run(batch, {}, &views);
+  const Index P = 2, L = golden_.config.vision.patches();
+  siglip::EncoderActivations<Reference> kept(golden_.config.vision, P, Recompute::none);
+  siglip::encoder(reference, model_.weights.vision, golden_.config.vision, batch.pixels.view(),
+                  kept);
+  HeadAndGradients alone(targets().columns(), golden_.config.vision.width);
+  Buffer<float, 2> dencoded({P * L, golden_.config.vision.width});
+  EXPECT_EQ(dense_loss(reference, std::as_const(kept.normed).view(), alone.views(), targets(),
+                       dencoded.view()),
+            loss);
+  EXPECT_TRUE(close(head.dweight.view(), alone.dweight.view(), kExact));
+  EXPECT_TRUE(close(head.dbias.view(), alone.dbias.view(), kExact));
+  int learned = 0;
+  for (const Parameter& parameter : parameters_.all()) {
+    const bool is_of_the_tower = parameter.name.starts_with("vision_tower.");
+    EXPECT_EQ(norm_of(parameter) > 0, is_of_the_tower) << parameter.name;
+    learned += is_of_the_tower;
+  }
+  EXPECT_GT(learned, 10);
+}
+
+// Along the gradient of one tensor at either end of the tower.
+TEST_P(Gradients, OfABatchWithoutWordsAreTheSlope) {
+  HeadAndGradients head(targets().columns(), golden_.config.vision.width);
+  const DenseHead views = head.views();
+  const TrainingBatch batch = without_words(targets());
+  run(batch, {}, &views);
+  int moved = 0;
+  for (Parameter& parameter : parameters_.all()) {
+    if (!parameter.name.ends_with("position_embedding.weight") &&
+        !parameter.name.ends_with("post_layernorm.weight")) {
+      continue;
+    }
+    ++moved;
+    run(batch, {}, &views);
+    const double length = norm_of(parameter), step = 1e-3 / length;
+    const auto w = parameter.value.view();
+    const std::vector<float> before(w.data(), w.data() + w.count()),
+        g(parameter.gradient.view().data(), parameter.gradient.view().data() + w.count());
+    const auto loss_at = [&](double size) {
+      for (std::size_t k = 0; k < g.size(); ++k) {
+        w.data()[k] = before[k] + static_cast<float>(size / length * double{g[k]});
+      }
+      const double loss = run(batch, {}, &views);
+      std::copy(before.begin(), before.end(), w.data());
+      return loss;
+    };
+    EXPECT_NEAR((loss_at(step) - loss_at(-step)) / (2 * step), length, 0.02 * length)
+        << parameter.name;
+  }
+  EXPECT_EQ(moved, 2);
+}
+
+TEST_P(Gradients, AreThoseOfWordsAndOfTheDenseHead) {
+  HeadAndGradients head(targets().columns(), golden_.config.vision.width);
+  const DenseHead views = head.views();
+  const double of_head = run(without_words(targets()), {}, &views);
+  auto expected = numbers();
+  TrainingBatch batch = golden_.batch({0, 1});
+  const double of_words = run(batch);
+  const auto words = numbers();
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    for (std::size_t k = 0; k < words[i].size(); ++k) expected[i][k] += words[i][k];
+  }
+  EXPECT_EQ(run(batch, {}, &views), of_words);  // it has no targets
+  batch.dense = targets();
+  EXPECT_EQ(run(batch), of_words);  // there is no head
+  EXPECT_EQ(run(batch, {}, &views), of_words + of_head);
+  expect_near(expected, 1e-4);
+  EXPECT_EQ(loss_of(reference, model_, batch), of_words);
+}
+
+// Beside a tower that is frozen the head learns the same.
+TEST_P(Gradients, OfTheDenseHeadAreTheSameBesideAFrozenTower) {
+  Checkpoint checkpoint(golden_.folder, golden_.config);
+  Parameters none(checkpoint, golden_.config, [](const std::string&) { return false; });
+  HeadAndGradients head(targets().columns(), golden_.config.vision.width),
+      beside(targets().columns(), golden_.config.vision.width);
+  const DenseHead views = head.views(), frozen = beside.views();
+  const TrainingBatch batch = without_words(targets());
+  const double loss = run(batch, {}, &views);
+  EXPECT_EQ(gradients(reference, model_, batch, {}, none.gradients(), &frozen), loss);
+  EXPECT_TRUE(close(beside.dweight.view(), head.dweight.view(), kExact));
 }
 
 }  // namespace

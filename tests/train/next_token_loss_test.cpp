@@ -56,7 +56,7 @@ Result by_hand(const RandomDecoder<float>& decoder, View<const float, 2> normed,
   const float cap = shape.final_soft_cap;
   if (cap != kNoSoftCap) soft_cap(reference, cap, logits.view());
   cross_entropy(reference, logits.view(), {next.targets.data(), {B}}, {next.weights.data(), {B}},
-                {kSmoothing}, losses.view(), dlogits.view());
+                {kSmoothing, next.scale}, losses.view(), dlogits.view());
   if (cap != kNoSoftCap) soft_cap_backward(reference, cap, logits.view(), dlogits.view());
 
   Result y(shape);
@@ -88,18 +88,23 @@ TEST(NextTokenLoss, WorkedExample) {
   EXPECT_TRUE(close(dhead.view(), rows_of({{-0.75}, {0.75}}).view(), tolerance));
 }
 
-// Gemma 1 has no cap, Gemma 2 has one. Both gradients are added to what was there, 7 numbers at most.
+// Gemma 1 has no cap, Gemma 2 has one. Both gradients are added to what was there, 7 numbers at most. Of a scale four
+// of the targets are.
 TEST(NextTokenLoss, IsTheLeavesCalledByHand) {
   for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
-    const RandomDecoder<float> decoder(shape);
-    const auto normed = random<float, 2>({kRows, shape.width}, 1);
-    const Result expected = by_hand(decoder, normed.view(), seven());
-    for (const Index at_once : {1, 3, 64}) {
-      SCOPED_TRACE(at_once);
-      const Result y = result(decoder, normed.view(), seven(), at_once);
-      EXPECT_NEAR(y.loss, expected.loss, float_sum_of(7).relative * expected.loss);
-      EXPECT_TRUE(is_gradient(y.dnormed, doubles(expected.dnormed), 7));
-      EXPECT_TRUE(is_gradient(y.dhead, doubles(expected.dhead), 7));
+    for (const Scale& scale : {Scale{}, Scale{5, 30, 2}}) {
+      const RandomDecoder<float> decoder(shape);
+      const auto normed = random<float, 2>({kRows, shape.width}, 1);
+      NextTokens next = seven();
+      next.scale = scale;
+      const Result expected = by_hand(decoder, normed.view(), next);
+      for (const Index at_once : {1, 3, 64}) {
+        SCOPED_TRACE(at_once);
+        const Result y = result(decoder, normed.view(), next, at_once);
+        EXPECT_NEAR(y.loss, expected.loss, float_sum_of(7).relative * expected.loss);
+        EXPECT_TRUE(is_gradient(y.dnormed, doubles(expected.dnormed), 7));
+        EXPECT_TRUE(is_gradient(y.dhead, doubles(expected.dhead), 7));
+      }
     }
   }
 }
