@@ -6,7 +6,7 @@
 namespace paligemma {
 
 double Schedule::at(Index step) const {
-  PG_CHECK(step >= 0 && warmup >= 0, "step " + std::to_string(step));
+  PG_CHECK(step >= 0 && warmup >= 0 && flat >= 0, "step " + std::to_string(step));
   if (step < warmup) return static_cast<double>(step) / static_cast<double>(warmup);
   const bool falls = decay == Decay::linear || decay == Decay::cosine;
   const Index begin = warmup + (falls ? flat : 0);
