@@ -73,6 +73,26 @@ TEST(Muon, DecaysWithoutAGradient) {
   EXPECT_TRUE(close(w.view(), rows_of({{0.75}, {1.5}, {2.25}, {3}}).view(), kExact));
 }
 
+TEST(Muon, OrthogonalizesInPlace) {
+  for (const auto& shape : {std::array<Index, 2>{3, 8}, std::array<Index, 2>{8, 3}}) {
+    auto u = random<float, 2>(shape, 1);
+    Buffer<float, 2> x(shape);
+    orthogonalize(reference, std::as_const(u).view(), x.view());
+    orthogonalize(reference, std::as_const(u).view(), u.view());
+    EXPECT_TRUE(close(u.view(), x.view(), kExact));
+  }
+}
+
+// With a momentum of 0.5 u is 3/4 of the first gradient; what comes back is w's step, times the ratio of the sides.
+TEST(Muon, MovesByWhatItIsTold) {
+  const auto g = rows_of({{1}, {2}, {-4}, {0}});
+  auto w = rows_of({{1}, {1}, {1}, {1}});
+  Buffer<float, 2> m({4, 1});
+  muon(reference, 0.5, 0.25, 0, g.view(), m.view(), w.view(),
+       [](View<const float, 2> u, View<float, 2> x) { copy(reference, u, x); });
+  EXPECT_TRUE(close(w.view(), rows_of({{0.625}, {0.25}, {2.5}, {1}}).view(), kExact));
+}
+
 TEST(Muon, RejectsWrongShapes) {
   const Buffer<float, 2> g({2, 3}), few_g({1, 3});
   Buffer<float, 2> m({2, 3}), few({1, 3}), w({2, 3});

@@ -24,6 +24,7 @@ const std::string kTable = "language_model.model.embed_tokens.weight";
 const std::string kPositions = "vision_tower.embeddings.position_embedding.weight";
 const std::string kPatches = "vision_tower.embeddings.patch_embedding.weight";
 const std::string kHead = "lm_head.weight";
+const std::string kDenseHead = "dense_head.weight";
 const std::string kNorm = "language_model.model.norm.weight";
 const std::string kAdapter =
     "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight";
@@ -78,10 +79,10 @@ void expect_moves_as_adamw(const OptimizerRule& rule, const std::string& name,
 }
 
 // Muon's x, and what the paper does with it.
-void expect_moves_as_muon(const std::string& name, Index O, Index I) {
+void expect_moves_as_muon(const std::string& name, Index O, Index I, double matrix_rate = 1) {
   Buffer<float, 2> m({O, I}), x({O, I}), u({O, I});
   const auto move = [&](auto g, auto w, Index) {
-    const double size = 0.2 * std::sqrt(static_cast<double>(std::max(O, I)));
+    const double size = matrix_rate * 0.2 * std::sqrt(static_cast<double>(std::max(O, I)));
     for (Index i = 0; i < O * I; ++i) {
       m.view().data()[i] = 0.95f * m.view().data()[i] + 0.05f * g.data()[i];
       u.view().data()[i] = 0.95f * m.view().data()[i] + 0.05f * g.data()[i];
@@ -92,7 +93,9 @@ void expect_moves_as_muon(const std::string& name, Index O, Index I) {
       w.data()[i] = static_cast<float>(kept - kRate * size * double{x.view().data()[i]});
     }
   };
-  expect_moves(rule_of(OptimizerKind::muon), name, {O, I}, float_sum_of(64, 1), move);
+  OptimizerRule rule = rule_of(OptimizerKind::muon);
+  rule.matrix_rate = matrix_rate;
+  expect_moves(rule, name, {O, I}, float_sum_of(64, matrix_rate), move);
 }
 
 double brought_to_one(double s) {
@@ -152,9 +155,43 @@ TEST(Optimizer, MovesMatricesOfLayersAsLiuEtAl) {
   expect_moves_as_muon(kAdapter, 2, 9);
 }
 
+// By another rate than all others; the decay is by the same.
+TEST(Optimizer, MovesMatricesFasterIfToldTo) {
+  for (const double matrix_rate : {0.5, 4.0}) {
+    expect_moves_as_muon(kLayer, 3, 8, matrix_rate);
+    expect_moves_as_muon(kLayer, 8, 3, matrix_rate);
+  }
+}
+
+// Whoever it is told to ask, once for each matrix of a layer; here nothing but the decay is left.
+TEST(Optimizer, OrthogonalizesAsItIsTold) {
+  std::vector<Parameter> parameters;
+  parameters.push_back(parameter_of(kLayer, {4, 3}, 1));
+  parameters.push_back(parameter_of(kTable, {4, 3}, 1));
+  for (Parameter& parameter : parameters) set_gradient(parameter, 2);
+  OptimizerRule rule = rule_of(OptimizerKind::muon);
+  int asked = 0;
+  rule.orthogonalize = [&](View<const float, 2> u, View<float, 2> x) {
+    EXPECT_EQ(u.shape(), x.shape());
+    zero(reference, x);
+    ++asked;
+  };
+  Optimizer(rule, parameters).step(kRate, 1);
+  EXPECT_EQ(asked, 1);
+  const Parameter before = parameter_of(kLayer, {4, 3}, 1);
+  for (Index i = 0; i < 12; ++i) {
+    const double number = before.value.view().data()[i];
+    EXPECT_NEAR(double{parameters[0].value.view().data()[i]}, number * (1 - kRate * kDecay),
+                8 * kUnitRoundoff);
+  }
+}
+
 TEST(Optimizer, MovesWhatIsNoLayerAsAdamWBesideMuon) {
-  const OptimizerRule rule = rule_of(OptimizerKind::muon);
-  for (const auto& name : {kTable, kPositions, kHead}) expect_moves_as_adamw(rule, name, {6, 4});
+  OptimizerRule rule = rule_of(OptimizerKind::muon);
+  rule.matrix_rate = 3;  // not theirs
+  for (const auto& name : {kTable, kPositions, kHead, kDenseHead}) {
+    expect_moves_as_adamw(rule, name, {6, 4});
+  }
   expect_moves_as_adamw(rule, kPatches, {5, 3, 2, 2});
   expect_moves_as_adamw(rule, kNorm, {7});
 }
@@ -361,6 +398,7 @@ TEST(Optimizer, IsAdamWWithoutDecayUnlessTold) {
   EXPECT_EQ(rule.decay, 0);
   EXPECT_TRUE(rule.is_decayed(kNorm));
   EXPECT_EQ(rule.momentum, 0.9);
+  EXPECT_EQ(rule.matrix_rate, 1);
   EXPECT_EQ(rule.ema, 0);
 }
 
