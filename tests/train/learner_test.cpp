@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tests/support/compare.h"
+#include "tests/support/dense.h"
 #include "tests/support/learners.h"
 
 namespace paligemma {
@@ -55,6 +56,29 @@ TEST_P(LearnerOf, SeesParametersMove) {
   zero(reference, parameters.all()[0].value.view());
   parameters.refresh();
   EXPECT_NE(learner->loss(batch), before);
+}
+
+// Beside what the words say; a validation does not ask it.
+TEST(Learner, LearnsWithADenseHead) {
+  TrainingGolden golden(1);
+  const auto all = [](const std::string&) { return true; };
+  Parameters by_learner(golden.checkpoint, golden.config, all),
+      by_hand(golden.checkpoint, golden.config, all);
+  TrainingBatch batch = golden.batch({0, 1});
+  batch.dense = dense_targets_of(2 * golden.config.vision.patches());
+  const Index C = batch.dense->columns(), D = golden.config.vision.width;
+  HeadAndGradients head(C, D), expected(C, D);
+  const auto learner = make_learner(reference, golden.config, by_learner, {.head = head.views()});
+  const DenseHead views = expected.views();
+  const Model<Reference, HostWeights<float>> model{reference, golden.config.vision,
+                                                   golden.config.text, golden.config.image_token,
+                                                   by_hand.weights()};
+  EXPECT_EQ(learner->learn(batch),
+            gradients(reference, model, batch, {}, by_hand.gradients(), &views));
+  EXPECT_EQ(gradients_of(by_learner), gradients_of(by_hand));
+  EXPECT_TRUE(close(head.dweight.view(), expected.dweight.view(), kExact));
+  EXPECT_NE(head.dweight.view()(0, 0), 0);
+  EXPECT_EQ(learner->loss(batch), loss_of(reference, model, batch));
 }
 
 TEST(Learner, LearnsNoBlocks) {

@@ -188,6 +188,36 @@ TEST_P(ParametersOf, MayBeMoved) {
   EXPECT_EQ(gradients.text.final_norm(0), 0);
 }
 
+// Zeros, which learn as all others do; the model does not read them.
+TEST_P(ParametersOf, MayHaveOthersBesideTheModels) {
+  Parameters p = parameters();
+  const std::size_t of_model = p.all().size();
+  const auto weights = p.weights();
+  Parameter& head = p.add("dense_head.weight", {3, 5});
+  EXPECT_EQ(head.shape, (std::vector<Index>{3, 5}));
+  EXPECT_TRUE(head.is_matrix());
+  EXPECT_TRUE(close(head.value.view(), Buffer<float, 2>({3, 5}).view(), kExact));
+  head.value.view()(1, 2) = 7;
+  head.gradient.view()(1, 2) = 8;
+  const float* const place = head.value.view().data();
+  for (const char* name : {"dense_head.bias", "another.weight", "a third.weight"}) p.add(name, {3});
+
+  Parameter* const found = p.find("dense_head.weight");  // `head` itself may have moved
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->value.view().data(), place);
+  EXPECT_EQ(found->value.view()(1, 2), 7);
+  EXPECT_EQ(found->gradient.view()(1, 2), 8);
+  EXPECT_EQ(p.find("dense_head.bias")->value.view().shape(), (std::array<Index, 2>{1, 3}));
+  EXPECT_EQ(p.find("dense_head"), nullptr);
+  EXPECT_EQ(p.all().size(), of_model + 4);
+  EXPECT_EQ(p.all()[of_model].name, "dense_head.weight");
+  p.zero();
+  EXPECT_EQ(found->gradient.view()(1, 2), 0);
+  EXPECT_EQ(found->value.view()(1, 2), 7);
+  EXPECT_EQ(p.find("language_model.model.norm.weight")->value.view().data(),
+            weights.text.final_norm.data());
+}
+
 // ---- another type ----------------------------------------------------------------------------------
 
 template <class Real>
