@@ -6,6 +6,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
 #include "tests/support/dense.h"
+#include "tests/support/error_text.h"
 #include "tests/support/gradients.h"
 
 namespace paligemma {
@@ -187,7 +188,9 @@ TEST(DenseHead, RejectsTargetsOfOtherSizes) {
     change(targets);
     EXPECT_THROW(run(targets), ContractError);
   };
-  expect_refused([](DenseTargets& t) { t.measures.pop_back(); });
+  DenseTargets fewer = four_parts();
+  fewer.measures.pop_back();
+  EXPECT_TRUE(holds(error_text<ContractError>([&] { run(fewer); }), "9 columns"));
   expect_refused([](DenseTargets& t) { t.names[1].targets.pop_back(); });
   expect_refused([](DenseTargets& t) { t.names[1].weights.pop_back(); });
   expect_refused([](DenseTargets& t) { t.names[0].targets[2] = 3; });
