@@ -17,6 +17,8 @@
 #pragma once
 
 #include <array>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "gemma/decoder_block.h"
@@ -54,18 +56,23 @@ void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape
 
 // ---- backward --------------------------------------------------------------------------------------
 
-// Of whole sequences, whose rows stand one behind the other.
+// Of whole sequences, whose R rows stand one behind the other, of which B are asked for, or all.
 template <class On>
 struct DecoderActivations {
   Recompute recompute;
-  Dropout dropout = {};                             // of a step; places are the blocks'
-  std::vector<BufferOn<On, float, 2>> x;            // [R, D]: what each block reads, and the norm
+  Dropout dropout = {};                   // of a step; places are the blocks'
+  std::vector<BufferOn<On, float, 2>> x;  // [R, D]: what each block reads; [B, D]: the norm
   std::vector<DecoderBlockActivations<On>> blocks;  // of each, or of the one at hand
-  BufferOn<On, float, 2> normed;                    // [R, D]   the result
+  BufferOn<On, float, 2> normed;                    // [B, D]   the result
+  std::vector<Index> asked;                         // B rows; empty: all
 
-  DecoderActivations(const DecoderShape& shape, Index R, Recompute how)
-      : recompute(how), normed({R, shape.width}, unwritten) {
-    for (Index i = 0; i <= shape.layers; ++i) x.emplace_back(std::array{R, shape.width}, unwritten);
+  DecoderActivations(const DecoderShape& shape, Index R, Recompute how,
+                     std::vector<Index> rows = {})
+      : recompute(how),
+        normed({rows.empty() ? R : std::ssize(rows), shape.width}, unwritten),
+        asked(std::move(rows)) {
+    for (Index i = 0; i < shape.layers; ++i) x.emplace_back(std::array{R, shape.width}, unwritten);
+    x.emplace_back(normed.view().shape(), unwritten);
     for (Index i = 0; i < (how == Recompute::none ? shape.layers : 1); ++i) {
       blocks.emplace_back(shape, R);
     }
@@ -78,6 +85,10 @@ struct DecoderActivations {
     block.dropout.place = static_cast<std::uint32_t>(2 * i + 1);
     return block;
   }
+  // Of block i of so many.
+  std::span<const Index> asked_of(Index i, Index layers) const {
+    return i + 1 == layers ? std::span<const Index>(asked) : std::span<const Index>();
+  }
 };
 
 // Reads kept.x[0], image rows and embedded words.
@@ -87,28 +98,30 @@ void decoder(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape
   const auto x = [&](Index i) { return kept.x[static_cast<std::size_t>(i)].view(); };
   for (Index i = 0; i < shape.layers; ++i) {
     decoder_block(on, w.blocks[static_cast<std::size_t>(i)], shape, i, step, x(i), kept.block(i),
-                  x(i + 1));
+                  x(i + 1), kept.asked_of(i, shape.layers));
   }
   rms_norm(on, x(shape.layers), w.final_norm, {shape.norm_eps, shape.norm_offset},
            kept.normed.view());
 }
 
-// From dnormed [R, D], the gradient of the result, to dx [R, D], that of kept.x[0]; zeros before.
+// From dnormed [B, D], the gradient of the result, to dx [R, D], that of kept.x[0]; zeros before.
 template <class On, class W, class Dnormed, class Dx, class Gradients>
 void decoder_backward(const On& on, const DecoderWeights<W>& w, const DecoderShape& shape,
                       Step step, DecoderActivations<On>& kept, const Dnormed& dnormed, const Dx& dx,
                       const DecoderWeights<Gradients>& dw) {
   const auto x = [&](Index i) { return kept.x[static_cast<std::size_t>(i)].view(); };
-  DecoderBlockGradients<On> d(shape, dnormed.size(0));
+  DecoderBlockGradients<On> d(shape, dx.size(0));
   rms_norm_backward(on, x(shape.layers), w.final_norm,
-                    RmsNormRule{shape.norm_eps, shape.norm_offset}, dnormed, dx, dw.final_norm);
+                    RmsNormRule{shape.norm_eps, shape.norm_offset}, dnormed,
+                    dx.rows(0, dnormed.size(0)), dw.final_norm);
   for (Index i = shape.layers - 1; i >= 0; --i) {
     const auto& block = w.blocks[static_cast<std::size_t>(i)];
     if (kept.recompute == Recompute::blocks) {
-      decoder_block(on, block, shape, i, step, x(i), kept.block(i), x(i + 1));
+      decoder_block(on, block, shape, i, step, x(i), kept.block(i), x(i + 1),
+                    kept.asked_of(i, shape.layers));
     }
     decoder_block_backward(on, block, shape, step, x(i), kept.block(i), d, dx,
-                           dw.blocks[static_cast<std::size_t>(i)]);
+                           dw.blocks[static_cast<std::size_t>(i)], kept.asked_of(i, shape.layers));
   }
 }
 

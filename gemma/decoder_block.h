@@ -13,6 +13,8 @@
 // Read next: gemma/token_embedding.h.
 #pragma once
 
+#include <span>
+
 #include "gemma/geglu_mlp.h"
 #include "gemma/rms_norm.h"
 #include "gemma/self_attention.h"
@@ -58,14 +60,18 @@ void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderS
 
 // What the way back reads, besides what the block read itself. Dropout is where Keras has it: of attention's weights,
 // and of what attention adds to the stream.
+//
+// Of the last block some rows alone are asked for, those whose next token is learned. All rows meet in its attention;
+// its MLP computes those B, one behind the other. Where `asked` is empty, B is R.
 template <class On>
 struct DecoderBlockActivations {       // R rows
   Dropout dropout = {};                // of what is added
   BufferOn<On, float, 2> normed_attn;  // [R, D]
   SelfAttentionActivations<On> attention;
-  BufferOn<On, float, 2> attn;        // [R, D]   before the norm that Gemma 2 has behind it
-  BufferOn<On, float, 2> x_attn;      // [R, D]   +attn
-  BufferOn<On, float, 2> normed_mlp;  // [R, D]
+  BufferOn<On, float, 2> attn;             // [R, D]   before the norm that Gemma 2 has behind it
+  BufferOn<On, float, 2> x_attn;           // [R, D]   +attn
+  BufferOn<On, float, 2> x_asked{{0, 0}};  // [B, D]   the rows of it that are asked for, if not all
+  BufferOn<On, float, 2> normed_mlp;       // [R, D]
   GegluMlpActivations<On> mlp;
   BufferOn<On, float, 2> mlp_out;  // [R, D]   as attn
 
@@ -94,11 +100,11 @@ struct DecoderBlockGradients {
         dropped({R, shape.width}, unwritten) {}
 };
 
-// The stream behind the block, y [R, D], of the stream before it, x [R, D].
+// The stream behind the block, y [B, D], of the stream before it, x [R, D].
 template <class On, class W, class X, class Y>
 void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderShape& shape,
                    Index layer, Step step, const X& x, DecoderBlockActivations<On>& kept,
-                   const Y& y) {
+                   const Y& y, std::span<const Index> asked = {}) {
   const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
   const auto x_attn = kept.x_attn.view();
   // to = from + dropout( branch ), or of its norm
@@ -116,42 +122,64 @@ void decoder_block(const On& on, const DecoderBlockWeights<W>& w, const DecoderS
   self_attention(on, w.self_attention, shape, layer, step, kept.normed_attn.view(), kept.attention,
                  kept.attn.view());
   add(x, kept.attn.view(), w.post_attention_norm, x_attn, kept.dropout);
-  rms_norm(on, x_attn, w.pre_mlp_norm, rule, kept.normed_mlp.view());
-  geglu_mlp(on, w.mlp, shape, kept.normed_mlp.view(), kept.mlp, kept.mlp_out.view());
-  add(x_attn, kept.mlp_out.view(), w.post_mlp_norm, y, {});
+
+  const auto rows = [B = y.size(0)](auto& buffer) { return buffer.view().rows(0, B); };
+  if (!asked.empty()) kept.x_asked = BufferOn<On, float, 2>(y.shape(), unwritten);
+  for (Index b = 0; b < std::ssize(asked); ++b) {
+    copy(on, x_attn.rows(asked[b], asked[b] + 1), kept.x_asked.view().rows(b, b + 1));
+  }
+  const auto x_asked = asked.empty() ? x_attn : kept.x_asked.view();
+  rms_norm(on, x_asked, w.pre_mlp_norm, rule, rows(kept.normed_mlp));
+  geglu_mlp(on, w.mlp, shape, rows(kept.normed_mlp), kept.mlp, rows(kept.mlp_out));
+  add(x_asked, rows(kept.mlp_out), w.post_mlp_norm, y, {});
 }
 
-// dx [R, D]: in, the gradient of the stream behind the block; out, of the stream before it.
+// dx [R, D]: in its first B rows, the gradient of the stream behind the block; out, of the stream before it.
 template <class On, class W, class X, class Dx, class Gradients>
 void decoder_block_backward(const On& on, const DecoderBlockWeights<W>& w,
                             const DecoderShape& shape, Step step, const X& x,
                             DecoderBlockActivations<On>& kept, DecoderBlockGradients<On>& d,
-                            const Dx& dx, const DecoderBlockWeights<Gradients>& dw) {
+                            const Dx& dx, const DecoderBlockWeights<Gradients>& dw,
+                            std::span<const Index> asked = {}) {
   const RmsNormRule rule{shape.norm_eps, shape.norm_offset};
-  const auto dnormed = d.normed.view();
   // What reaches a branch of the stream's gradient.
-  const auto into = [&](const auto& branch, const auto& norm, const auto& dnorm,
+  const auto into = [&](const Dx& dstream, const auto& branch, const auto& norm, const auto& dnorm,
                         const Dropout& left_out) {
-    Dx dy = dx;
+    const Index B = dstream.size(0);
+    Dx dy = dstream;
     if (left_out.rate > 0) {
-      dy = d.dropped.view();
-      copy(on, dx, dy);
+      dy = d.dropped.view().rows(0, B);
+      copy(on, dstream, dy);
       dropout(on, left_out, dy);
     }
     if (shape.norms == Norms::pre) return dy;
-    zero(on, d.branch.view());
-    rms_norm_backward(on, branch, norm, rule, dy, d.branch.view(), dnorm);
-    return Dx(d.branch.view());
+    const Dx dbranch = d.branch.view().rows(0, B);
+    zero(on, dbranch);
+    rms_norm_backward(on, branch, norm, rule, dy, dbranch, dnorm);
+    return dbranch;
   };
-  zero(on, dnormed);
-  geglu_mlp_backward(on, w.mlp, shape, kept.normed_mlp.view(), kept.mlp,
-                     into(kept.mlp_out.view(), w.post_mlp_norm, dw.post_mlp_norm, {}), d.mlp,
-                     dnormed, dw.mlp);
-  rms_norm_backward(on, kept.x_attn.view(), w.pre_mlp_norm, rule, dnormed, dx, dw.pre_mlp_norm);
+  const Index B = asked.empty() ? dx.size(0) : std::ssize(asked);
+  const auto rows = [B](auto& buffer) { return buffer.view().rows(0, B); };
+  const Dx dasked = dx.rows(0, B);
+  zero(on, rows(d.normed));
+  geglu_mlp_backward(on, w.mlp, shape, rows(kept.normed_mlp), kept.mlp,
+                     into(dasked, rows(kept.mlp_out), w.post_mlp_norm, dw.post_mlp_norm, {}), d.mlp,
+                     rows(d.normed), dw.mlp);
+  rms_norm_backward(on, asked.empty() ? kept.x_attn.view() : kept.x_asked.view(), w.pre_mlp_norm,
+                    rule, rows(d.normed), dasked, dw.pre_mlp_norm);
+  if (!asked.empty()) {  // back to their places
+    BufferOn<On, float, 2> all(dx.shape());
+    for (Index b = 0; b < B; ++b) {
+      residual_add(on, dx.rows(b, b + 1), all.view().rows(asked[b], asked[b] + 1));
+    }
+    copy(on, all.view(), dx);
+  }
+
+  const auto dnormed = d.normed.view();
   zero(on, dnormed);
   self_attention_backward(
       on, w.self_attention, shape, step, kept.normed_attn.view(), kept.attention,
-      into(kept.attn.view(), w.post_attention_norm, dw.post_attention_norm, kept.dropout),
+      into(dx, kept.attn.view(), w.post_attention_norm, dw.post_attention_norm, kept.dropout),
       d.attention, dnormed, dw.self_attention);
   rms_norm_backward(on, x, w.pre_attention_norm, rule, dnormed, dx, dw.pre_attention_norm);
 }

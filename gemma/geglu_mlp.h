@@ -33,7 +33,7 @@ void geglu_mlp(const On& on, const GegluMlpWeights<W>& w, const DecoderShape& sh
 // ---- backward --------------------------------------------------------------------------------------
 
 template <class On>
-struct GegluMlpActivations {        // R rows
+struct GegluMlpActivations {        // R rows, of which the first are used
   BufferOn<On, float, 2> gate, up;  // [R, F]
   BufferOn<On, float, 2> hidden;    // [R, F]   their GeGLU
 
@@ -43,28 +43,30 @@ struct GegluMlpActivations {        // R rows
         hidden({R, shape.mlp_width}, unwritten) {}
 };
 
-// y [R, D] = what the MLP says of x [R, D].
+// y [B, D] = what the MLP says of x [B, D], of no more rows than `kept` has.
 template <class On, class W, class X, class Y>
 void geglu_mlp(const On& on, const GegluMlpWeights<W>& w, const DecoderShape& shape, const X& x,
                GegluMlpActivations<On>& kept, const Y& y) {
-  linear(on, x, w.gate, kept.gate.view());
-  linear(on, x, w.up, kept.up.view());
-  geglu(on, shape.gelu, kept.gate.view(), kept.up.view(), kept.hidden.view());
-  linear(on, kept.hidden.view(), w.down, y);
+  const auto rows = [B = x.size(0)](auto& buffer) { return buffer.view().rows(0, B); };
+  linear(on, x, w.gate, rows(kept.gate));
+  linear(on, x, w.up, rows(kept.up));
+  geglu(on, shape.gelu, rows(kept.gate), rows(kept.up), rows(kept.hidden));
+  linear(on, rows(kept.hidden), w.down, y);
 }
 
-// dx [R, D] += what comes back from dy [R, D]; `d` has room for the gradients of what was kept.
+// dx [B, D] += what comes back from dy [B, D]; `d` has room for the gradients of what was kept.
 template <class On, class W, class X, class Dy, class Dx, class Gradients>
 void geglu_mlp_backward(const On& on, const GegluMlpWeights<W>& w, const DecoderShape& shape,
-                        const X& x, const GegluMlpActivations<On>& kept, const Dy& dy,
+                        const X& x, GegluMlpActivations<On>& kept, const Dy& dy,
                         GegluMlpActivations<On>& d, const Dx& dx,
                         const GegluMlpWeights<Gradients>& dw) {
-  zero(on, d.hidden.view());
-  linear_backward(on, kept.hidden.view(), w.down, dy, d.hidden.view(), dw.down);
-  geglu_backward(on, shape.gelu, kept.gate.view(), kept.up.view(), d.hidden.view(), d.gate.view(),
-                 d.up.view());
-  linear_backward(on, x, w.gate, d.gate.view(), dx, dw.gate);
-  linear_backward(on, x, w.up, d.up.view(), dx, dw.up);
+  const auto rows = [B = x.size(0)](auto& buffer) { return buffer.view().rows(0, B); };
+  zero(on, rows(d.hidden));
+  linear_backward(on, rows(kept.hidden), w.down, dy, rows(d.hidden), dw.down);
+  geglu_backward(on, shape.gelu, rows(kept.gate), rows(kept.up), rows(d.hidden), rows(d.gate),
+                 rows(d.up));
+  linear_backward(on, x, w.gate, rows(d.gate), dx, dw.gate);
+  linear_backward(on, x, w.up, rows(d.up), dx, dw.up);
 }
 
 }  // namespace paligemma::gemma

@@ -84,13 +84,13 @@ struct BatchActivations {
                    const LearningRule& rule)
       : encoded({batch.pixels.view().size(0) * model.vision.patches(), model.vision.width},
                 unwritten),
-        text(model.text, static_cast<Index>(batch.ids.size()), rule.recompute) {
+        text(model.text, static_cast<Index>(batch.ids.size()), rule.recompute, batch.next.rows) {
     text.dropout = {rule.dropout, rule.seed, batch.number};
     if (sees) image.emplace(model.vision, batch.pixels.view().size(0), rule.recompute);
   }
 };
 
-// Leaves kept.text.normed, what the decoder made of all tokens.
+// Leaves kept.text.normed, what the decoder made of the rows whose next token is learned.
 template <class On, class W>
 void forward(const On& on, const Model<On, W>& model, const TrainingBatch& batch,
              BatchActivations<On>& kept) {
@@ -137,7 +137,7 @@ double text_gradients(const On& on, const Model<On, W>& model, const TrainingBat
                       const Dencoded& dencoded, const ModelWeights<Gradients>& dw) {
   const auto R = static_cast<Index>(batch.ids.size());
   const Index L = model.vision.patches();
-  BufferOn<On, float, 2> dnormed({R, model.text.width}), dx({R, model.text.width});
+  BufferOn<On, float, 2> dnormed(kept.text.normed.view().shape()), dx({R, model.text.width});
   const double loss = next_token_loss(on, model.weights.text, model.text, kept.text.normed.view(),
                                       batch.next, rule.smoothing, dnormed.view(), dw.text.head);
 

@@ -1,10 +1,10 @@
 // Next-token loss: what rows of the decoder should have said, and what comes back to them.
 //
-//   loss = sum_b weight[b] ( -log softmax( logits(normed[row[b]]) )[target[b]] )
+//   loss = sum_b weight[b] ( -log softmax( logits(normed[b]) )[target[b]] )
 //
-//   normed   [R, D]   what the decoder made of all tokens
-//   rows     [B]      those whose next token is learned: of a suffix, the row before each of its tokens
-//   dnormed  [R, D]   is added to; [0, D] where nothing is learned: the loss alone
+//   rows     [B]      of all tokens those whose next token is learned: of a suffix, the row before each of its tokens
+//   normed   [B, D]   what the decoder made of these
+//   dnormed  [B, D]   is added to; [0, D] where nothing is learned: the loss alone
 //   dhead             likewise; where the head is the embedding table, so is its gradient
 //
 // Rows are taken a few at a time, so that logits and their gradients, of 257,216 numbers a row, stay small; each time
@@ -44,19 +44,17 @@ double next_token_loss(const On& on, const gemma::DecoderWeights<W>& w,
            std::to_string(B) + " rows, " + std::to_string(next.targets.size()) + " targets, " +
                std::to_string(next.weights.size()) + " weights");
   PG_CHECK(at_once > 0, "no rows at once");
-  const Index most = std::min(at_once, B), D = shape.width, V = shape.vocabulary;
-  BufferOn<On, float, 2> x({most, D}, unwritten), dx({most, D}, unwritten),
-      logits({most, V}, unwritten), dlogits({most, V}, unwritten);
+  const Index most = std::min(at_once, B), V = shape.vocabulary;
+  PG_CHECK(normed.size(0) == B,
+           "normed " + shape_text(normed) + ", " + std::to_string(B) + " rows");
+  BufferOn<On, float, 2> logits({most, V}, unwritten), dlogits({most, V}, unwritten);
   Buffer<float, 1> losses({most});
   double sum = 0;
   for (Index b = 0; b < B; b += most) {
     const Index count = std::min(most, B - b);
     const auto some = [count](auto& buffer) { return buffer.view().rows(0, count); };
-    for (Index i = 0; i < count; ++i) {
-      const Index row = next.rows[static_cast<std::size_t>(b + i)];
-      copy(on, normed.rows(row, row + 1), x.view().rows(i, i + 1));
-    }
-    linear(on, some(x), w.head, some(logits));
+    const auto x = normed.rows(b, b + count);
+    linear(on, x, w.head, some(logits));
     if (shape.final_soft_cap != kNoSoftCap) soft_cap(on, shape.final_soft_cap, some(logits));
     cross_entropy(on, some(logits), View<const TokenId, 1>(next.targets.data() + b, {count}),
                   View<const float, 1>(next.weights.data() + b, {count}), {smoothing, next.scale},
@@ -67,12 +65,7 @@ double next_token_loss(const On& on, const gemma::DecoderWeights<W>& w,
     if (shape.final_soft_cap != kNoSoftCap) {
       soft_cap_backward(on, shape.final_soft_cap, some(logits), some(dlogits));
     }
-    zero(on, some(dx));
-    linear_backward(on, some(x), w.head, some(dlogits), some(dx), dhead);
-    for (Index i = 0; i < count; ++i) {
-      const Index row = next.rows[static_cast<std::size_t>(b + i)];
-      residual_add(on, dx.view().rows(i, i + 1), dnormed.rows(row, row + 1));
-    }
+    linear_backward(on, x, w.head, some(dlogits), dnormed.rows(b, b + count), dhead);
   }
   return sum;
 }

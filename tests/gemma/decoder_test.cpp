@@ -245,7 +245,8 @@ TEST(Decoder, NamesItsTaps) {
 const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
 constexpr Index kRows = 10;
 
-void expect_the_slope_of_the_way_there(const Dropout& dropout) {
+void expect_the_slope_of_the_way_there(const Dropout& dropout,
+                                       const std::vector<Index>& asked = {}) {
   for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
     for (const Recompute recompute : {Recompute::none, Recompute::blocks}) {
       Slopes slopes;
@@ -253,8 +254,8 @@ void expect_the_slope_of_the_way_there(const Dropout& dropout) {
       const auto x = slopes.input("x", kRows, shape.width);
       auto sums = slopes.sums();
       const auto dw = load_decoder<HostGradients>(shape, true, sums);
-      const auto dy = random<float, 2>({kRows, shape.width}, 2);
-      gemma::DecoderActivations<Reference> kept(shape, kRows, recompute);
+      gemma::DecoderActivations<Reference> kept(shape, kRows, recompute, asked);
+      const auto dy = random<float, 2>(kept.normed.view().shape(), 2);
       kept.dropout = dropout;
       const gemma::Step step{std::span(kSequences)};
       const auto loss = [&] {
@@ -271,6 +272,11 @@ void expect_the_slope_of_the_way_there(const Dropout& dropout) {
 }
 
 TEST(DecoderBackward, IsTheSlopeOfTheWayThere) { expect_the_slope_of_the_way_there({}); }
+
+// In any order, and more than once.
+TEST(DecoderBackward, IsTheSlopeOfTheWayThereToTheRowsThatAreAskedFor) {
+  expect_the_slope_of_the_way_there({}, {9, 0, 4, 9});
+}
 
 TEST(DecoderBackward, IsTheSlopeOfTheWayThereWithDropout) {
   expect_the_slope_of_the_way_there({.rate = 0.2f, .seed = 1, .number = 2});
@@ -303,7 +309,14 @@ TEST(DecoderBackward, OnTheWayThereItSaysTheSame) {
     gemma::DecoderActivations<Reference> kept(shape, T, Recompute::blocks);
     copy(reference, x.view(), kept.x[0].view());
     gemma::decoder(reference, decoder.weights, shape, gemma::Segment{SequenceId{}, 0, T, 5}, kept);
-    EXPECT_TRUE(close(kept.normed.view(), rows_of_decoder(decoder, x.view(), 5).view(), kExact));
+    const auto all = rows_of_decoder(decoder, x.view(), 5);
+    EXPECT_TRUE(close(kept.normed.view(), all.view(), kExact));
+
+    gemma::DecoderActivations<Reference> some(shape, T, Recompute::none, {5, 1});
+    copy(reference, x.view(), some.x[0].view());
+    gemma::decoder(reference, decoder.weights, shape, gemma::Segment{SequenceId{}, 0, T, 5}, some);
+    EXPECT_TRUE(close(some.normed.view().rows(0, 1), all.view().rows(5, 6), kExact));
+    EXPECT_TRUE(close(some.normed.view().rows(1, 2), all.view().rows(1, 2), kExact));
   }
 }
 

@@ -13,10 +13,10 @@ namespace {
 
 using namespace test;
 
-constexpr Index kRows = 9;
+constexpr Index kRows = 7;
 constexpr float kSmoothing = 0.1f;
 
-// Rows that repeat and do not ascend; some are not named. One does not count.
+// One does not count.
 NextTokens seven() {
   return {{4, 0, 4, 8, 2, 1, 4}, {0, 49, 7, 7, 21, 3, 12}, {1, 0.5f, 2, 0, 1, 0.25f, 1}};
 }
@@ -44,15 +44,9 @@ Result by_hand(const RandomDecoder<float>& decoder, View<const float, 2> normed,
   const gemma::DecoderShape& shape = decoder.shape;
   const auto B = static_cast<Index>(next.rows.size());
   const auto& head = decoder.weights.head;
-  Buffer<float, 2> x({B, shape.width}), dx({B, shape.width}), logits({B, shape.vocabulary}),
-      dlogits({B, shape.vocabulary});
+  Buffer<float, 2> logits({B, shape.vocabulary}), dlogits({B, shape.vocabulary});
   Buffer<float, 1> losses({B});
-  for (Index b = 0; b < B; ++b) {
-    for (Index d = 0; d < shape.width; ++d) {
-      x.view()(b, d) = normed(next.rows[static_cast<std::size_t>(b)], d);
-    }
-  }
-  linear(reference, x.view(), head, logits.view());
+  linear(reference, normed, head, logits.view());
   const float cap = shape.final_soft_cap;
   if (cap != kNoSoftCap) soft_cap(reference, cap, logits.view());
   cross_entropy(reference, logits.view(), {next.targets.data(), {B}}, {next.weights.data(), {B}},
@@ -60,31 +54,26 @@ Result by_hand(const RandomDecoder<float>& decoder, View<const float, 2> normed,
   if (cap != kNoSoftCap) soft_cap_backward(reference, cap, logits.view(), dlogits.view());
 
   Result y(shape);
-  linear_backward(reference, x.view(), head, dlogits.view(), dx.view(), {y.dhead.view()});
-  for (Index b = 0; b < B; ++b) {
-    y.loss += losses.view()(b);
-    for (Index d = 0; d < shape.width; ++d) {
-      y.dnormed.view()(next.rows[static_cast<std::size_t>(b)], d) += dx.view()(b, d);
-    }
-  }
+  linear_backward(reference, normed, head, dlogits.view(), y.dnormed.view(), {y.dhead.view()});
+  for (Index b = 0; b < B; ++b) y.loss += losses.view()(b);
   return y;
 }
 
-// docs/train/next_token_loss.md, "By hand": the second of two rows should have said token 0.
+// docs/train/next_token_loss.md, "By hand": a row should have said token 0.
 TEST(NextTokenLoss, WorkedExample) {
   gemma::DecoderShape shape;
   shape.width = 1;
   shape.vocabulary = 2;
-  const auto head = rows_of({{0}, {std::log(3)}}), normed = rows_of({{5}, {1}});
+  const auto head = rows_of({{0}, {std::log(3)}}), normed = rows_of({{1}});
   gemma::DecoderWeights<HostWeights<float>> w;
   w.head = {head.view()};
-  Buffer<float, 2> dnormed({2, 1}), dhead({2, 1});
+  Buffer<float, 2> dnormed({1, 1}), dhead({2, 1});
   const NextTokens next{{1}, {0}, {1}};
   const double loss = next_token_loss(reference, w, shape, normed.view(), next, 0, dnormed.view(),
                                       Linear<HostGradients>{dhead.view()});
   const Tolerance tolerance = float_sum_of(2, std::log(4));
   EXPECT_NEAR(loss, std::log(4), tolerance.absolute);
-  EXPECT_TRUE(close(dnormed.view(), rows_of({{0}, {0.75 * std::log(3)}}).view(), tolerance));
+  EXPECT_TRUE(close(dnormed.view(), rows_of({{0.75 * std::log(3)}}).view(), tolerance));
   EXPECT_TRUE(close(dhead.view(), rows_of({{-0.75}, {0.75}}).view(), tolerance));
 }
 
@@ -107,20 +96,6 @@ TEST(NextTokenLoss, IsTheLeavesCalledByHand) {
       }
     }
   }
-}
-
-TEST(NextTokenLoss, RowsThatAreNotNamedGetNothing) {
-  const RandomDecoder<float> decoder(small_gemma2());
-  const auto normed = random<float, 2>({kRows, decoder.shape.width}, 1);
-  const Result before(decoder.shape), y = result(decoder, normed.view(), seven());
-  for (const Index row : {3, 5, 6, 7}) {
-    EXPECT_TRUE(close(y.dnormed.view().rows(row, row + 1), before.dnormed.view().rows(row, row + 1),
-                      kExact));
-  }
-  const auto change = [&](Index row) {
-    return std::abs(y.dnormed.view()(row, 0) - before.dnormed.view()(row, 0));
-  };
-  for (const Index row : {0, 1, 2, 4}) EXPECT_GT(change(row), 0) << row;
 }
 
 // A head that is not learned: the rows get what they got.
@@ -155,17 +130,16 @@ TEST(NextTokenLoss, IsAllThereIsWhereNothingIsLearned) {
 TEST(NextTokenLoss, OfNoRowsIsNothing) {
   const RandomDecoder<float> decoder(small_gemma1());
   const auto normed = random<float, 2>({kRows, decoder.shape.width}, 1);
-  const Result before(decoder.shape), y = result(decoder, normed.view(), {});
+  const Result before(decoder.shape), y = result(decoder, normed.view().rows(0, 0), {});
   EXPECT_EQ(y.loss, 0);
   EXPECT_TRUE(close(y.dnormed.view(), before.dnormed.view(), kExact));
   EXPECT_TRUE(close(y.dhead.view(), before.dhead.view(), kExact));
 }
 
-TEST(NextTokenLoss, RejectsARowThatIsNotThere) {
+TEST(NextTokenLoss, RejectsRowsOfAnotherNumber) {
   const RandomDecoder<float> decoder(small_gemma1());
   const auto normed = random<float, 2>({kRows, decoder.shape.width}, 1);
-  EXPECT_THROW(result(decoder, normed.view(), {{kRows}, {0}, {1}}), ContractError);
-  EXPECT_THROW(result(decoder, normed.view(), {{-1}, {0}, {1}}), ContractError);
+  EXPECT_THROW(result(decoder, normed.view(), {{0}, {0}, {1}}), ContractError);
 }
 
 TEST(NextTokenLoss, RejectsListsOfOtherLengthsAndNoRowsAtOnce) {
