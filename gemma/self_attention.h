@@ -104,7 +104,7 @@ void for_each_sequence(const DecoderShape& shape, Step step, const Function& of_
 
 // Of the sequence whose first row is `row`.
 inline AttentionRule attention_rule(const DecoderShape& shape, Dropout dropout, Index row) {
-  dropout.first = row;
+  dropout.first += row;
   return {shape.query_scale, shape.attention_soft_cap, dropout};
 }
 

@@ -35,6 +35,7 @@ struct TrainingBatch {
   std::vector<gemma::Segment> segments;  // one for each sequence, from position 0 on
   NextTokens next;                       // rows count over all sequences
   std::uint64_t number = 0;              // of the batch in its run, which dropout draws by
+  Index first_row = 0;                   // of a part of a batch, which dropout counts rows by
   std::optional<DenseTargets> dense;     // of all patches of all pictures
 };
 
@@ -85,7 +86,7 @@ struct BatchActivations {
       : encoded({batch.pixels.view().size(0) * model.vision.patches(), model.vision.width},
                 unwritten),
         text(model.text, static_cast<Index>(batch.ids.size()), rule.recompute, batch.next.rows) {
-    text.dropout = {rule.dropout, rule.seed, batch.number};
+    text.dropout = {rule.dropout, rule.seed, batch.number, 0, batch.first_row};
     if (sees) image.emplace(model.vision, batch.pixels.view().size(0), rule.recompute);
   }
 };

@@ -18,6 +18,7 @@ struct LearnerOptions {
   WeightFormat format = WeightFormat::f32;  // of the weights that the model reads
   LearningRule rule = {};
   std::optional<DenseHead> head = {};  // beside the vision tower
+  GradientSums* sums = nullptr;  // in the place of the parameters' gradients, and of the head's
 };
 
 class Learner {
@@ -26,6 +27,11 @@ class Learner {
 
   // Adds the gradients of the batch to the parameters'.
   virtual double learn(const TrainingBatch& batch) = 0;
+  virtual double learn_all(std::span<const TrainingBatch> batches) {
+    double sum = 0;
+    for (const TrainingBatch& batch : batches) sum += learn(batch);
+    return sum;
+  }
   virtual double loss(const TrainingBatch& batch) = 0;
 };
 
@@ -41,7 +47,12 @@ class LearnerOn : public Learner {
                parameters.weights<Real>(),
                nullptr,
                config.projector_activation},
-        gradients_(parameters.gradients()) {}
+        gradients_(options.sums != nullptr ? parameters.gradients(*options.sums)
+                                           : parameters.gradients()) {
+    if (options.sums != nullptr && options.head) {
+      options_.head->gradients = parameters.in_sums(options.head->gradients, *options.sums);
+    }
+  }
 
   double learn(const TrainingBatch& batch) override {
     return gradients(model_.on, model_, batch, options_.rule, gradients_,

@@ -29,10 +29,8 @@ StepReport Loop::step(Index step) {
                     .validation_loss = {}};
   const std::vector<TrainingBatch> batches = lessons_.of_step(step);
   parameters_.zero();
-  for (const TrainingBatch& batch : batches) {
-    report.tokens += std::ssize(batch.next.rows);
-    report.loss += learner_.learn(batch);
-  }
+  for (const TrainingBatch& batch : batches) report.tokens += std::ssize(batch.next.rows);
+  report.loss = learner_.learn_all(batches);
   parameters_.collect();
 
   std::vector<View<float, 2>> gradients;

@@ -78,14 +78,17 @@ struct Parameters::BlockValues : Parameters::Values<bf16> {
 
 struct Parameters::Sums {
   Parameters& parameters;
+  GradientSums* others = nullptr;  // in the gradients' place
 
   View<float, 2> matrix(const std::string& name, const std::vector<Index>&) {
-    Parameter* const found = parameters.find(name);
-    return found != nullptr ? found->gradient.view() : View<float, 2>();
+    const auto place = parameters.places_.find(name);
+    if (place == parameters.places_.end()) return {};
+    return others != nullptr ? (*others)[place->second].view()
+                             : parameters.all_[place->second].gradient.view();
   }
   View<float, 1> vector(const std::string& name, Index) {
-    Parameter* const found = parameters.find(name);
-    return found != nullptr ? found->gradient.view().row(0) : View<float, 1>();
+    const View<float, 2> found = matrix(name, {});
+    return found.data() != nullptr ? found.row(0) : View<float, 1>();
   }
   const Lora<HostGradients>* adapter(const std::string& layer) {
     const auto found = parameters.adapters_.find(layer);
@@ -167,6 +170,41 @@ template ModelWeights<QuantizedWeights<Int4Block>> Parameters::weights<Int4Block
 ModelWeights<HostGradients> Parameters::gradients() {
   Sums source{*this};
   return load_weights<HostGradients>(config_, source);
+}
+
+GradientSums Parameters::sums() const {
+  GradientSums sums;
+  for (const Parameter& parameter : all_) sums.emplace_back(parameter.gradient.view().shape());
+  return sums;
+}
+
+ModelWeights<HostGradients> Parameters::gradients(GradientSums& sums) {
+  PG_CHECK(sums.size() == all_.size() && adapters_.empty(), "sums of other parameters");
+  Sums source{*this, &sums};
+  return load_weights<HostGradients>(config_, source);
+}
+
+void Parameters::add(GradientSums& sums) {
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    float* const gradient = all_[i].gradient.view().data();
+    float* const sum = sums[i].view().data();
+#pragma omp parallel for
+    for (Index k = 0; k < sums[i].view().count(); ++k) {
+      gradient[k] += sum[k];
+      sum[k] = 0;
+    }
+  }
+}
+
+Linear<HostGradients> Parameters::in_sums(const Linear<HostGradients>& layer,
+                                          GradientSums& sums) const {
+  Linear<HostGradients> found;
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    const float* const gradient = all_[i].gradient.view().data();
+    if (gradient == layer.weight.data()) found.weight = sums[i].view();
+    if (gradient == layer.bias.data()) found.bias = sums[i].view().row(0);
+  }
+  return found;
 }
 
 void Parameters::zero() {

@@ -38,6 +38,9 @@ struct Parameter {
   bool is_matrix() const { return shape.size() == 2; }
 };
 
+// As many numbers as the parameters' gradients, in their order.
+using GradientSums = std::vector<Buffer<float, 2>>;
+
 class Parameters {
  public:
   using Choice = std::function<bool(const std::string& name)>;  // of tensors, or of layers
@@ -47,11 +50,18 @@ class Parameters {
   // Adapters of layers. Throws std::invalid_argument if there is no such layer.
   Parameters(Checkpoint& checkpoint, const Config& config, const LoraRule& rule);
 
-  // Once, as the model reads them: numbers of this type, or the language model's matrices as blocks. Frozen weights of
+  // As the model reads them, always of one type: numbers of it, or the language model's matrices as blocks. Frozen weights of
   // another type are copied; learned blocks are a ContractError.
   template <class Real = float>
   ModelWeights<WeightsOn<Reference, Real>> weights();
   ModelWeights<HostGradients> gradients();
+
+  // Zeros beside the gradients, those seen as a model's weights, and back to the gradients, which leaves zeros again.
+  GradientSums sums() const;
+  ModelWeights<HostGradients> gradients(GradientSums& sums);
+  void add(GradientSums& sums);
+  // Of a layer whose gradients are parameters' of all().
+  Linear<HostGradients> in_sums(const Linear<HostGradients>& layer, GradientSums& sums) const;
 
   // Zeros that are learned beside the model's own tensors; it keeps its place while nothing is added.
   Parameter& add(const std::string& name, const std::vector<Index>& shape);
