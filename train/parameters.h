@@ -50,8 +50,8 @@ class Parameters {
   // Adapters of layers. Throws std::invalid_argument if there is no such layer.
   Parameters(Checkpoint& checkpoint, const Config& config, const LoraRule& rule);
 
-  // As the model reads them, always of one type: numbers of it, or the language model's matrices as blocks. Frozen weights of
-  // another type are copied; learned blocks are a ContractError.
+  // As the model reads them, always of one type: numbers of it, or the language model's matrices as blocks. Frozen
+  // weights of another type are copied; learned blocks are a ContractError.
   template <class Real = float>
   ModelWeights<WeightsOn<Reference, Real>> weights();
   ModelWeights<HostGradients> gradients();
