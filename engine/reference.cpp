@@ -9,7 +9,7 @@ class ReferencePipeline final : public PipelineOn<Reference> {
   using PipelineOn::PipelineOn;
 
   std::unique_ptr<const AnyPipeline> for_one_thread() const override {
-    return std::make_unique<const ReferencePipeline>(pipeline());
+    return std::make_unique<const ReferencePipeline>(pipeline().with(reference));
   }
 };
 

@@ -69,6 +69,16 @@ TEST_F(Eval, IsPrintedForPeopleToo) {
   EXPECT_TRUE(ran.out.starts_with("2 scenes, split test\ncaption   exact 0.000")) << ran;
 }
 
+// The default model, whose answers differ from scene to scene; threads have pipelines of their own.
+TEST_F(Eval, TheReferencesScoresAreThoseOfOneThread) {
+  const auto scores_by = [](const std::string& threads) {
+    const Ran ran = run_program({"eval", "--scenes", "8", "--reference", "--threads", threads});
+    EXPECT_EQ(ran.exit_code, 0) << ran;
+    return ran.out;
+  };
+  EXPECT_EQ(scores_by("4"), scores_by("1"));
+}
+
 TEST_F(Eval, RefusesSplitsAndNumbersThatAreNone) {
   EXPECT_TRUE(refuses(run_program({"eval", "--split", "x"}), 2, {"--split", "held-out"}));
   EXPECT_TRUE(refuses(run_program({"eval", "--scenes", "0"}), 2, {"--scenes"}));
