@@ -36,6 +36,7 @@ std::vector<RgbImage> read_all(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path());
   std::sort(names.begin(), names.end());
   std::vector<RgbImage> pictures;
+  pictures.reserve(names.size());
   for (const fs::path& name : names) pictures.push_back(read_image(name));
   if (pictures.empty()) throw ImageError(folder.string() + ": has no pictures");
   return pictures;
