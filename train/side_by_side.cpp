@@ -84,8 +84,7 @@ SideBySide::SideBySide(Index count, const Config& config, Parameters& parameters
     : image_tokens_(config.vision.patches()),
       image_token_(config.image_token),
       parameters_(parameters) {
-  PG_CHECK(count > 0 && parameters.adapted_layers().empty(),
-           "no adapters are learned side by side");
+  PG_CHECK(count > 0, "no learners");
   for (Index i = 1; i < count; ++i) sums_.push_back(parameters.sums());
   learners_.push_back(make(options));
   for (GradientSums& sums : sums_) {

@@ -25,7 +25,7 @@ class SideBySide : public Learner {
   // A learner that one thread alone will ask.
   using Make = std::function<std::unique_ptr<Learner>(const LearnerOptions& options)>;
 
-  // Makes `count` of them. Throws ContractError where adapters are learned.
+  // Makes `count` of them. Throws ContractError where several would learn adapters.
   SideBySide(Index count, const Config& config, Parameters& parameters,
              const LearnerOptions& options, const Make& make);
 

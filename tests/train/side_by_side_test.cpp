@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
+#include <set>
 
 #include "tests/support/compare.h"
 #include "tests/support/dense.h"
@@ -150,6 +150,18 @@ TEST(SideBySide, LearnsBatchesWithADenseHead) {
   }
   EXPECT_NEAR(losses[1], losses[0], 1e-6 * losses[0]);
   expect_alike(gradients[1], gradients[0]);
+}
+
+TEST(SideBySide, EachLearnerHasSumsOfItsOwn) {
+  TrainingGolden golden(1);
+  Parameters parameters(golden.checkpoint, golden.config, [](const std::string&) { return true; });
+  std::set<GradientSums*> sums;
+  const SideBySide some(3, golden.config, parameters, {}, [&](const LearnerOptions& its) {
+    sums.insert(its.sums);
+    return make_learner(reference, golden.config, parameters, its);
+  });
+  EXPECT_EQ(sums.size(), 3u);
+  EXPECT_TRUE(sums.contains(nullptr));  // the first one's are the parameters' gradients
 }
 
 TEST(SideBySide, ThrowsWhatOneThrows) {
