@@ -195,37 +195,44 @@ Buffer<float, 2> plus_mlp_of(const RandomDecoder<float>& decoder, View<const flo
 const gemma::Segment kSequences[] = {{SequenceId{}, 0, 6, 3}, {SequenceId{}, 0, 4, 4}};
 constexpr Index kRows = 10;
 
-void expect_the_slope_of_the_way_there(const Dropout& of_weights, const Dropout& of_branch) {
+void expect_the_slope_of_the_way_there(const Dropout& of_weights, const Dropout& of_branch,
+                                       const std::vector<Index>& asked = {}) {
+  const Index B = asked.empty() ? kRows : std::ssize(asked);
   for (const gemma::DecoderShape& shape : {small_gemma1(), small_gemma2()}) {
     Slopes slopes;
     const auto w = load_decoder<HostWeights<float>>(shape, true, slopes).blocks[0];
     const auto x = slopes.input("x", kRows, shape.width);
     auto sums = slopes.sums();
     const auto dw = load_decoder<HostGradients>(shape, true, sums).blocks[0];
-    const auto dy = random<float, 2>({kRows, shape.width}, 2);
+    const auto dy = random<float, 2>({B, shape.width}, 2);
     gemma::DecoderBlockActivations<Reference> kept(shape, kRows);
     gemma::DecoderBlockGradients<Reference> d(shape, kRows);
     kept.attention.dropout = of_weights;
     kept.dropout = of_branch;
     const gemma::Step step{std::span(kSequences)};
     const auto loss = [&] {
-      Buffer<float, 2> y({kRows, shape.width});
-      decoder_block(reference, w, shape, 0, step, x, kept, y.view());
+      Buffer<float, 2> y({B, shape.width});
+      decoder_block(reference, w, shape, 0, step, x, kept, y.view(), asked);
       return loss_of(dy.view(), std::as_const(y).view());
     };
     loss();
     Buffer<float, 2> other({kRows, shape.width});  // what an earlier call left in d does not matter
-    copy(reference, dy.view(), other.view());
+    copy(reference, dy.view(), other.view().rows(0, B));
     decoder_block_backward(reference, w, shape, step, x, kept, d, other.view(),
-                           gemma::DecoderBlockWeights<HostGradients>());
+                           gemma::DecoderBlockWeights<HostGradients>(), asked);
     const auto dx = slopes.gradient("x");
-    copy(reference, dy.view(), dx);
-    decoder_block_backward(reference, w, shape, step, x, kept, d, dx, dw);
+    copy(reference, dy.view(), dx.rows(0, B));
+    decoder_block_backward(reference, w, shape, step, x, kept, d, dx, dw, asked);
     slopes.expect_of(loss);
   }
 }
 
 TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThere) { expect_the_slope_of_the_way_there({}, {}); }
+
+// In any order, and more than once.
+TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThereToTheRowsThatAreAskedFor) {
+  expect_the_slope_of_the_way_there({}, {}, {9, 0, 4, 9});
+}
 
 TEST(DecoderBlockBackward, IsTheSlopeOfTheWayThereWithDropout) {
   expect_the_slope_of_the_way_there({}, {.rate = 0.4f, .seed = 2});
