@@ -51,7 +51,7 @@ class Run {
     Optimizer optimizer(rules_.optimizer, parameters.all());
     const RunFolder out(options_.out, saved_run_file(options_.out));
     const std::string run = identity_of(options_, rules_, checkpoint_);
-    RunState state = saved_state(run, parameters, optimizer);
+    RunState state = saved_state(options_.out, run, parameters, optimizer);
     TrainingLog log(flags_.log, state.step);
     if (!flags_.curve.empty()) check_writable(flags_.curve);
     const auto learner = open_learner(device_, config_, parameters, rules_.learner);
@@ -107,16 +107,6 @@ class Run {
     std::error_code error;
     const fs::path whole = fs::absolute(path, error);
     return error ? path.string() : whole.string();
-  }
-
-  RunState saved_state(const std::string& run, Parameters& parameters, Optimizer& optimizer) const {
-    try {
-      RunState state = load_run(options_.out, run, parameters.all(), optimizer);
-      parameters.refresh();
-      return state;
-    } catch (const OtherRunError& error) {
-      throw UsageError(std::string("--out ") + error.what());
-    }
   }
 
   // A pooling head is not learned, but written again.

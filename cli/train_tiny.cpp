@@ -135,15 +135,6 @@ class Run {
     return is_done;
   }
 
-  static RunState saved_state(const fs::path& folder, const std::string& run,
-                              Parameters& parameters, Optimizer& optimizer) {
-    try {
-      return load_run(folder, run, parameters.all(), optimizer);
-    } catch (const OtherRunError& error) {
-      throw UsageError(std::string("--out ") + error.what());
-    }
-  }
-
   const Options& options_;
   fs::path folder_;
   Device device_;

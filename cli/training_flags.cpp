@@ -21,6 +21,11 @@ void add_what_is_learned(CLI::App& command, TrainingFlags& t) {
                      "none (default) or blocks: less memory, more time");
 }
 
+void check_learns_here(const Options& o) {
+  require(o.device == "auto" || o.device == "cpu",
+          "--device " + o.device + ": a model learns on the CPU alone");
+}
+
 }  // namespace
 
 void add_data(CLI::App& command, TrainingFlags& t) {
@@ -64,8 +69,7 @@ void add_train_tiny(CLI::App& command, TrainingFlags& t) {
 }
 
 void check_train_tiny(const Options& o) {
-  require(o.device == "auto" || o.device == "cpu",
-          "--device " + o.device + ": a model learns on the CPU alone");
+  check_learns_here(o);
   require(!o.out.empty(), "say where to write: train-tiny --out FOLDER");
   require(o.training.steps.value_or(1) >= 1, "--steps must be at least 1");
 }
@@ -87,8 +91,7 @@ void check_training(const Options& o) {
     require(!value || (*value >= low && *value <= high),
             flag + " must be from " + std::to_string(low) + " to " + std::to_string(high));
   };
-  require(o.device == "auto" || o.device == "cpu",
-          "--device " + o.device + ": a model learns on the CPU alone");
+  check_learns_here(o);
   require(!t.data.empty(), "say what to learn: finetune -m MODEL --data FILE.jsonl --out FOLDER");
   require(!o.out.empty(), "say where to write: --out FOLDER");
   require(!t.epochs || !t.steps, "both --epochs and --steps");

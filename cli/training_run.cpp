@@ -44,6 +44,17 @@ RunFolder::RunFolder(const fs::path& path, const fs::path& mark) {
 
 RunFolder::~RunFolder() { ::close(lock_); }
 
+RunState saved_state(const fs::path& folder, const std::string& run, Parameters& parameters,
+                     Optimizer& optimizer) {
+  try {
+    RunState state = load_run(folder, run, parameters.all(), optimizer);
+    parameters.refresh();
+    return state;
+  } catch (const OtherRunError& error) {
+    throw UsageError(std::string("--out ") + error.what());
+  }
+}
+
 void note_signals() {
   for (const int number : {SIGINT, SIGTERM}) {
     if (std::signal(number, note_signal) == SIG_IGN) std::signal(number, SIG_IGN);

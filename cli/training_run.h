@@ -3,6 +3,9 @@
 
 #include <csignal>
 #include <filesystem>
+#include <string>
+
+#include "train/saved_run.h"
 
 namespace paligemma::cli {
 
@@ -18,6 +21,11 @@ class RunFolder {
  private:
   int lock_ = -1;
 };
+
+// What was saved there of this run, with parameters and optimizer as they were, or the beginning. Throws UsageError for
+// another run's, and as load_run does.
+RunState saved_state(const std::filesystem::path& folder, const std::string& run,
+                     Parameters& parameters, Optimizer& optimizer);
 
 // From here on the first SIGINT or SIGTERM asks for a checkpoint and the end, the second for the end; unless whoever
 // started the program has them ignored.
