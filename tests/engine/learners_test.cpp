@@ -11,7 +11,8 @@ namespace {
 
 using namespace test;
 
-// To the last bit, of a size at which the two add up in another order.
+// To the last bit. The two add up in another order where the compiler keeps several partial sums in the
+// reference (tensor/dot.h), so that only an optimized build tells them apart.
 TEST(Orthogonalizer, IsTheDevices) {
   const auto u = random<float, 2>({33, 257}, 1);
   const auto by = [&](const Orthogonalize& how) {
@@ -24,7 +25,6 @@ TEST(Orthogonalizer, IsTheDevices) {
   Buffer<float, 2> plainly({33, 257}), fast_one({33, 257});
   orthogonalize(reference, u.view(), plainly.view());
   orthogonalize(fast, u.view(), fast_one.view());
-  ASSERT_FALSE(close(fast_one.view(), plainly.view(), kExact));
 
   Device device{.id = "cpu", .text = "cpu", .executor = "reference"};
   EXPECT_TRUE(close(by(orthogonalizer(device)).view(), plainly.view(), kExact));
