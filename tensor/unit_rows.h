@@ -31,4 +31,12 @@ template <class Weight>
 void unit_rows(Reference, View<const float, 2> x, UnitRule rule, View<const Weight, 1> scale,
                View<float, 2> y);
 
+// Backward, without a scale; of dy no more is left than what is across the group:
+//
+//   dx[t,d] += ( dy[t,d] - y[t,d] sum_{i in g} dy[t,i] y[t,i] ) / |g|
+//
+// A group that is shorter than the floor was divided by a constant, so there it is dy[t,d] / floor.
+void unit_rows_backward(Reference, View<const float, 2> x, UnitRule rule, View<const float, 2> dy,
+                        View<float, 2> dx);
+
 }  // namespace paligemma

@@ -39,12 +39,13 @@ ALLOWED = {  # a folder and what it may include
     "paligemma": {"tensor", "siglip", "gemma", "processing", "paligemma"},
     "world": {"tensor", "processing", "world"},
     "zeta": {"tensor", "siglip", "gemma", "processing", "zeta"},
+    "colpali": {"tensor", "siglip", "gemma", "processing", "paligemma", "colpali"},
     "train": {"tensor", "siglip", "gemma", "processing", "paligemma", "train"},
     "tiny": {"tensor", "processing", "paligemma", "world", "train", "tiny"},
-    "fast": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "train", "fast"},
-    "cuda": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "cuda"},
-    "engine": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "train", "fast", "cuda", "engine"},
-    "cli": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "world", "train", "tiny", "fast", "engine", "cli",
+    "fast": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "colpali", "train", "fast"},
+    "cuda": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "colpali", "cuda"},
+    "engine": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "colpali", "train", "fast", "cuda", "engine"},
+    "cli": {"tensor", "siglip", "gemma", "zeta", "processing", "paligemma", "colpali", "world", "train", "tiny", "fast", "engine", "cli",
             "commit.h"},
 }
 INSTALLED = ["engine/engine.h", "tensor/errors.h"]  # headers

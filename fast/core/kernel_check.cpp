@@ -174,6 +174,33 @@ Numbers capped(const Fast& on) {
   return logits;
 }
 
+// ---- ColPali ---------------------------------------------------------------------------------------
+
+// Rows of an even and of an odd number of features; whole registers of columns, and half of one.
+template <class Row>
+Numbers page_scores(const Fast& on,
+                    void (*MaxSimKernels::*kernel)(const Fast&, const MaxSimWork<Row>&)) {
+  constexpr Index P = 3, R = 40, first[P + 1] = {1, 2, 13, R};
+  Numbers scores;
+  for (const Index W : {20, 23}) {
+    for (const Index T : {3, 21, 53}) {
+      const auto q = weights<float>(T * W, 1);
+      const auto rows = weights<Row>(R * W, 2);
+      Numbers of(P);
+      (on.kernels().max_sim.*kernel)(on, {q.data(), rows.data(), first, of.data(), T, W, P, W, W});
+      scores.insert(scores.end(), of.begin(), of.end());
+    }
+  }
+  return scores;
+}
+
+template <class Row>
+void add_page_scores(std::vector<KernelProof>& checks, const std::string& type,
+                     void (*MaxSimKernels::*kernel)(const Fast&, const MaxSimWork<Row>&)) {
+  checks.push_back({"scores of " + type + " pages",
+                    [=](const Fast& on) { return page_scores(on, kernel); }, kNoRounding});
+}
+
 std::vector<KernelProof> all_checks() {
   std::vector<KernelProof> checks;
   add_products(checks, "f32", &LinearKernels::f32);
@@ -187,6 +214,9 @@ std::vector<KernelProof> all_checks() {
   checks.push_back({"the largest logit", maxima, kNoRounding});
   checks.push_back({"the sum of exponentials", sum_of_exponentials, kLogitRounding});
   checks.push_back({"capped logits", capped, kLogitRounding});
+  add_page_scores(checks, "f32", &MaxSimKernels::f32);
+  add_page_scores(checks, "bf16", &MaxSimKernels::bf16);
+  add_page_scores(checks, "f16", &MaxSimKernels::f16);
   return checks;
 }
 

@@ -1,6 +1,6 @@
 // Whether kernels compute on this processor what the portable ones do: products with every type of weights,
 // of few rows and of many, with bias, gate and GELU; attention of few queries and of many, with masks, a cap
-// and biases; sums and maxima of logits. Sizes are small, and no multiple of a register's.
+// and biases; sums and maxima of logits; scores of pages. Sizes are small, and no multiple of a register's.
 #pragma once
 
 #include <functional>

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fast/colpali/max_sim_work.h"
 #include "fast/core/probe_work.h"
 #include "fast/gemma/sampler_work.h"
 #include "fast/tensor/attention_backward_work.h"
@@ -34,6 +35,7 @@ struct Kernels {
   AttentionKernel attention;
   AttentionBackwardKernel attention_backward;
   LogitKernels logits;
+  MaxSimKernels max_sim;
   ProbeKernels probe;
 };
 

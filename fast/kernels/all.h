@@ -1,6 +1,7 @@
 // Every kernel, for the registers of whatever processor the including file is compiled for.
 #pragma once
 
+#include "fast/colpali/max_sim_kernel.h"
 #include "fast/core/kernels.h"
 #include "fast/core/probe_kernel.h"
 #include "fast/gemma/sampler_kernel.h"
@@ -27,6 +28,7 @@ constexpr Kernels kernels_named(std::string_view name, std::string_view features
           attend,
           attend_backward,
           {max_logit, sum_exp, cap_logits, scaled_exp},
+          {max_sim_of<float>, max_sim_of<bf16>, max_sim_of<f16>},
           kProbeKernels};
 }
 

@@ -4,6 +4,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/data.h"
+#include "tests/support/gradients.h"
 
 namespace paligemma {
 namespace {
@@ -154,6 +155,63 @@ TYPED_TEST(UnitRowsOf, MatchesTheDefinition) {
         close(y.view(), oracle(x.view(), groups, scale.view()).view(), float_sum_of(W / groups)))
         << "W = " << W << ", groups = " << groups;
   }
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+TEST(UnitRowsBackward, IsTheDefinitionsSlope) {
+  struct Size {
+    Index W, groups;
+  };
+  for (const auto [W, groups] : {Size{1, 1}, Size{7, 1}, Size{128, 1}, Size{40, 5}}) {
+    const auto x = random<float, 2>({3, W}, 1), dy = random<float, 2>({3, W}, 2);
+    auto dx = random<float, 2>({3, W}, 3);
+    const Doubles before = doubles(dx);
+    unit_rows_backward(reference, x.view(), {.groups = groups}, dy.view(), dx.view());
+    const std::size_t size = static_cast<std::size_t>(W / groups);
+    const auto y = [&](Doubles rows) {
+      for (std::size_t first = 0; first < rows.size(); first += size) {
+        double sum_sq = 0;
+        for (std::size_t i = first; i < first + size; ++i) sum_sq += rows[i] * rows[i];
+        for (std::size_t i = first; i < first + size; ++i) rows[i] /= std::sqrt(sum_sq);
+      }
+      return rows;
+    };
+    // Between the shortest group's length of 0.2 and 1 stands a factor of 5.
+    EXPECT_TRUE(is_gradient(dx, before + gradient_of(y, doubles(x), doubles(dy)), 5 * W))
+        << "W = " << W << ", groups = " << groups;
+  }
+}
+
+// Along the row nothing changes; across it all does.
+TEST(UnitRowsBackward, PassesOnWhatIsAcrossTheRow) {
+  const auto x = rows_of({{3, 4}, {3, 4}}), dy = rows_of({{0.6, 0.8}, {0.8, -0.6}});
+  Buffer<float, 2> dx({2, 2});
+  unit_rows_backward(reference, x.view(), {}, dy.view(), dx.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{0, 0}, {0.16, -0.12}}).view(), float_sum_of(4, 1)));
+}
+
+TEST(UnitRowsBackward, BelowTheFloorItIsAFactor) {
+  const auto x = rows_of({{0.3, 0.4}}), dy = rows_of({{1, -7}});
+  Buffer<float, 2> dx({1, 2});
+  unit_rows_backward(reference, x.view(), {.floor = 2}, dy.view(), dx.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{0.5, -3.5}}).view(), float_operations(2)));
+  const auto zeros = rows_of({{0, 0}});
+  unit_rows_backward(reference, zeros.view(), {.floor = 2}, dy.view(), dx.view());
+  EXPECT_TRUE(close(dx.view(), rows_of({{1, -7}}).view(), float_operations(2)));
+}
+
+TEST(UnitRowsBackward, RejectsWrongShapes) {
+  const auto x = random<float, 2>({3, 64}, 1);
+  Buffer<float, 2> dx({3, 64}), short_dx({2, 64});
+  const auto run = [&](UnitRule rule, View<const float, 2> dy, View<float, 2> to) {
+    unit_rows_backward(reference, x.view(), rule, dy, to);
+  };
+  EXPECT_NO_THROW(run({}, x.view(), dx.view()));
+  EXPECT_THROW(run({.groups = 5}, x.view(), dx.view()), ContractError);
+  EXPECT_THROW(run({.groups = 0}, x.view(), dx.view()), ContractError);
+  EXPECT_THROW(run({}, x.view().rows(0, 2), dx.view()), ContractError);
+  EXPECT_THROW(run({}, x.view(), short_dx.view()), ContractError);
 }
 
 }  // namespace
