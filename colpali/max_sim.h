@@ -11,6 +11,7 @@
 //
 // Paper: Khattab & Zaharia 2020, "ColBERT", equation 3; Faysse et al. 2024, "ColPali", equation 1.
 //
+// Read next: cli/embed.cpp.
 #pragma once
 
 #include "tensor/execution.h"

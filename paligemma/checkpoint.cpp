@@ -24,6 +24,7 @@ namespace {
 
 constexpr const char* kEmbedding = "language_model.model.embed_tokens.weight";
 constexpr const char* kHead = "lm_head.weight";
+constexpr const char* kRetrieval = "embedding_proj_layer.weight";
 
 // How a tensor's weights lie in a file: as numbers in its shape, or, if it is a matrix of the language model,
 // as blocks, which the file calls bytes of the shape [O, blocks, bytes of a block].
@@ -95,6 +96,7 @@ std::map<std::string, WeightEntry> Checkpoint::safetensors_entries(const Config&
         throw ModelFileError(where + ": tensor " + old_name + " is " + other);
       }
       has_pooling_head_ |= is_of_pooling_head(name);
+      if (name == kRetrieval && !entry.shape.empty()) retrieval_width_ = entry.shape[0];
       if (!found.emplace(name, entry).second) {
         throw ModelFileError(where + ": tensor " + old_name + " is there twice");
       }
@@ -246,6 +248,9 @@ void Checkpoint::touch(const LoadListener& listener) const {
 Config Checkpoint::as_stored(Config config) const {
   if (tensors_.count(kHead) != 0) config.tied_head = false;
   config.pooling_head &= has_pooling_head_;
+  if (config.retrieval_width_is_open && retrieval_width_ > 0) {
+    config.retrieval_width = retrieval_width_;
+  }
   return config;
 }
 

@@ -12,8 +12,9 @@
 //   model.vision_tower.vision_model...      model.language_model.layers...           4.52 in memory
 //   vision_tower.encoder...                 language_model.model.layers...           5.x
 //
-// In front of any of them may stand "base_model.model.", as peft writes, or "paligemma.". In a SigLIP's
-// own file they begin with vision_model.encoder..., or encoder... where it holds no text tower.
+// In front of any of them may stand "base_model.model.", as peft writes, "paligemma.", "vlm." or another "model.", as
+// ColPali's files have; its projection is embedding_proj_layer there, or custom_text_proj. In a SigLIP's own file they
+// begin with vision_model.encoder..., or encoder... where it holds no text tower.
 //
 // Extra tensors that change nothing are ignored: a pooling head, unless the vision tower alone is wanted,
 // position ids and RoPE frequencies; then, too, all that is the language model's or a SigLIP's text tower's.
@@ -95,8 +96,8 @@ class Checkpoint {
   View<const bf16, 1> vector_beside_blocks(const std::string& name, Index length);
   void forget_copies() { converted_.clear(); }
 
-  // The configuration, with a head of its own where one is stored although it should be the embedding, and with a
-  // pooling head if it is wanted and there.
+  // The configuration, with a head of its own where one is stored although it should be the embedding, with a
+  // pooling head if it is wanted and there, and with ColPali's rows as wide as they are.
   Config as_stored(Config config) const;
 
   WeightFormat format() const { return format_; }  // of most parameters
@@ -110,6 +111,7 @@ class Checkpoint {
   std::map<std::string, WeightEntry> tensors_;  // by the newest name
   WeightFormat format_ = WeightFormat::f32;
   bool trained_ = true, has_pooling_head_ = false;
+  Index retrieval_width_ = 0;
   std::multimap<std::string, Buffer<std::byte, 1>> converted_;  // by the tensor's name
   std::shared_ptr<const Adapter> adapter_;
 

@@ -180,6 +180,36 @@ Fields fields_in(const std::filesystem::path& path) {
   return Fields(opened(path).text(), path.string());
 }
 
+// Both towers, as PaliGemma has them.
+void read_joined_towers(const Fields& fields, Config& config) {
+  config.vision = vision_shape(fields.object("vision_config"));
+  config.architecture = is_gemma2(fields.object("text_config")) ? "paligemma2" : "paligemma";
+  config.text = text_shape(fields.object("text_config"));
+  config.tied_head = fields.flag("tie_word_embeddings", true);
+
+  // The published files say image_token_index, later releases image_token_id, which counts if both are there.
+  const char* image = fields.has("image_token_id") ? "image_token_id" : "image_token_index";
+  if (!fields.has(image)) fields.fail("image_token_index", "missing");
+  // It may stand right behind the table's rows, since it is never looked up.
+  config.image_token = static_cast<TokenId>(fields.whole(image, config.text.vocabulary));
+  config.end_tokens = end_tokens_of(fields);
+  if (config.end_tokens.empty()) config.end_tokens = end_tokens_of(fields.object("text_config"));
+}
+
+// transformers' ColPali has a configuration of its own, colpali-engine's is PaliGemma's and says who wrote it.
+void read_retrieval(const Fields& top, Config& config) {
+  constexpr Index kUsualWidth = 128;
+  if (top.text("model_type") == "colpali") {
+    config.retrieval_width = top.size("embedding_dim", kUsualWidth, kMaxWidth);
+  } else if (top.has("architectures") && !top.is_null("architectures")) {
+    for (const std::string& name : top.texts("architectures")) {
+      if (name != "ColPali") continue;
+      config.retrieval_width = kUsualWidth;
+      config.retrieval_width_is_open = true;
+    }
+  }
+}
+
 }  // namespace
 
 Config parse_config(std::string_view text, const std::string& where, Towers towers) {
@@ -197,23 +227,14 @@ Config parse_config(std::string_view text, const std::string& where, Towers towe
     config.vision = vision_shape(type == "siglip" ? top.object("vision_config") : top);
     return config;
   }
-  if (type != "paligemma") {
+  if (type != "paligemma" && type != "colpali") {
     top.fail("model_type", "\"" + type + "\" is not paligemma" +
                                (is_siglip ? "; `paligemma embed` takes its vision tower" : ""));
   }
   refuse_other_weights(top);
-  config.vision = vision_shape(top.object("vision_config"));
-  config.architecture = is_gemma2(top.object("text_config")) ? "paligemma2" : "paligemma";
-  config.text = text_shape(top.object("text_config"));
-  config.tied_head = top.flag("tie_word_embeddings", true);
-
-  // The published files say image_token_index, later releases image_token_id, which counts if both are there.
-  const char* image = top.has("image_token_id") ? "image_token_id" : "image_token_index";
-  if (!top.has(image)) top.fail("image_token_index", "missing");
-  // It may stand right behind the table's rows, since it is never looked up.
-  config.image_token = static_cast<TokenId>(top.whole(image, config.text.vocabulary));
-  config.end_tokens = end_tokens_of(top);
-  if (config.end_tokens.empty()) config.end_tokens = end_tokens_of(top.object("text_config"));
+  const Fields joined = type == "colpali" ? top.object("vlm_config") : top;
+  read_joined_towers(joined, config);
+  read_retrieval(top, config);
   if (towers == Towers::vision) config.text.layers = 0;
   return config;
 }

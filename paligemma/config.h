@@ -41,6 +41,10 @@ struct Config {
   gemma::DecoderShape text;
   bool tied_head = true;  // the embedding table is also the output head
   ProjectorActivation projector_activation = ProjectorActivation::none;
+  // Of the rows that ColPali makes of pages and queries (colpali/model.h); 0 for a model that answers. What its
+  // config.json leaves open is as wide as the file's projection.
+  Index retrieval_width = 0;
+  bool retrieval_width_is_open = false;
   TokenId image_token = 0;  // 257152 in the published checkpoints
   // Any of these ends an answer: those of generation_config.json, else of config.json, else of its
   // text_config; if there are none, the tokenizer's <eos>.

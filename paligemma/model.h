@@ -119,12 +119,12 @@ void forward_step(const Model<On, W>& model, std::span<const TokenId> ids, gemma
   gemma::logits(model.on, model.weights.text, model.text, rows, session.scratch);
 }
 
-// Runs tokens through the decoder and leaves the logits of the last one in session.scratch.logits.
-// Where there are image rows, as many ids are image tokens, whose places the rows take in their order.
-// `prefix` tokens of the whole sequence see one another both ways.
+// Runs tokens through the decoder and leaves its rows in session.scratch.normed. Where there are image rows, as
+// many ids are image tokens, whose places the rows take in their order. `prefix` tokens of the whole sequence see
+// one another both ways.
 template <class On, class W, class Rows, class Tap>
-void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows& image_rows,
-             Index prefix, Session<On>& session, const Tap& tap) {
+void forward_rows(const Model<On, W>& model, std::span<const TokenId> ids, const Rows& image_rows,
+                  Index prefix, Session<On>& session, const Tap& tap) {
   const auto T = static_cast<Index>(ids.size()), L = image_rows.size(0);
   PG_CHECK(T > L, "there is a token behind the picture");
   const auto stands_for_a_row = [&](TokenId id) { return L > 0 && id == model.image_token; };
@@ -146,7 +146,15 @@ void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows
   const gemma::Segment all{session.sequence, session.cache.length(session.sequence), T, prefix};
   gemma::decoder(model.on, model.weights.text, model.text, all, session.scratch, session.cache,
                  tap.in("llm"));
-  gemma::logits(model.on, model.weights.text, model.text, std::array{T - 1}, session.scratch);
+}
+
+// The same, and the logits of the last token in session.scratch.logits.
+template <class On, class W, class Rows, class Tap>
+void forward(const Model<On, W>& model, std::span<const TokenId> ids, const Rows& image_rows,
+             Index prefix, Session<On>& session, const Tap& tap) {
+  forward_rows(model, ids, image_rows, prefix, session, tap);
+  gemma::logits(model.on, model.weights.text, model.text, std::array{std::ssize(ids) - 1},
+                session.scratch);
   tap("logits", session.scratch.logits.view());
 }
 

@@ -146,6 +146,12 @@ class Pipeline {
   // answers. Replies come as they are ready, in any order. Throws what the calls throw.
   void generate_all(Index at_once, const NextRequest& next) const;
 
+  // f(model, memory), for what another room makes of the model, whatever its weights are.
+  template <class F>
+  decltype(auto) with_model(const F& f) const {
+    return std::visit([&](const auto& model) { return f(model, *memory_); }, model_);
+  }
+
   const Config& config() const { return files_->config; }
   const Tokenizer& tokenizer() const { return files_->tokenizer.value(); }
   WeightFormat dtype() const;  // of the weights in memory

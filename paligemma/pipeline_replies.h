@@ -20,6 +20,11 @@ template <class On>
 std::pair<Reply, GenerateOptions> Pipeline<On>::begun(const Picture& picture,
                                                       std::string_view prompt,
                                                       const ReplyOptions& options) const {
+  if (config().retrieval_width > 0) {
+    throw ModelFileError(
+        files_->model.string() +
+        ": a ColPali, which makes vectors of pages and queries and answers nothing");
+  }
   const auto rows = picture.rows.view();
   const Index L = config().vision.patches(), pictures = rows.size(0) / L;
   PG_CHECK(rows.size(0) == pictures * L && pictures > 0 && rows.size(1) == config().text.width,

@@ -17,7 +17,9 @@ bool drop_prefix(std::string& text, std::string_view prefix) {
 std::string current_tensor_name(std::string name) {
   drop_prefix(name, "base_model.model.");
   drop_prefix(name, "paligemma.");
-  drop_prefix(name, "model.");
+  drop_prefix(name, "vlm.");
+  for (int i = 0; i < 2; ++i) drop_prefix(name, "model.");
+  if (drop_prefix(name, "custom_text_proj.")) return "embedding_proj_layer." + name;
   for (const char* tower : {"vision_tower.vision_model.", "vision_model."}) {
     if (drop_prefix(name, tower)) return "vision_tower." + name;
   }
@@ -38,7 +40,8 @@ bool is_ignored(const std::string& name, const Config& config) {
   if (name.ends_with(".position_ids") || name.ends_with(".rotary_emb.inv_freq")) return true;
   if (is_of_pooling_head(name)) return !config.pooling_head;
   if (config.text.layers > 0) return false;
-  for (const char* text : {"language_model.", "lm_head.", "text_model.", "logit_"}) {
+  for (const char* text :
+       {"language_model.", "lm_head.", "text_model.", "logit_", "embedding_proj_layer."}) {
     if (name.starts_with(text)) return true;
   }
   return false;

@@ -32,6 +32,8 @@ struct ModelWeights {
   siglip::AttentionPoolWeights<typename W::Vision> head;  // nothing where there is none
   Linear<typename W::Vision> projector;                   // [D of the text, D of the pictures]
   gemma::DecoderWeights<W> text;
+  Linear<typename W::Vision>
+      retrieval;  // ColPali's, behind the final norm; nothing where there is none
 };
 
 template <class W, class Source>
@@ -144,7 +146,7 @@ gemma::DecoderWeights<W> load_decoder(const gemma::DecoderShape& shape, bool tie
 }
 
 // The language model's weights may come from a source of their own, if they are of another type. What the
-// configuration does not have is not asked for: a pooling head, a projector, a language model.
+// configuration does not have is not asked for: a pooling head, a projector, a language model, ColPali's projection.
 template <class W, class Vision, class Text>
 ModelWeights<W> load_weights(const Config& config, Vision& vision, Text& text) {
   const Index D = config.text.width;
@@ -156,6 +158,10 @@ ModelWeights<W> load_weights(const Config& config, Vision& vision, Text& text) {
                                                   config.vision.width, true);
   }
   if (config.text.layers > 0) w.text = load_decoder<W>(config.text, config.tied_head, text);
+  if (config.text.layers > 0 && config.retrieval_width > 0) {
+    w.retrieval = load_linear<typename W::Vision>(vision, "embedding_proj_layer",
+                                                  config.retrieval_width, D, true);
+  }
   return w;
 }
 template <class W, class Source>

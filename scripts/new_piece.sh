@@ -49,7 +49,7 @@ link() {  # FROM TO, for the page of the one
 }
 title=${name//_/ } scope=
 namespace=paligemma
-if [ "$folder" = world ] || [[ $kind/$folder =~ ^composite/(gemma|siglip|zeta)$ ]]; then
+if [ "$folder" = world ] || [[ $kind/$folder =~ ^composite/(colpali|gemma|siglip|zeta)$ ]]; then
   namespace=paligemma::$folder scope=$folder::
 fi
 type=$(sed -E 's/(^|_)(.)/\U\2/g' <<<"$name")

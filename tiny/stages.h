@@ -2,7 +2,7 @@
 //
 //   vision   the vision tower alone, from a dense head: 1600 steps of 64 pictures
 //   joint    everything, from prompts and answers: 3600 steps of 32 pictures with up to four questions each
-//   polish   a little more of the questions that are learned last: 900 steps
+//   polish   more of the questions that are learned last: 2400 steps
 //
 // Matrices of layers are moved by Muon, everything else by AdamW. A stage begins with what the one before has learned.
 // docs/tiny.md says what each choice is worth.

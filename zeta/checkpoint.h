@@ -10,7 +10,7 @@
 // are compared with what zeta/rotary.h works out, since a model that was trained with others is another model,
 // and are not part of what is loaded.
 //
-// Source: zetascale 2.8.8 and x-transformers 1.19.0. Read next: colpali/max_sim.h.
+// Source: zetascale 2.8.8 and x-transformers 1.19.0. Read next: colpali/model.h.
 #pragma once
 
 #include <filesystem>

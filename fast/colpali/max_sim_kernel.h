@@ -30,7 +30,7 @@ inline void copy_units(const Row* row, Index W, std::uint32_t* to) {
   } else {
     Index i = 0;
     for (; i + kLanes <= W; i += kLanes) store(to + i, load_widened(row + i));
-    for (; i < W; ++i) to[i] = std::bit_cast<std::uint32_t>(widen(row[i]));
+    for (; i < W; ++i) store(to + i, widen(row[i]));
   }
 }
 

@@ -4,10 +4,11 @@
 #include <limits>
 #include <vector>
 
-#include "tensor/unit_rows.h"
+#include "tensor/npz.h"
 #include "tests/support/compare.h"
 #include "tests/support/gradients.h"
 #include "tests/support/pages.h"
+#include "tests/support/source_dir.h"
 
 namespace paligemma {
 namespace {
@@ -86,6 +87,40 @@ TEST(MaxSim, APageAgainstItselfScoresItsRows) {
   Buffer<float, 1> score({1});
   max_sim(reference, page.view(), page.view(), places_of({0, 37}).view(), score.view());
   EXPECT_TRUE(close(score.view(), vector_of({37}).view(), float_sum_of(128)));
+}
+
+Buffer<float, 2> rows_in(NpzFile& taps, const std::string& name) {
+  const NpyArray stored = taps.read(name);
+  Buffer<float, 2> rows({stored.shape[0], stored.shape[1]});
+  std::copy(stored.numbers.begin(), stored.numbers.end(), rows.view().data());
+  return rows;
+}
+
+// transformers' score_retrieval, of both originals' rows. It pads the shorter page with zeros: a row more.
+TEST(MaxSim, ScoresAsTransformersDoes) {
+  for (const char* name : {"hf", "hf_old", "adapter", "merged"}) {
+    NpzFile taps(source_dir() + "/tests/golden/colpali/" + name + "/taps.npz");
+    const auto expected = rows_in(taps, "scores"),
+               unequal = rows_in(taps, "scores_of_unequal_pages");
+    const auto one = rows_in(taps, "page0/embeddings"), other = rows_in(taps, "page1/embeddings");
+    const Index R = one.view().size(0), W = one.view().size(1);
+    Buffer<float, 2> both({2 * R, W}), padded({R + 4, W});
+    copy(reference, one.view(), both.view().rows(0, R));
+    copy(reference, other.view(), both.view().rows(R, 2 * R));
+    copy(reference, one.view(), padded.view().rows(0, R));
+    copy(reference, other.view().rows(0, 3), padded.view().rows(R, R + 3));
+    for (Index i = 0; i < 3; ++i) {
+      const auto q = rows_in(taps, "query" + std::to_string(i) + "/embeddings");
+      const Tolerance sums = float_sum_of(q.view().size(0), static_cast<double>(q.view().size(0)));
+      Buffer<float, 1> scores({2});
+      max_sim<float>(reference, q.view(), both.view(), places_of({0, R, 2 * R}).view(),
+                     scores.view());
+      EXPECT_TRUE(close(scores.view(), expected.view().row(i), sums)) << name << ", query " << i;
+      max_sim<float>(reference, q.view(), padded.view(), places_of({0, R, R + 4}).view(),
+                     scores.view());
+      EXPECT_TRUE(close(scores.view(), unequal.view().row(i), sums)) << name << ", query " << i;
+    }
+  }
 }
 
 TEST(MaxSim, NoQueryScoresNothing) {

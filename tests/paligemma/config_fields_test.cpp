@@ -60,8 +60,8 @@ std::string all_of(const Config& c) {
     text << number << " ";
   }
   text << c.architecture << int(v.gelu) << int(t.gelu) << int(t.norms) << int(c.resample)
-       << c.tied_head << c.blends_alpha << " " << c.image_token << " " << c.pixel_scale.rescale
-       << " ";
+       << c.retrieval_width << " " << c.tied_head << c.blends_alpha << " " << c.image_token << " "
+       << c.pixel_scale.rescale << " ";
   for (const Index window : t.window) text << window << " ";
   for (const TokenId id : c.end_tokens) text << id << " ";
   for (const float number : c.pixel_scale.mean) text << number << " ";
@@ -156,6 +156,9 @@ const std::map<std::string, std::vector<Row>> kRows{
       {"tie_word_embeddings", "false", "honoured"},
       {"eos_token_id", "7", "honoured"},
       {"eos_token_id", "[7, 8]", "honoured"},
+      {"architectures", R"(["ColPali"])", "honoured"},
+      {"architectures", R"(["PaliGemmaForConditionalGeneration"])", "no effect"},
+      {"architectures", "null", "no effect"},
       {"quantization_config", R"({"quant_method": "gptq"})", "refused"},
       {"quantization_config", "{}", "no effect"},
       {"per_layer_config", R"({"0": {"rms_norm_eps": 0.1}})", "refused"},

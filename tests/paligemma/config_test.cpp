@@ -474,6 +474,38 @@ TEST(Config, RefusesNumbersOutOfRange) {
   }
 }
 
+// transformers puts a configuration around it, colpali-engine names itself in it.
+TEST(Config, ReadsBothOfColPali) {
+  const json around{{"model_type", "colpali"}, {"vlm_config", published_paligemma1()}};
+  Config config = parsed(around);
+  EXPECT_EQ(config.retrieval_width, 128);
+  EXPECT_FALSE(config.retrieval_width_is_open);
+  EXPECT_EQ(config.architecture, "paligemma");
+  EXPECT_EQ(config.text.layers, 18);
+  EXPECT_EQ(config.image_token, 257152);
+  json narrow = around;
+  narrow["embedding_dim"] = 64;
+  EXPECT_EQ(parsed(narrow).retrieval_width, 64);
+
+  json engine = published_paligemma1();
+  EXPECT_EQ(parsed(engine).retrieval_width, 0);
+  engine["architectures"] = {"ColPali"};
+  config = parsed(engine);
+  EXPECT_EQ(config.retrieval_width, 128);
+  EXPECT_TRUE(config.retrieval_width_is_open);
+}
+
+TEST(Config, RefusesAColPaliThatSaysTooLittle) {
+  EXPECT_EQ(refusal({{"model_type", "colpali"}}),
+            "config.json.vlm_config: missing, or not an object");
+  json wrong{{"model_type", "colpali"}, {"vlm_config", published_paligemma1()}};
+  wrong["embedding_dim"] = 0;
+  EXPECT_NE(refusal(wrong).find(".embedding_dim"), std::string::npos);
+  wrong["embedding_dim"] = 128;
+  wrong["vlm_config"].erase("image_token_index");
+  EXPECT_NE(refusal(wrong).find("vlm_config.image_token_index"), std::string::npos);
+}
+
 TEST(Config, RefusesAnotherModel) {
   for (const json& type : {json("llava"), json("gemma"), json(""), json(nullptr), json(1)}) {
     json object = published_paligemma1();

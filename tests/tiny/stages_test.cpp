@@ -86,7 +86,7 @@ TEST(Stages, AreWhatTheirHeaderSays) {
   EXPECT_EQ(polish.name, "polish");
   EXPECT_EQ(vision.schedule.steps, 1600);
   EXPECT_EQ(joint.schedule.steps, 3600);
-  EXPECT_EQ(polish.schedule.steps, 900);
+  EXPECT_EQ(polish.schedule.steps, 2400);
   EXPECT_EQ(vision.pictures, 64);
   EXPECT_EQ(joint.pictures, 32);
   EXPECT_EQ(polish.pictures, 32);
@@ -125,7 +125,7 @@ TEST(Stages, MoveMatricesByMuonAndTheRestByAdamW) {
   const Stage &vision = stages()[0], &joint = stages()[1], &polish = stages()[2];
   EXPECT_EQ(vision.rate, 2e-3);
   EXPECT_EQ(joint.rate, 2e-3);
-  EXPECT_EQ(polish.rate, 6e-4);
+  EXPECT_EQ(polish.rate, 1e-3);
   for (const Stage& stage : stages()) {
     const OptimizerRule rule = optimizer_rule(stage);
     EXPECT_EQ(rule.kind, OptimizerKind::muon);

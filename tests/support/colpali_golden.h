@@ -1,0 +1,116 @@
+// What transformers and colpali-engine make of two pages and three queries: tests/golden/README.md, "ColPali".
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "colpali/model.h"
+#include "colpali/prompt.h"
+#include "paligemma/pipeline.h"
+#include "tensor/json.h"
+#include "tensor/mapped_file.h"
+#include "tensor/npz.h"
+#include "tensor/paths.h"
+#include "tests/support/golden.h"
+#include "tests/support/source_dir.h"
+
+namespace paligemma::test {
+
+// A folder of tests/golden/colpali.
+struct ColpaliCase {
+  std::string folder, text;
+  JsonFields fields;
+  NpzFile taps;
+
+  explicit ColpaliCase(const std::string& name)
+      : folder(source_dir() + "/tests/golden/colpali/" + name),
+        text(MappedFile(folder + "/case.json").text()),
+        fields(text, folder),
+        taps(folder + "/taps.npz") {}
+
+  const colpali::PromptForm& form() const { return *colpali::form_named(fields.text("form")); }
+  PipelineOptions options() const {
+    PipelineOptions options{.model = folder};
+    options.tokenizer = source_dir() + "/tests/golden/paligemma1/tokenizer.model";
+    if (is_there(folder + "/adapter")) {
+      options.model = folder + "/base";
+      options.adapter = folder + "/adapter";
+    }
+    return options;
+  }
+  // The largest difference from a tap, as a part of its largest number.
+  double error(const std::string& tap, std::span<const float> numbers) {
+    const NpyArray expected = taps.read(tap);
+    if (expected.numbers.size() != numbers.size()) return INFINITY;
+    double worst = 0, largest = 0;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const double difference = std::abs(double{numbers[i]} - double{expected.numbers[i]});
+      if (!(difference <= worst)) worst = std::isnan(difference) ? INFINITY : difference;
+      largest = std::max(largest, std::abs(double{expected.numbers[i]}));
+    }
+    return worst / largest;
+  }
+};
+
+// Sums in another order; the largest error seen is 6e-6 of a tap.
+inline constexpr double kColpaliSums = 1e-4;
+// Four blocks whose sums, and attention whose weights, are rounded to bf16; the largest error seen is 0.022.
+inline constexpr double kColpaliRoundings = 0.04;
+
+// How others store one (tests/golden/README.md).
+inline const auto kColpaliCases = ::testing::Values("hf", "hf_old", "adapter", "merged");
+inline std::string colpali_case_name(const ::testing::TestParamInfo<const char*>& info) {
+  return info.param;
+}
+
+// Every tap that the original wrote, within a part of its largest number.
+template <class On>
+void encodes_as_the_originals_do(On on, const std::string& name, std::optional<WeightFormat> dtype,
+                                 double tolerance) {
+  ColpaliCase golden(name);
+  PipelineOptions options = golden.options();
+  options.dtype = dtype;
+  const Pipeline<On> pipeline(std::move(on), options);
+  const auto expect = [&](const std::string& tap, const Recorder& recorder,
+                          const std::string& ours) {
+    EXPECT_LT(golden.error(tap, recorder.taps.at(ours).numbers), tolerance) << name << ": " << tap;
+  };
+  const auto L = static_cast<int>(pipeline.config().vision.patches());
+  for (const std::string page : {"page0", "page1"}) {
+    const auto pixels =
+        vision_pixels(pipeline.config(), read_image(golden.folder + "/" + page + ".png").view());
+    const auto ids = colpali::page_ids(pipeline.tokenizer(), golden.form(), L);
+    Recorder recorder;
+    pipeline.with_model([&](const auto& model, AnswerMemory<On>& memory) {
+      BufferOn<On, float, 3> there(pixels.view().shape(), unwritten);
+      copy_from_host(model.on, pixels.view(), there.view());
+      with_tap(model.on, std::ref(recorder), [&](const auto& tap) {
+        colpali::encode_page(model, std::as_const(there).view(), ids, memory, tap);
+      });
+    });
+    EXPECT_LT(
+        golden.error(page + "/pixels", {pixels.view().data(), std::size_t(pixels.view().count())}),
+        1e-6);
+    for (const char* tap :
+         {"img/head", "llm/block00/+mlp", "llm/block01/+mlp", "llm/final_norm", "embeddings"}) {
+      expect(page + "/" + tap, recorder, tap);
+    }
+  }
+  const auto queries = golden.fields.texts("queries");
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    const auto ids = colpali::query_ids(pipeline.tokenizer(), golden.form(), queries[i]);
+    Recorder recorder;
+    pipeline.with_model([&](const auto& model, AnswerMemory<On>& memory) {
+      with_tap(model.on, std::ref(recorder),
+               [&](const auto& tap) { colpali::encode_query(model, ids, memory, tap); });
+    });
+    expect("query" + std::to_string(i) + "/embeddings", recorder, "embeddings");
+  }
+}
+
+}  // namespace paligemma::test
