@@ -30,6 +30,10 @@ std::string flags_of(Command command) {
       return model +
              "--adapter --dtype --resize --reference --device --kernels --threads --json "
              "--image --pixels --orientation --output ";
+    case Command::search:
+      return model +
+             "--adapter --tokenizer --dtype --resize --reference --device --kernels --threads "
+             "--json --image --orientation ";
     case Command::scene:
       return all + "--seed --output --json ";
     case Command::eval:

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "cli/command_flags.h"
+#include "cli/search_flags.h"
 #include "cli/spelling.h"
 #include "cli/training_flags.h"
 
@@ -151,12 +152,9 @@ void Parser::add_commands(Options& o) {
   segment->add_option("arguments", o.things, "IMAGE THING...");
   CLI::App* ocr = command(Command::ocr, "ocr", "Read text: \"ocr\"");
   ocr->add_option("arguments", o.things, "IMAGE");
-  CLI::App* embed = command(Command::embed, "embed", "Print pictures as numbers, to compare them");
-  embed->add_option("arguments", o.things, "IMAGE...");
-  embed->add_option("--pool", o.pool, "auto, none, mean, first or attention");
-  embed->add_flag("--projected", o.projected, "In the language model's width");
-  embed->add_flag("--normalize", o.normalize, "Of length 1");
-  embed->add_flag("--cosine", o.cosine, "A table of how alike they are, instead");
+  add_embed(*command(Command::embed, "embed", "Print pictures as numbers, to compare them"), o);
+  add_search(*command(Command::search, "search", "Find pages by what they show, with a ColPali"),
+             o);
   CLI::App* scene = command(Command::scene, "scene", "Draw a scene (-o), print what is on it");
   scene->add_option("description", o.description, "\"red circle @ 60,80\"; of a board xo..x...o");
   scene->add_option("--split", o.split,

@@ -8,6 +8,7 @@ namespace paligemma::cli {
 int run_answer(const Options& options);  // the prompt, or line by line if there is none
 int run_jobs(const Options& options);    // many pictures: the lines of --jsonl, or a folder
 int run_embed(const Options& options);
+int run_search(const Options& options);
 int run_scene(const Options& options);
 int run_eval(const Options& options);
 int run_eval_lines(const Options& options);

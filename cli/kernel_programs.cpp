@@ -47,6 +47,7 @@ bool may_run_on_gpu(Command command) {
     case Command::segment:
     case Command::ocr:
     case Command::embed:
+    case Command::search:
     case Command::eval:
       return true;
     default:

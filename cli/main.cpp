@@ -81,6 +81,7 @@ void fill_in_prompt(Options& o) {
       o.prompt = "segment " + take_words(o, " ; ");
       break;
     case Command::embed:  // all of them, and no prompt
+    case Command::search:
       o.images.insert(o.images.begin(), o.things.begin(), o.things.end());
       break;
     default:
@@ -117,6 +118,8 @@ int run(int argc, char** argv) {
   switch (options.command) {
     case Command::embed:
       return run_embed(options);
+    case Command::search:
+      return run_search(options);
     case Command::scene:
       return run_scene(options);
     case Command::eval:

@@ -22,9 +22,10 @@ OpenedModel::OpenedModel(const Options& options, Progress& progress)
       pipeline(open_pipeline(device, with_model(options, found.path, progress))) {
   progress.clear();
   notes = {device.note, found.note};
-  if (options.command != Command::embed) {
-    notes.insert(notes.end(), {pipeline->config().generation.note, pipeline->tokenizer().note()});
+  if (options.command != Command::embed && options.command != Command::search) {
+    notes.push_back(pipeline->config().generation.note);
   }
+  if (options.command != Command::embed) notes.push_back(pipeline->tokenizer().note());
   if (!pipeline->trained()) {
     notes.push_back("the model " + found.id +
                     " is untrained: its weights are random, and so is what it says");

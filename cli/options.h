@@ -27,6 +27,7 @@ enum class Command {
   segment,
   ocr,
   embed,
+  search,
   scene,
   eval,
   finetune,
@@ -51,6 +52,13 @@ struct TrainingFlags {
   std::string freeze, no_decay, lora_targets;
   bool skip_bad = false;
   bool is_measured = false;  // by `bench --train`
+};
+
+// What is looked for, and how.
+struct SearchFlags {
+  std::optional<std::string> query;
+  std::string form;  // colpali/prompt.h; nothing: the model's
+  std::int64_t best = 5;
 };
 
 // A flag or argument that makes no sense: exit code 2.
@@ -99,6 +107,7 @@ struct Options {
   std::int64_t rounds = 5;  // of `bench`
   bool sparse = false;      // of `init`
   TrainingFlags training;
+  SearchFlags search;
   // How to embed.
   std::string pool = "auto";
   bool projected = false, normalize = false, cosine = false;

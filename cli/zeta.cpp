@@ -259,6 +259,8 @@ int run_zeta(const Options& options) {
     case Command::embed:
       throw UsageError(id + " is a " + model.architecture() +
                        "; only the vision towers of PaliGemma and SigLIP embed pictures");
+    case Command::search:
+      throw UsageError(id + " is a " + model.architecture() + "; a ColPali searches");
     default:
       throw UsageError(id + " is a " + model.architecture() +
                        (model.looks_at_pictures()

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "colpali/prompt.h"
 #include "paligemma/pipeline.h"
 
 namespace paligemma {
@@ -34,6 +35,16 @@ class AnyPipeline {
   virtual Buffer<float, 2> embed_pixels(View<const float, 3> pixels,
                                         const EmbeddingRule& rule) const = 0;
   virtual siglip::Pool default_pool() const = 0;
+
+  // Of a ColPali: the rows of a page and of a query (colpali/encoder.h), and how well pages answer
+  // (colpali/max_sim.h).
+  virtual Buffer<float, 2> page_rows(View<const std::uint8_t, 3> image,
+                                     const colpali::PromptForm& form,
+                                     const TapListener& listener) const = 0;
+  virtual Buffer<float, 2> query_rows(std::string_view text, const colpali::PromptForm& form,
+                                      const TapListener& listener) const = 0;
+  virtual void max_sim(View<const float, 2> q, View<const float, 2> rows,
+                       View<const Index, 1> first, View<float, 1> scores) const = 0;
 
   virtual Picture together(std::span<const Picture* const> pictures) const = 0;
 

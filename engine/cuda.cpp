@@ -1,5 +1,9 @@
+#include "colpali/max_sim.h"
+#include "cuda/colpali/max_sim.h"
 #include "cuda/core/device.h"
+#include "cuda/paligemma/model.h"
 #include "cuda/paligemma/pipeline.h"
+#include "cuda/tensor/unit_rows.h"
 #include "cuda/zeta/pipeline.h"
 #include "engine/any_zeta.h"
 #include "engine/pipeline_on.h"
@@ -30,6 +34,30 @@ class CudaPipeline final : public PipelineOn<cuda::Stream> {
                                 const EmbeddingRule& rule) const override {
     cuda::use_device(device_);
     return PipelineOn::embed_pixels(pixels, rule);
+  }
+  Buffer<float, 2> page_rows(View<const std::uint8_t, 3> image, const colpali::PromptForm& form,
+                             const TapListener& listener) const override {
+    cuda::use_device(device_);
+    return PipelineOn::page_rows(image, form, listener);
+  }
+  Buffer<float, 2> query_rows(std::string_view text, const colpali::PromptForm& form,
+                              const TapListener& listener) const override {
+    cuda::use_device(device_);
+    return PipelineOn::query_rows(text, form, listener);
+  }
+  void max_sim(View<const float, 2> q, View<const float, 2> rows, View<const Index, 1> first,
+               View<float, 1> scores) const override {
+    check_max_sim(q, rows, first, scores);
+    cuda::use_device(device_);
+    pipeline().with_model([&](const auto& model, auto&) {
+      const auto q_there = to_device(model.on, q), rows_there = to_device(model.on, rows);
+      const auto first_there = to_device(model.on, first);
+      cuda::DeviceBuffer<float, 1> found(scores.shape());
+      cuda::max_sim<float>(model.on, q_there.view(), rows_there.view(), first_there.view(),
+                           found.view());
+      const Buffer<float, 1> here = to_host(model.on, found.view());
+      std::copy_n(here.view().data(), here.view().count(), scores.data());
+    });
   }
   Reply generate(const Picture& picture, std::string_view prompt, const ReplyOptions& options,
                  const TapListener& listener) const override {

@@ -1,5 +1,7 @@
 #include "engine/any_zeta.h"
 #include "engine/pipeline_on.h"
+#include "fast/colpali/max_sim.h"
+#include "fast/paligemma/model.h"
 #include "fast/paligemma/pipeline.h"
 #include "fast/zeta/pipeline.h"
 
@@ -10,6 +12,12 @@ class FastPipeline final : public PipelineOn<Fast> {
  public:
   FastPipeline(Pipeline<Fast> pipeline, const Kernels* kernels)
       : PipelineOn(std::move(pipeline)), kernels_(kernels) {}
+
+  void max_sim(View<const float, 2> q, View<const float, 2> rows, View<const Index, 1> first,
+               View<float, 1> scores) const override {
+    pipeline().with_model(
+        [&](const auto& model, auto&) { paligemma::max_sim(model.on, q, rows, first, scores); });
+  }
 
   std::unique_ptr<const AnyPipeline> for_one_thread() const override {
     return std::make_unique<const FastPipeline>(

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "colpali/encoder.h"
 #include "engine/any_pipeline.h"
 
 namespace paligemma {
@@ -33,6 +34,15 @@ class PipelineOn : public AnyPipeline {
     return pipeline_.embed_pixels(pixels, rule);
   }
   siglip::Pool default_pool() const override { return pipeline_.default_pool(); }
+
+  Buffer<float, 2> page_rows(View<const std::uint8_t, 3> image, const colpali::PromptForm& form,
+                             const TapListener& listener) const override {
+    return colpali::page_rows(pipeline_, image, form, listener);
+  }
+  Buffer<float, 2> query_rows(std::string_view text, const colpali::PromptForm& form,
+                              const TapListener& listener) const override {
+    return colpali::query_rows(pipeline_, text, form, listener);
+  }
 
   Picture together(std::span<const Picture* const> pictures) const override {
     std::vector<const Encoded*> all;

@@ -1,3 +1,4 @@
+#include "colpali/max_sim.h"
 #include "engine/any_zeta.h"
 #include "engine/pipeline_on.h"
 
@@ -7,6 +8,11 @@ namespace {
 class ReferencePipeline final : public PipelineOn<Reference> {
  public:
   using PipelineOn::PipelineOn;
+
+  void max_sim(View<const float, 2> q, View<const float, 2> rows, View<const Index, 1> first,
+               View<float, 1> scores) const override {
+    paligemma::max_sim(reference, q, rows, first, scores);
+  }
 
   std::unique_ptr<const AnyPipeline> for_one_thread() const override {
     return std::make_unique<const ReferencePipeline>(pipeline().with(reference));

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "colpali/model.h"
-#include "colpali/prompt.h"
+#include "colpali/encoder.h"
 #include "paligemma/pipeline.h"
 #include "tensor/json.h"
 #include "tensor/mapped_file.h"
@@ -80,35 +79,23 @@ void encodes_as_the_originals_do(On on, const std::string& name, std::optional<W
                           const std::string& ours) {
     EXPECT_LT(golden.error(tap, recorder.taps.at(ours).numbers), tolerance) << name << ": " << tap;
   };
-  const auto L = static_cast<int>(pipeline.config().vision.patches());
   for (const std::string page : {"page0", "page1"}) {
-    const auto pixels =
-        vision_pixels(pipeline.config(), read_image(golden.folder + "/" + page + ".png").view());
-    const auto ids = colpali::page_ids(pipeline.tokenizer(), golden.form(), L);
     Recorder recorder;
-    pipeline.with_model([&](const auto& model, AnswerMemory<On>& memory) {
-      BufferOn<On, float, 3> there(pixels.view().shape(), unwritten);
-      copy_from_host(model.on, pixels.view(), there.view());
-      with_tap(model.on, std::ref(recorder), [&](const auto& tap) {
-        colpali::encode_page(model, std::as_const(there).view(), ids, memory, tap);
-      });
-    });
-    EXPECT_LT(
-        golden.error(page + "/pixels", {pixels.view().data(), std::size_t(pixels.view().count())}),
-        1e-6);
-    for (const char* tap :
-         {"img/head", "llm/block00/+mlp", "llm/block01/+mlp", "llm/final_norm", "embeddings"}) {
+    colpali::page_rows(pipeline, read_image(golden.folder + "/" + page + ".png").view(),
+                       golden.form(), std::ref(recorder));
+    for (const char* tap : {"img/head", "llm/final_norm", "embeddings"}) {
       expect(page + "/" + tap, recorder, tap);
+    }
+    expect(page + "/pixels", recorder, "img/pixels");
+    for (Index i = 0; i < pipeline.config().text.layers; ++i) {
+      const std::string block = "llm/block0" + std::to_string(i) + "/+mlp";
+      expect(page + "/" + block, recorder, block);
     }
   }
   const auto queries = golden.fields.texts("queries");
   for (std::size_t i = 0; i < queries.size(); ++i) {
-    const auto ids = colpali::query_ids(pipeline.tokenizer(), golden.form(), queries[i]);
     Recorder recorder;
-    pipeline.with_model([&](const auto& model, AnswerMemory<On>& memory) {
-      with_tap(model.on, std::ref(recorder),
-               [&](const auto& tap) { colpali::encode_query(model, ids, memory, tap); });
-    });
+    colpali::query_rows(pipeline, queries[i], golden.form(), std::ref(recorder));
     expect("query" + std::to_string(i) + "/embeddings", recorder, "embeddings");
   }
 }

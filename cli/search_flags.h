@@ -1,0 +1,17 @@
+// The flags of `embed` and of `search`.
+#pragma once
+
+#include "cli/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace paligemma::cli {
+
+void add_embed(CLI::App& command, Options& options);
+void add_search(CLI::App& command, Options& options);
+
+void check_search(const Options& options);  // throws UsageError
+
+}  // namespace paligemma::cli
