@@ -33,7 +33,7 @@ std::string flags_of(Command command) {
     case Command::search:
       return model +
              "--adapter --tokenizer --dtype --resize --reference --device --kernels --threads "
-             "--json --image --orientation ";
+             "--json --image --orientation --output ";
     case Command::scene:
       return all + "--seed --output --json ";
     case Command::eval:

@@ -1,7 +1,8 @@
-// Pages that answer a query, best first, by a ColPali.
+// Pages that answer a query, best first, by a ColPali; and where on the best of them the words found their like.
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "cli/picture_name.h"
 #include "cli/search_flags.h"
 #include "colpali/encoder.h"
+#include "colpali/match_map.h"
 #include "tensor/dot.h"
 #include "tensor/json.h"
 #include "tensor/utf8.h"
@@ -38,18 +40,23 @@ class Search {
     // First, since it is soon done and may be refused.
     query_ = model_.pipeline->query_rows(*options_.search.query, form_, {});
     for (const std::string& path : options_.images) add_page(path);
-    Buffer<float, 1> scores({static_cast<Index>(options_.images.size())});
-    model_.pipeline->max_sim(query_->view(), all_rows(), {first_.data(), {std::ssize(first_)}},
-                             scores.view());
-    print(best_of(scores.view()), scores.view());
+    const auto pages = best_of();
+    write_answer(options_, text_about(pages));
+    if (!options_.output.empty()) draw_map(pages.front());
     print_notes(options_, model_.notes);
   }
 
  private:
   void add_page(const std::string& path) {
-    const RgbImage image =
-        read_image(picture_path(path), options_.reading(model_.pipeline->config()));
+    RgbImage image = read_image(picture_path(path), options_.reading(model_.pipeline->config()));
     const Buffer<float, 2> rows = model_.pipeline->page_rows(image.view(), form_, {});
+    const std::array<Index, 2> all{0, rows.view().size(0)};
+    Buffer<float, 1> score({1});
+    model_.pipeline->max_sim(query_->view(), rows.view(), {all.data(), {2}}, score.view());
+    const bool is_best =
+        scores_.empty() || score.view()(0) > *std::max_element(scores_.begin(), scores_.end());
+    if (!options_.output.empty() && is_best) best_page_ = std::move(image);
+    scores_.push_back(score.view()(0));
     numbers_.insert(numbers_.end(), rows.view().data(), rows.view().data() + rows.view().count());
     first_.push_back(first_.back() + rows.view().size(0));
   }
@@ -59,58 +66,74 @@ class Search {
   }
 
   // Of equals the one that was named first.
-  std::vector<std::size_t> best_of(View<const float, 1> scores) const {
-    std::vector<std::size_t> order(options_.images.size());
+  std::vector<std::size_t> best_of() const {
+    std::vector<std::size_t> order(scores_.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return scores(static_cast<Index>(a)) > scores(static_cast<Index>(b));
-    });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return scores_[a] > scores_[b]; });
     order.resize(std::min(order.size(), static_cast<std::size_t>(options_.search.best)));
     return order;
   }
 
+  Index side() const {  // in patches
+    const siglip::EncoderShape& vision = model_.pipeline->config().vision;
+    return vision.image_size / vision.patch_size;
+  }
+  View<const float, 2> patches_of(std::size_t page) const {
+    return all_rows().rows(first_[page], first_[page] + side() * side());
+  }
+
+  void draw_map(std::size_t page) {
+    const auto [begin, end] =
+        colpali::text_rows(model_.pipeline->tokenizer(), form_, *options_.search.query);
+    Buffer<float, 2> heat({side(), side()});
+    const View<const float, 2> query = query_->view();
+    colpali::match_heat(query.rows(begin, end), patches_of(page), heat.view());
+    colpali::draw_heat(heat.view(), best_page_->view());
+    write_picture(options_, best_page_->view());
+  }
+
   // Where on the page each token of the query found its like, in patches from the top left.
   Json matches_of(std::size_t page) const {
-    const siglip::EncoderShape& vision = model_.pipeline->config().vision;
-    const Index side = vision.image_size / vision.patch_size, L = vision.patches();
+    const Index S = side();
     const Tokenizer& tokenizer = model_.pipeline->tokenizer();
     const auto ids = colpali::query_ids(tokenizer, form_, *options_.search.query);
-    const auto patches = all_rows().rows(first_[page], first_[page] + L);
+    const auto patches = patches_of(page);
     std::vector<Json> matches;
     for (Index t = 0; t < std::ssize(ids); ++t) {
       Index best = 0;
       float score = -INFINITY;
-      for (Index l = 0; l < L; ++l) {
+      for (Index l = 0; l < S * S; ++l) {
         const float product =
             dot(query_->view().row(t).data(), patches.row(l).data(), query_->view().size(1));
         if (product > score) score = product, best = l;
       }
       matches.push_back(object({{"token", tokenizer.piece(ids[static_cast<std::size_t>(t)])},
-                                {"x", best % side},
-                                {"y", best / side},
+                                {"x", best % S},
+                                {"y", best / S},
                                 {"score", double{score}}}));
     }
     return array(matches);
   }
 
-  void print(const std::vector<std::size_t>& pages, View<const float, 1> scores) const {
+  std::string text_about(const std::vector<std::size_t>& pages) const {
+    std::string lines;
     std::vector<Json> results;
     for (std::size_t rank = 1; rank <= pages.size(); ++rank) {
       const std::size_t page = pages[rank - 1];
       const std::string& path = options_.images[page];
-      const float score = scores(static_cast<Index>(page));
       if (options_.json) {
         results.push_back(object({{"rank", static_cast<Index>(rank)},
-                                  {"score", double{score}},
+                                  {"score", double{scores_[page]}},
                                   {"file", path},
                                   {"best", matches_of(page)}}));
       } else {
-        std::cout << rank << "\t" << text_of(score) << "\t" << printable(path) << "\n";
+        lines +=
+            std::to_string(rank) + "\t" + text_of(scores_[page]) + "\t" + printable(path) + "\n";
       }
     }
-    if (!options_.json) return;
-    std::cout << object({{"query", *options_.search.query}, {"results", array(results)}}).text()
-              << "\n";
+    if (!options_.json) return lines;
+    return object({{"query", *options_.search.query}, {"results", array(results)}}).text() + "\n";
   }
 
   const Options& options_;
@@ -118,8 +141,9 @@ class Search {
   OpenedModel model_;
   const colpali::PromptForm& form_;
   std::optional<Buffer<float, 2>> query_;
-  std::vector<float> numbers_;   // rows of all pages, one behind the other
-  std::vector<Index> first_{0};  // where each begins
+  std::vector<float> scores_, numbers_;  // of all pages, the latter their rows one behind the other
+  std::vector<Index> first_{0};          // where each page's begin
+  std::optional<RgbImage> best_page_;    // if it is to be drawn on
 };
 
 }  // namespace

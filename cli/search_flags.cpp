@@ -17,6 +17,7 @@ void add_search(CLI::App& command, Options& o) {
   command.add_option("--query", o.search.query, "What is looked for");
   command.add_option("--query-format", o.search.form,
                      "How the model is asked: question, query or plain (default: by its files)");
+  command.add_option("--map", o.output, "Write the best page with what matched in red; as -o");
   command.add_option("-k,--best", o.search.best, "How many pages are named (default: 5)");
 }
 

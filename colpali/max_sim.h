@@ -11,7 +11,7 @@
 //
 // Paper: Khattab & Zaharia 2020, "ColBERT", equation 3; Faysse et al. 2024, "ColPali", equation 1.
 //
-// Read next: cli/embed.cpp.
+// Read next: colpali/match_map.h.
 #pragma once
 
 #include "tensor/execution.h"

@@ -47,4 +47,12 @@ std::vector<TokenId> query_ids(const Tokenizer& tokenizer, const PromptForm& for
   return ids;
 }
 
+std::pair<Index, Index> text_rows(const Tokenizer& tokenizer, const PromptForm& form,
+                                  std::string_view text) {
+  const auto prefix = tokenizer.encode(form.query_prefix),
+             all = tokenizer.encode(std::string(form.query_prefix) + std::string(text));
+  const auto begin = std::mismatch(prefix.begin(), prefix.end(), all.begin(), all.end()).second;
+  return {1 + (begin - all.begin()), 1 + std::ssize(all)};  // behind <bos>
+}
+
 }  // namespace paligemma::colpali

@@ -20,9 +20,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "processing/tokenizer.h"
+#include "tensor/view.h"
 
 namespace paligemma::colpali {
 
@@ -43,5 +45,9 @@ std::vector<TokenId> page_ids(const Tokenizer& tokenizer, const PromptForm& form
 // Throws PromptError if the text is not UTF-8, or says <image>.
 std::vector<TokenId> query_ids(const Tokenizer& tokenizer, const PromptForm& form,
                                std::string_view text);
+
+// Which of these ids stand for the text: from the first to before the second.
+std::pair<Index, Index> text_rows(const Tokenizer& tokenizer, const PromptForm& form,
+                                  std::string_view text);
 
 }  // namespace paligemma::colpali

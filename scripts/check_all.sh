@@ -29,7 +29,7 @@ scripts/install.sh g++-aarch64-linux-gnu
 git ls-files cuda/emulation/'*.cpp' 'cuda/*.cu' |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -x c++ -std=c++20 -fsyntax-only -I.
 git ls-files 'tensor/*.cpp' 'siglip/*.cpp' 'gemma/*.cpp' 'paligemma/*.cpp' 'processing/*.cpp' \
-  'world/*.cpp' 'zeta/*.cpp' 'fast/core/*.cpp' 'fast/gemma/*.cpp' 'fast/siglip/*.cpp' 'fast/tensor/*.cpp' \
+  'world/*.cpp' 'zeta/*.cpp' 'colpali/*.cpp' 'fast/colpali/*.cpp' 'fast/core/*.cpp' 'fast/gemma/*.cpp' 'fast/siglip/*.cpp' 'fast/tensor/*.cpp' \
   'fast/paligemma/*.cpp' fast/kernels/portable.cpp 'engine/*.cpp' |
   xargs -P "$(nproc)" -n 1 aarch64-linux-gnu-g++ -std=c++20 -fopenmp -fsyntax-only -I. \
     -idirafter /usr/include -idirafter "/usr/include/$(c++ -print-multiarch)" \

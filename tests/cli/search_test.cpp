@@ -127,6 +127,26 @@ TEST(Search, SaysAsJsonWhereEachTokenFoundItsLike) {
   }
 }
 
+TEST(Search, DrawsWhereTheBestPageMatched) {
+  const TemporaryFolder folder;
+  const std::string map = (folder / "map.png").string();
+  const Ran ran = search({"--query", kQuery, "--map", map, "--reference"});
+  EXPECT_EQ(lines_of(ran).front().first, "page1.png");
+  const RgbImage drawn = read_image(map), page = read_image(kHf + "/page1.png");
+  ASSERT_EQ(drawn.view().shape(), page.view().shape());
+  Index redder = 0, bluer = 0;
+  for (Index i = 0; i < page.view().count(); ++i) {
+    const int change = drawn.view().data()[i] - page.view().data()[i];
+    redder += i % 3 == 0 && change > 0;
+    bluer += i % 3 != 0 && change > 0;
+  }
+  EXPECT_GT(redder, page.view().count() / 6);  // half of the pixels
+  EXPECT_EQ(bluer, 0);
+  const Ran piped = search({"--query", kQuery, "-o", "-", "--reference"});
+  EXPECT_EQ(piped.out, read_bytes(map));
+  EXPECT_EQ(piped.err.substr(0, ran.out.size()), ran.out);
+}
+
 TEST(Search, RefusesInOneLine) {
   const auto refusal = [](const Words& words, int exit_code) {
     const Ran ran = run_program(words);
@@ -145,6 +165,7 @@ TEST(Search, RefusesInOneLine) {
   contains(refusal({"search", page, "--query", "table", "--query-format", "Query"}, 2), "Query");
   contains(refusal({"search", page, "--query", "table", "-k", "0"}, 2), "--best");
   contains(refusal({"search", page, "--query", "table", "--max-tokens", "3"}, 2), "--max-tokens");
+  contains(refusal({"search", page, "--query", "table", "--map", "map.txt"}, 2), "map.txt");
   contains(refusal({"search", page, "--query", "table"}, 4), "no ColPali");
   contains(refusal({"search", kHf + "/none.png", "-m", kHf, "--tokenizer", kTokenizer, "--query",
                     "table"},

@@ -72,6 +72,24 @@ TEST_F(ColpaliPrompt, NothingIsStripped) {
   EXPECT_EQ(query_ids(tokenizer_, kPlain, "").size(), 11u);
 }
 
+// "Question: table" is 605 558 292 338 575, and 268 545 561 275. A blank may join what stands behind it.
+TEST_F(ColpaliPrompt, SaysWhichRowsAreTheText) {
+  using Rows = std::pair<Index, Index>;
+  EXPECT_EQ(text_rows(tokenizer_, kQuestion, "table"), Rows(6, 10));
+  EXPECT_EQ(text_rows(tokenizer_, kPlain, "table"), Rows(1, 5));
+  const auto [begin, end] = text_rows(tokenizer_, kQuestion, "");
+  EXPECT_EQ(begin, end);
+  for (const char* text : {"table", "what is", " a"}) {
+    for (const PromptForm* form : {&kQuestion, &kQuery, &kPlain}) {
+      const auto ids = query_ids(tokenizer_, *form, text);
+      const auto [first, last] = text_rows(tokenizer_, *form, text);
+      EXPECT_EQ(std::ssize(ids) - last, form->has_newline ? 11 : 10);
+      const Ids typed(ids.begin() + first, ids.begin() + last);
+      EXPECT_NE(tokenizer_.decode(typed).find(text[1]), std::string::npos) << text;
+    }
+  }
+}
+
 TEST_F(ColpaliPrompt, RefusesAPictureAndWhatIsNoText) {
   EXPECT_THROW(query_ids(tokenizer_, kQuery, "a <image> of a cat"), PromptError);
   EXPECT_THROW(query_ids(tokenizer_, kQuery, "\xff"), PromptError);
