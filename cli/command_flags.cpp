@@ -28,8 +28,8 @@ std::string flags_of(Command command) {
       return ask;
     case Command::embed:
       return model +
-             "--adapter --dtype --resize --reference --device --kernels --threads --json "
-             "--image --pixels --orientation --output ";
+             "--adapter --tokenizer --dtype --resize --reference --device --kernels --threads "
+             "--json --image --pixels --orientation --output ";
     case Command::search:
       return model +
              "--adapter --tokenizer --dtype --resize --reference --device --kernels --threads "

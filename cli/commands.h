@@ -8,6 +8,8 @@ namespace paligemma::cli {
 int run_answer(const Options& options);  // the prompt, or line by line if there is none
 int run_jobs(const Options& options);    // many pictures: the lines of --jsonl, or a folder
 int run_embed(const Options& options);
+bool embeds_rows(const Options& options);  // a ColPali's, of pages and queries
+int run_embed_rows(const Options& options);
 int run_search(const Options& options);
 int run_scene(const Options& options);
 int run_eval(const Options& options);

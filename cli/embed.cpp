@@ -1,12 +1,12 @@
 // Pictures as numbers: an object a line, a .npy file, or a table of how alike they are.
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
 
 #include "cli/commands.h"
 #include "cli/npy_file.h"
+#include "cli/number_lists.h"
 #include "cli/opened_model.h"
 #include "cli/outputs.h"
 #include "cli/picture_name.h"
@@ -16,27 +16,6 @@
 
 namespace paligemma::cli {
 namespace {
-
-// The shortest text that is this float and no other.
-Json number(float value) {
-  char text[32];
-  const auto end = std::to_chars(std::begin(text), std::end(text), value).ptr;
-  return std::isfinite(value) ? Json::of_text(std::string(text, end)) : Json();
-}
-
-Json numbers_of(View<const float, 1> row) {
-  std::vector<Json> all;
-  for (Index d = 0; d < row.size(0); ++d) all.push_back(number(row(d)));
-  return array(all);
-}
-
-// One row as a list, several as a list of lists.
-Json embedding_of(View<const float, 2> rows, bool is_pooled) {
-  if (is_pooled) return numbers_of(rows.row(0));
-  std::vector<Json> all;
-  for (Index l = 0; l < rows.size(0); ++l) all.push_back(numbers_of(rows.row(l)));
-  return array(all);
-}
 
 double cosine(View<const float, 1> a, View<const float, 1> b) {
   double ab = 0, aa = 0, bb = 0;
@@ -119,7 +98,7 @@ class Embedder {
     const Json image = object({{"path", path}, {"width", width}, {"height", height}});
     const Json line = object({{"image", image},
                               {"pool", siglip::name_of(pool_)},
-                              {"embedding", embedding_of(rows, is_pooled())}});
+                              {"embedding", is_pooled() ? list_of(rows.row(0)) : lists_of(rows)}});
     std::cout << line.text() << "\n" << std::flush;
   }
 
@@ -136,6 +115,8 @@ class Embedder {
 }  // namespace
 
 int run_embed(const Options& options) {
+  if (!options.tokenizer.empty()) throw UsageError("embed takes no --tokenizer, but of a ColPali");
+  if (!options.search.form.empty()) throw UsageError("--query-format is for --query and a ColPali");
   const bool is_pixels = !options.pixels.empty();
   if (options.images.empty() && !is_pixels) throw UsageError("give a picture: embed IMAGE...");
   if (!options.images.empty() && is_pixels) throw UsageError("both a picture and --pixels");

@@ -117,7 +117,7 @@ int run(int argc, char** argv) {
   if (asks_zeta(options)) return run_zeta(options);
   switch (options.command) {
     case Command::embed:
-      return run_embed(options);
+      return embeds_rows(options) ? run_embed_rows(options) : run_embed(options);
     case Command::search:
       return run_search(options);
     case Command::scene:

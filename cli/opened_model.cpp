@@ -25,7 +25,8 @@ OpenedModel::OpenedModel(const Options& options, Progress& progress)
   if (options.command != Command::embed && options.command != Command::search) {
     notes.push_back(pipeline->config().generation.note);
   }
-  if (options.command != Command::embed) notes.push_back(pipeline->tokenizer().note());
+  if (options.command != Command::embed || options.search.keeps_rows)
+    notes.push_back(pipeline->tokenizer().note());
   if (!pipeline->trained()) {
     notes.push_back("the model " + found.id +
                     " is untrained: its weights are random, and so is what it says");

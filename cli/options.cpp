@@ -166,7 +166,7 @@ ExecutorOptions Options::executor(std::filesystem::path model_path) const {
 
 PipelineOptions Options::pipeline() const {
   PipelineOptions p;
-  if (command == Command::embed) p.towers = Towers::vision;
+  if (command == Command::embed && !search.keeps_rows) p.towers = Towers::vision;
   if (!tokenizer.empty()) p.tokenizer = tokenizer;
   if (!mask_decoder.empty()) p.mask_decoder = mask_decoder;
   p.dtype = weight_format_named(dtype);  // nothing for "auto"

@@ -59,6 +59,7 @@ struct SearchFlags {
   std::optional<std::string> query;
   std::string form;  // colpali/prompt.h; nothing: the model's
   std::int64_t best = 5;
+  bool keeps_rows = false;  // of `embed`: a ColPali's, not the vision tower's alone
 };
 
 // A flag or argument that makes no sense: exit code 2.

@@ -33,8 +33,7 @@ class Search {
       : options_(options),
         progress_(options.verbosity >= 1),
         model_(options, progress_),
-        form_(options.search.form.empty() ? colpali::usual_form(model_.pipeline->config())
-                                          : *colpali::form_named(options.search.form)) {}
+        form_(form_of(options, model_.pipeline->config())) {}
 
   void run() {
     // First, since it is soon done and may be refused.

@@ -2,7 +2,18 @@
 
 #include <CLI/CLI.hpp>
 
+#include "colpali/encoder.h"
+
 namespace paligemma::cli {
+namespace {
+
+void add_query(CLI::App& command, Options& o) {
+  command.add_option("--query", o.search.query, "What is looked for, with a ColPali");
+  command.add_option("--query-format", o.search.form,
+                     "How it is asked: question, query or plain (default: by its files)");
+}
+
+}  // namespace
 
 void add_embed(CLI::App& command, Options& o) {
   command.add_option("arguments", o.things, "IMAGE...");
@@ -10,13 +21,12 @@ void add_embed(CLI::App& command, Options& o) {
   command.add_flag("--projected", o.projected, "In the language model's width");
   command.add_flag("--normalize", o.normalize, "Of length 1");
   command.add_flag("--cosine", o.cosine, "A table of how alike they are, instead");
+  add_query(command, o);
 }
 
 void add_search(CLI::App& command, Options& o) {
   command.add_option("arguments", o.things, "PAGE...");
-  command.add_option("--query", o.search.query, "What is looked for");
-  command.add_option("--query-format", o.search.form,
-                     "How the model is asked: question, query or plain (default: by its files)");
+  add_query(command, o);
   command.add_option("--map", o.output, "Write the best page with what matched in red; as -o");
   command.add_option("-k,--best", o.search.best, "How many pages are named (default: 5)");
 }
@@ -27,6 +37,11 @@ void check_search(const Options& o) {
   check_one_of("--query-format", o.search.form, {"", "question", "query", "plain"});
   if (o.search.best < 1 || o.search.best > 1 << 24)
     throw UsageError("--best must be from 1 to 16777216");
+}
+
+const colpali::PromptForm& form_of(const Options& options, const Config& config) {
+  return options.search.form.empty() ? colpali::usual_form(config)
+                                     : *colpali::form_named(options.search.form);
 }
 
 }  // namespace paligemma::cli
