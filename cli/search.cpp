@@ -1,7 +1,6 @@
 // Pages that answer a query, best first, by a ColPali; and where on the best of them the words found their like.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <numeric>
 #include <optional>
@@ -14,7 +13,6 @@
 #include "cli/search_flags.h"
 #include "colpali/encoder.h"
 #include "colpali/match_map.h"
-#include "tensor/dot.h"
 #include "tensor/json.h"
 #include "tensor/utf8.h"
 
@@ -48,7 +46,7 @@ class Search {
  private:
   void add_page(const std::string& path) {
     RgbImage image = read_image(picture_path(path), options_.reading(model_.pipeline->config()));
-    const Buffer<float, 2> rows = model_.pipeline->page_rows(image.view(), form_, {});
+    Buffer<float, 2> rows = model_.pipeline->page_rows(image.view(), form_, {});
     const std::array<Index, 2> all{0, rows.view().size(0)};
     Buffer<float, 1> score({1});
     model_.pipeline->max_sim(query_->view(), rows.view(), {all.data(), {2}}, score.view());
@@ -56,12 +54,7 @@ class Search {
         scores_.empty() || score.view()(0) > *std::max_element(scores_.begin(), scores_.end());
     if (!options_.output.empty() && is_best) best_page_ = std::move(image);
     scores_.push_back(score.view()(0));
-    numbers_.insert(numbers_.end(), rows.view().data(), rows.view().data() + rows.view().count());
-    first_.push_back(first_.back() + rows.view().size(0));
-  }
-
-  View<const float, 2> all_rows() const {
-    return {numbers_.data(), {first_.back(), query_->view().size(1)}};
+    rows_.push_back(std::move(rows));
   }
 
   // Of equals the one that was named first.
@@ -78,39 +71,35 @@ class Search {
     const siglip::EncoderShape& vision = model_.pipeline->config().vision;
     return vision.image_size / vision.patch_size;
   }
-  View<const float, 2> patches_of(std::size_t page) const {
-    return all_rows().rows(first_[page], first_[page] + side() * side());
+  // Of some tokens of the query.
+  Buffer<float, 2> heat_of(std::size_t page, Index begin, Index end) const {
+    Buffer<float, 2> heat({side(), side()});
+    const View<const float, 2> query = query_->view(), rows = rows_[page].view();
+    colpali::match_heat(query.rows(begin, end), rows.rows(0, heat.view().count()), heat.view());
+    return heat;
   }
 
   void draw_map(std::size_t page) {
     const auto [begin, end] =
         colpali::text_rows(model_.pipeline->tokenizer(), form_, *options_.search.query);
-    Buffer<float, 2> heat({side(), side()});
-    const View<const float, 2> query = query_->view();
-    colpali::match_heat(query.rows(begin, end), patches_of(page), heat.view());
-    colpali::draw_heat(heat.view(), best_page_->view());
+    colpali::draw_heat(heat_of(page, begin, end).view(), best_page_->view());
     write_picture(options_, best_page_->view());
   }
 
   // Where on the page each token of the query found its like, in patches from the top left.
   Json matches_of(std::size_t page) const {
-    const Index S = side();
     const Tokenizer& tokenizer = model_.pipeline->tokenizer();
     const auto ids = colpali::query_ids(tokenizer, form_, *options_.search.query);
-    const auto patches = patches_of(page);
     std::vector<Json> matches;
     for (Index t = 0; t < std::ssize(ids); ++t) {
-      Index best = 0;
-      float score = -INFINITY;
-      for (Index l = 0; l < S * S; ++l) {
-        const float product =
-            dot(query_->view().row(t).data(), patches.row(l).data(), query_->view().size(1));
-        if (product > score) score = product, best = l;
-      }
+      const Buffer<float, 2> heat = heat_of(page, t, t + 1);
+      const auto cells = heat.view();
+      const float* const hottest = std::max_element(cells.data(), cells.data() + cells.count());
+      const Index best = hottest - cells.data();
       matches.push_back(object({{"token", tokenizer.piece(ids[static_cast<std::size_t>(t)])},
-                                {"x", best % S},
-                                {"y", best / S},
-                                {"score", double{score}}}));
+                                {"x", best % side()},
+                                {"y", best / side()},
+                                {"score", double{*hottest}}}));
     }
     return array(matches);
   }
@@ -140,9 +129,9 @@ class Search {
   OpenedModel model_;
   const colpali::PromptForm& form_;
   std::optional<Buffer<float, 2>> query_;
-  std::vector<float> scores_, numbers_;  // of all pages, the latter their rows one behind the other
-  std::vector<Index> first_{0};          // where each page's begin
-  std::optional<RgbImage> best_page_;    // if it is to be drawn on
+  std::vector<float> scores_;           // of each page
+  std::vector<Buffer<float, 2>> rows_;  // of each page
+  std::optional<RgbImage> best_page_;   // if it is to be drawn on
 };
 
 }  // namespace

@@ -26,8 +26,9 @@ template <class On, class Encode>
 Buffer<float, 2> encoded(const Pipeline<On>& pipeline, const std::vector<TokenId>& ids,
                          const TapListener& listener, const Encode& encode) {
   if (pipeline.config().retrieval_width == 0) {
-    throw ModelFileError("the model is no ColPali: it has no projection (tensor " +
-                         std::string("embedding_proj_layer.weight or custom_text_proj.weight)"));
+    throw ModelFileError(
+        "the model is no ColPali: it has no projection (tensor embedding_proj_layer.weight or "
+        "custom_text_proj.weight)");
   }
   const Index room = pipeline.config().text.max_positions;
   if (std::ssize(ids) > room) {

@@ -20,6 +20,9 @@
 
 namespace paligemma::test {
 
+inline const std::string kColpaliTokenizer =
+    source_dir() + "/tests/golden/paligemma1/tokenizer.model";
+
 // A folder of tests/golden/colpali.
 struct ColpaliCase {
   std::string folder, text;
@@ -35,7 +38,7 @@ struct ColpaliCase {
   const colpali::PromptForm& form() const { return *colpali::form_named(fields.text("form")); }
   PipelineOptions options() const {
     PipelineOptions options{.model = folder};
-    options.tokenizer = source_dir() + "/tests/golden/paligemma1/tokenizer.model";
+    options.tokenizer = kColpaliTokenizer;
     if (is_there(folder + "/adapter")) {
       options.model = folder + "/base";
       options.adapter = folder + "/adapter";
